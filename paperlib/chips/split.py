@@ -1,0 +1,29 @@
+"""The split: decided by each chip's name alone, so it never moves when chips come or go.
+
+bucket = int(sha256(image_name), 16) mod 100; **test** 0-19, **validation** 20-35, **train** 36-99.
+Train to validation is the paper's 8:2; the test chips are never used to choose anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+import numpy as np
+
+SPLITS: tuple[str, ...] = ("train", "validation", "test")
+
+
+def bucket(name: str) -> int:
+    """0…99 from the chip's name without folder or suffix (`train_123`)."""
+    return int(hashlib.sha256(name.encode("utf-8")).hexdigest(), 16) % 100
+
+
+def split_of(name: str) -> str:
+    b = bucket(name)
+    return "test" if b < 20 else "validation" if b < 36 else "train"
+
+
+def split_many(names: Iterable[str]) -> np.ndarray:
+    """`(N,)` array of `"train"`, `"validation"` or `"test"`."""
+    return np.array([split_of(name) for name in names], dtype="U10")

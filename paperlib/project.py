@@ -1,0 +1,106 @@
+"""One profile's places and its chips: what a notebook opens first.
+
+    paper = Project(profile="sample", data="")
+    paper.chips()                      # read or drawn once, then kept
+    paper.save_figure(figure, "fig07_overall")
+    paper.save_table(frame, "table1_f2")
+
+A checkout is found from the package's own place or the working directory; its caches lie in
+`.cache/` (or where `PAPER_CACHE` says) and can be thrown away at any time.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import platformdirs
+
+from . import files
+from .chips import Chips
+from .errors import PaperError
+from .profiles import DEFAULT, Profile, profile
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+
+def checkout() -> Path | None:
+    """The repository's root, or None where the package is installed on its own."""
+    for start in (Path.cwd(), Path(__file__).resolve().parent):
+        for folder in (start, *start.parents):
+            if (folder / "notebooks").is_dir() and (folder / "pyproject.toml").is_file():
+                return folder
+    return None
+
+
+def cache_folder() -> Path:
+    """Where computed-once things are kept; safe to delete."""
+    if given := os.environ.get("PAPER_CACHE"):
+        return Path(given)
+    root = checkout()
+    return root / ".cache" if root else Path(platformdirs.user_cache_dir("paperlib"))
+
+
+class Project:
+    """The chips, figures and results of one profile.
+
+    profile  a name from `profiles.PROFILES`
+    data     folder with the competition's layout, for profiles on real chips; `""` for none
+    root     where `figures/` and `results/` lie; the checkout (or the working directory)
+    """
+
+    def __init__(self, profile: str = DEFAULT, data: str | Path = "", root: Path | None = None):
+        self.profile: Profile = _profile(profile)
+        self.data = Path(data).resolve() if data else None
+        self.root = Path(root) if root else checkout() or Path.cwd()
+        self.figures = self.root / "figures" / self.profile.name
+        self.results = self.root / "results" / self.profile.name
+        self.runs = self.results / "runs"
+
+    @property
+    def has_chips(self) -> bool:
+        """False where only shipped predictions can be shown: real chips without `data`."""
+        return self.profile.source == "scenes" or self.data is not None
+
+    def chips(self) -> Chips:
+        """The profile's chips at the profile's size; `PaperError` where they are not at hand."""
+        return self._chips
+
+    @cached_property
+    def _chips(self) -> Chips:
+        if self.profile.source == "scenes":
+            from .chips import scenes
+
+            return scenes.read(self.profile.chips, size=self.profile.size)
+        if self.data is None:
+            raise PaperError(
+                f"the profile {self.profile.name!r} needs the Planet chips",
+                "give their folder with --data DIR (paper data fetch gets them)",
+            )
+        from .chips import planet
+
+        return planet.read(self.data, self.profile.size)
+
+    def save_figure(self, figure: Figure, name: str) -> list[Path]:
+        """Write `name`.png, .svg and .pdf in `figures/<profile>/`; equal figures, equal bytes."""
+        from . import plots
+
+        return plots.save(figure, self.figures / name)
+
+    def save_table(self, frame: pd.DataFrame, name: str) -> Path:
+        """Write `name`.csv under `results/<profile>/`, numbers with six significant digits."""
+        path = self.results / f"{name}.csv"
+        files.write_text(path, frame.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+        return path
+
+    def save_json(self, value: Any, name: str) -> Path:
+        path = self.results / f"{name}.json"
+        files.write_json(path, value)
+        return path
+
+
+_profile = profile  # the argument of Project.__init__ is called `profile` too
