@@ -1,0 +1,73 @@
+"""One function per figure: data in, Figure out. Nothing here computes a result.
+
+Each module holds the figures of one subject (`plots.networks`, `plots.training`, …). A figure is
+drawn under the package's one style by `@styled`, and saved by `save` without times or versions in
+the files, so that equal figures are equal bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from .. import files
+
+STYLE = Path(__file__).parents[1] / "paper.mplstyle"
+
+#: Okabe & Ito's colours, told apart by readers of every kind of colour vision.
+COLOURS = {
+    "original": "#0072B2",
+    "dehazed": "#E69F00",
+    "published": "#7A7A7A",
+    "good": "#009E73",
+    "bad": "#D55E00",
+    "highlight": "#CC79A7",
+    "light": "#56B4E9",
+    "ink": "#222222",
+}
+
+P = ParamSpec("P")
+
+
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Decorator: `draw` runs under `paper.mplstyle`, whatever style the caller has set."""
+
+    @wraps(draw)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with matplotlib.rc_context(fname=STYLE):
+            return draw(*args, **kwargs)
+
+    return wrapper
+
+
+def save(figure: Figure, path: Path) -> list[Path]:
+    """Write `path`.png, .svg and .pdf without times or versions in them; return the three paths."""
+    written = []
+    # The style also says how files are written (dpi, text as text), so it is set here as well.
+    with matplotlib.rc_context(fname=STYLE), matplotlib.rc_context({"svg.hashsalt": path.name}):
+        for suffix, metadata in (
+            (".png", {"Software": None}),
+            (".svg", {"Date": None, "Creator": None}),
+            (".pdf", {"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None}),
+        ):
+            target = path.with_name(path.name + suffix)
+            with files.replacing(target) as partial:
+                figure.savefig(partial, metadata=metadata)
+            written.append(target)
+    return written
+
+
+def show(paths: list[Path]) -> Any:
+    """The saved PNG as a notebook shows it: what the reader sees is the file itself.
+
+    paths  what `Project.save_figure` returned
+    """
+    from IPython.display import Image
+
+    png = next(path for path in paths if path.suffix == ".png")
+    return Image(data=png.read_bytes(), format="png", retina=True)
