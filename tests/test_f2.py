@@ -126,14 +126,10 @@ def test_thresholds_of_a_label_that_all_or_no_chip_carries():
     np.testing.assert_array_equal(adjacent > cut, [[True], [False]])
 
 
-@settings(deadline=None, max_examples=50)
 @quick
-@given(
-    hnp.arrays(
-        np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 5)), elements=st.integers(0, 1)
-    )
-)
-def test_best_constant_is_the_best_of_all_sets(truth):
+@given(cases(labels=5))
+def test_best_constant_is_the_best_of_all_sets(case):
+    truth, _ = case
     constant, score = f2.best_constant(truth)
     sets = itertools.product([0, 1], repeat=truth.shape[1])
     every = [f2.f2_score(truth, np.tile(np.array(s), (len(truth), 1))) for s in sets]

@@ -20,7 +20,7 @@ def fastest(work, times: int = 5) -> float:
 
 
 def grid_search(truth: np.ndarray, probability: np.ndarray) -> np.ndarray:
-    """What public solutions do: 100 thresholds a label, scikit-learn's F2 of all chips each time."""
+    """What public solutions do: 100 thresholds a label, scikit-learn each time."""
     thresholds = np.full(truth.shape[1], 0.2)
     for label in range(truth.shape[1]):
         scores = []
