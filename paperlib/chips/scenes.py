@@ -1,0 +1,256 @@
+"""Generated scenes: labelled chips of a made-up Amazon, with the haze-free truth beside each.
+
+Label sets are drawn with the frequencies of the real chips (`label_sets.csv`: how many of 32,351
+Planet chips carry each combination of tags), then painted, then hazed by equation 3 with a known
+light A and transmission t. Scene `index` of `seed` is the same picture on any number of processes.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+from tqdm.auto import tqdm
+
+from .. import files
+from ..labels import COUNT, INDEX, LABELS, WEATHER, encode_many
+from . import Chips, scenes_canvas, scenes_land, scenes_rare, scenes_sky
+from .scenes_canvas import SIZE, Canvas
+
+Variant = Literal["original", "dehazed", "clear"]
+VARIANTS: tuple[Variant, ...] = ("original", "dehazed", "clear")
+_BLOCK = 250
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """One generated chip.
+
+    image         `(S, S, 3)` uint8 RGB, what the camera sees: round(clear·t + A·(1 − t))
+    clear         `(S, S, 3)` uint8, the same scene without haze (clouds stay)
+    transmission  `(S, S)` float32, the true t
+    light         `(3,)` float32, the true A in grey levels
+    tags          the labels, in the order of `labels.LABELS`
+    """
+
+    image: np.ndarray
+    clear: np.ndarray
+    transmission: np.ndarray
+    light: np.ndarray
+    tags: tuple[str, ...]
+
+
+@cache
+def label_sets() -> tuple[tuple[tuple[str, ...], ...], np.ndarray]:
+    """The combinations of tags on real chips, and how many chips carry each: (K sets, `(K,)`)."""
+    with Path(__file__).with_name("label_sets.csv").open(encoding="utf-8", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    return tuple(tuple(r["tags"].split()) for r in rows), np.array([int(r["chips"]) for r in rows])
+
+
+def tags_of(index: int, *, seed: int = 0) -> tuple[str, ...]:
+    """The labels of scene `index`: one of the real combinations, as often as it really occurs."""
+    sets, counts = label_sets()
+    draw = _rng(index, seed, 0).integers(counts.sum())
+    return sets[int(np.searchsorted(np.cumsum(counts), draw, side="right"))]
+
+
+def scene(
+    index: int, *, seed: int = 0, size: int = SIZE, tags: Iterable[str] | None = None
+) -> Scene:
+    """Draw scene `index` of `seed`.
+
+    size   height and width; the scene is drawn at 256 pixels and resized (antialiased), so that
+           equation 3 holds exactly at 256 and within rounding at other sizes
+    tags   the labels to draw instead of those that `tags_of` gives this index
+    Raises `ValueError` for a negative index, a size below 1, an unknown tag or two weathers.
+    """
+    if size < 1:
+        raise ValueError(f"size: at least 1 pixel, not {size}")
+    tags = tags_of(index, seed=seed) if tags is None else _ordered(tags)
+    canvas = Canvas(_rng(index, seed, 1))
+    clear, t, light = _weather(canvas, _ground(canvas, tags), tags)
+    image = _haze(clear, t, light)
+    if size != SIZE:
+        image, clear, t = (resize(a, size) for a in (image, clear, t))
+    return Scene(image, clear, t, light, tags)
+
+
+def resize(image: np.ndarray, size: int) -> np.ndarray:
+    """Shrink by averaging over each new pixel's area (antialiased); enlarge bilinearly."""
+    if image.shape[:2] == (size, size):
+        return image
+    shrink = size < image.shape[0]
+    way = cv2.INTER_AREA if shrink else cv2.INTER_LINEAR
+    return cv2.resize(image, (size, size), interpolation=way)
+
+
+def read(
+    count: int,
+    *,
+    size: int = 32,
+    seed: int = 0,
+    variant: Variant = "original",
+    workers: int | None = None,
+    progress: bool = True,
+) -> Chips:
+    """Scenes 0…count−1 as chips, drawn once on all cores and then kept in the cache folder.
+
+    size     height and width the 256-pixel scenes are shrunk to
+    variant  `"original"` as the camera sees them; `"dehazed"` by `dehaze.dehaze` at 256 pixels and
+             then shrunk; `"clear"` the true haze-free scenes
+    workers  threads; all cores by default. The result does not depend on it
+    A killed run continues from the last finished block of 250 scenes.
+    """
+    if count < 1:
+        raise ValueError(f"count: at least 1 scene, not {count}")
+    if variant not in VARIANTS:
+        raise ValueError(f"variant: one of {', '.join(VARIANTS)}, not {variant!r}")
+    from ..project import cache_folder
+
+    key = _fingerprint(variant)[:16]
+    stem = f"{variant}-{size}px-seed{seed}-{key}"
+    folder = cache_folder() / "scenes"
+    whole = folder / f"{stem}-{count}.npy"
+    if whole.is_file():
+        images = np.load(whole)
+    else:
+        images = _blocks(count, size, seed, variant, folder / stem, workers, progress)
+        with files.replacing(whole) as partial:
+            np.save(partial, images)
+    names = np.array([f"scene_{i:06d}" for i in range(count)])
+    labels = encode_many([tags_of(i, seed=seed) for i in range(count)])
+    note = "" if variant == "original" else f", {variant}"
+    return Chips(names, images, labels, f"{count} generated scenes, seed {seed}, {size} px{note}")
+
+
+def _blocks(
+    count: int,
+    size: int,
+    seed: int,
+    variant: str,
+    folder: Path,
+    workers: int | None,
+    progress: bool,
+) -> np.ndarray:
+    """Draw block by block; each finished full block is a file, so that a killed run goes on."""
+    images = np.empty((count, size, size, 3), np.uint8)
+    workers = workers or os.cpu_count() or 1
+    with (
+        tqdm(total=count, desc=f"drawing scenes ({variant})", disable=not progress) as bar,
+        ThreadPoolExecutor(workers) as pool,
+    ):
+        for first in range(0, count, _BLOCK):
+            last = min(first + _BLOCK, count)
+            path = folder / f"{first:06d}.npy"
+            if last - first == _BLOCK and path.is_file():
+                images[first:last] = np.load(path)
+                bar.update(last - first)
+                continue
+            jobs = pool.map(lambda i: _picture(i, size, seed, variant), range(first, last))
+            for i, picture in zip(range(first, last), jobs, strict=True):
+                images[i] = picture
+                bar.update()
+            if last - first == _BLOCK:
+                with files.replacing(path) as partial:
+                    np.save(partial, images[first:last])
+    return images
+
+
+def _picture(index: int, size: int, seed: int, variant: str) -> np.ndarray:
+    drawn = scene(index, seed=seed)
+    if variant == "clear":
+        return resize(drawn.clear, size)
+    if variant == "dehazed":
+        from .. import dehaze
+
+        return resize(dehaze.dehaze(drawn.image), size)
+    return resize(drawn.image, size)
+
+
+@cache
+def _fingerprint(variant: str) -> str:
+    """sha256 over the code that makes the pixels: a changed drawing is never read from the cache."""
+    modules = [Path(__file__), *(Path(m.__file__) for m in _MODULES)]
+    modules.append(Path(__file__).with_name("label_sets.csv"))
+    if variant == "dehazed":
+        modules += sorted(Path(__file__).parents[1].glob("dehaze*.py"))
+    digest = hashlib.sha256(f"{np.__version__} {cv2.__version__}".encode())
+    for path in modules:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+_MODULES = (scenes_canvas, scenes_land, scenes_rare, scenes_sky)
+
+
+def _rng(index: int, seed: int, stream: int) -> np.random.Generator:
+    if index < 0:
+        raise ValueError(f"index: 0 or more, not {index}")
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, index, stream])))
+
+
+def _ordered(tags: Iterable[str]) -> tuple[str, ...]:
+    given = set(tags)
+    if unknown := given - set(LABELS):
+        raise ValueError(f"tags: {', '.join(sorted(unknown))} is not among the {COUNT} labels")
+    if len(given & set(WEATHER)) > 1:
+        raise ValueError(f"tags: one weather at most, not {', '.join(given & set(WEATHER))}")
+    return tuple(sorted(given, key=INDEX.__getitem__))
+
+
+def _ground(c: Canvas, tags: tuple[str, ...]) -> np.ndarray:
+    """Draw what the tags say, then light it: (256, 256, 3) float32 grey levels."""
+    on = set(tags)
+    if "primary" in on or on <= set(WEATHER) or on & set(scenes_rare.DRAWN_FIRST):
+        scenes_land.primary(c)
+    elif on <= {*WEATHER, "water", "bare_ground"} and "water" in on:
+        scenes_land.open_water(c)
+    else:
+        scenes_land.open_land(c)
+    for drawn in (scenes_rare.DRAWN_FIRST, scenes_land.DRAWN, scenes_rare.DRAWN_LATER):
+        for tag, draw in drawn.items():
+            if tag in on:
+                draw(c)
+    flat = cv2.GaussianBlur(c.image, (0, 0), c.uniform(0.5, 0.9)).astype(np.float32)
+    crowns = cv2.GaussianBlur(c.crowns, (0, 0), 1.0).astype(np.float32) / 255
+    shade = crowns * c.texture("canopy") * np.float32(c.uniform(0.13, 0.3))
+    shade += c.texture("grain") * np.float32(0.03)
+    shade += c.texture("relief") * np.float32(c.uniform(0.01, 0.08))
+    cast = np.exp(c.rng.normal(0, 0.17) + c.rng.normal(0, 0.06, 3))
+    if c.chance(0.04):  # the sepia of some Planet products
+        cast *= (1.25, 0.9, 0.5)
+    return flat * (1 + shade)[:, :, None] * cast.astype(np.float32)
+
+
+def _weather(
+    c: Canvas, ground: np.ndarray, tags: tuple[str, ...]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Clouds over the ground, then the haze: the haze-free scene, t and A."""
+    weather = next((tag for tag in tags if tag in WEATHER), "clear")
+    t, light = scenes_sky.transmission(c, weather), scenes_sky.light(c)
+    if weather == "partly_cloudy":
+        amount = float(np.clip(c.rng.lognormal(-1.9, 0.7), 0.02, 0.6))
+        ground = scenes_sky.clouds(c, ground, amount)
+    elif weather == "cloudy":
+        if c.chance(0.55):
+            t = scenes_sky.veil(c)
+        else:
+            ground = scenes_sky.clouds(c, ground, c.uniform(0.7, 0.98))
+    noise = c.texture("grain")[:, :, None] * np.float32(0.8)
+    return np.clip(np.rint(ground + noise), 0, 255).astype(np.uint8), t, light
+
+
+def _haze(clear: np.ndarray, t: np.ndarray, light: np.ndarray) -> np.ndarray:
+    """Equation 3: I = J·t + A·(1 − t)."""
+    t = t[:, :, None]
+    return np.clip(np.rint(clear * t + light * (1 - t)), 0, 255).astype(np.uint8)
