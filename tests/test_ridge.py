@@ -1,0 +1,108 @@
+"""Recalibration: scikit-learn's estimator checks, the closed form, known answers."""
+
+from __future__ import annotations
+
+import json
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from paperlib.ridge import LabelRecalibrator
+
+
+@parametrize_with_checks([LabelRecalibrator("ridge"), LabelRecalibrator("lasso")])
+def test_estimator_checks(estimator, check):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        check(estimator)
+
+
+def linked_labels(n: int = 1500, seed: int = 0):
+    """Label 1 is on where label 0 is, but its own probability is noise; label 2 is independent."""
+    rng = np.random.default_rng(seed)
+    first, third = rng.random((2, n)) < 0.4
+    truth = np.stack([first, first, third], axis=1).astype(np.uint8)
+    p = np.clip(truth * 0.6 + rng.normal(0.2, 0.15, truth.shape), 0, 1)
+    p[:, 1] = rng.random(n)
+    return truth, p
+
+
+@pytest.mark.parametrize("kind", ["ridge", "lasso"])
+def test_a_label_is_read_from_the_one_that_goes_with_it(kind):
+    truth, p = linked_labels()
+    model = LabelRecalibrator(kind).fit(p[:1000], truth[:1000])
+    q = model.predict(p[1000:])
+    assert q.shape == (500, 3)
+    assert q.min() >= 0
+    assert q.max() <= 1
+    assert np.corrcoef(p[1000:, 1], truth[1000:, 1])[0, 1] < 0.1
+    assert np.corrcoef(q[:, 1], truth[1000:, 1])[0, 1] > 0.9
+    assert np.abs(model.standard_coef_[1]).argmax() == 0
+    assert np.abs(model.standard_coef_[2]).argmax() == 2
+
+
+def test_ridge_is_the_closed_form_at_the_chosen_strength():
+    truth, p = linked_labels()
+    model = LabelRecalibrator("ridge").fit(p, truth)
+    standard = StandardScaler().fit_transform(p)
+    for label in range(3):
+        wanted = Ridge(model.strength_[label]).fit(standard, truth[:, label])
+        np.testing.assert_allclose(model.standard_coef_[label], wanted.coef_, rtol=1e-6)
+        np.testing.assert_allclose(
+            model.predict(p)[:, label], wanted.predict(standard).clip(0, 1), atol=1e-9
+        )
+
+
+def test_lasso_drops_what_says_nothing_and_converges_silently():
+    rng = np.random.default_rng(1)
+    truth = (rng.random((800, 17)) < rng.uniform(0.002, 0.9, 17)).astype(np.uint8)
+    truth[:, 3], truth[:, 5] = 0, 1  # absent, and on every chip
+    p = np.clip(0.7 * truth + rng.normal(0.15, 0.2, truth.shape), 0, 1)
+    p[:, 7] = 0.25  # an output that never moves
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for kind in ("lasso", "ridge"):
+            model = LabelRecalibrator(kind).fit(p, truth)
+            q = model.predict(p)
+            np.testing.assert_allclose(q[:, 3], 0, atol=1e-12)
+            np.testing.assert_allclose(q[:, 5], 1, atol=1e-12)
+            assert np.isfinite(q).all()
+            assert (model.coef_[:, 7] == 0).all()
+            if kind == "lasso":
+                assert (model.coef_ == 0).mean() > 0.3
+
+
+def test_strength_is_high_where_the_inputs_say_nothing():
+    rng = np.random.default_rng(2)
+    truth = (rng.random((600, 4)) < 0.5).astype(np.uint8)
+    useful = np.clip(truth + rng.normal(0, 0.1, truth.shape), 0, 1)
+    noise = rng.random(truth.shape)
+    for kind in ("ridge", "lasso"):
+        strong = LabelRecalibrator(kind).fit(noise, truth).strength_
+        weak = LabelRecalibrator(kind).fit(useful, truth).strength_
+        assert strong.min() > weak.max()
+
+
+def test_none_changes_nothing():
+    truth, p = linked_labels(50)
+    np.testing.assert_array_equal(LabelRecalibrator("none").fit(p, truth).predict(p), p)
+    with pytest.raises(ValueError, match="2 inputs cannot stand for 3"):
+        LabelRecalibrator("none").fit(p[:, :2], truth)
+
+
+def test_unknown_kind_is_named():
+    truth, p = linked_labels(50)
+    with pytest.raises(ValueError, match="kind: one of ridge, lasso, none"):
+        LabelRecalibrator("elastic").fit(p, truth)
+
+
+@pytest.mark.parametrize("kind", ["ridge", "lasso", "none"])
+def test_plain_numbers_go_out_and_come_back(kind):
+    truth, p = linked_labels(200)
+    model = LabelRecalibrator(kind).fit(p, truth)
+    again = LabelRecalibrator.from_dict(json.loads(json.dumps(model.to_dict())))
+    np.testing.assert_array_equal(again.predict(p), model.predict(p))
