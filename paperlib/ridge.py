@@ -23,6 +23,10 @@ KINDS = ("ridge", "lasso", "none")
 RIDGE_STRENGTHS = tuple(10.0 ** np.arange(-2, 5.01, 0.5))
 
 
+#: Strengths tried for lasso, as shares of the one that leaves no weight at all.
+LASSO_STRENGTHS = 10.0 ** np.arange(0, -3.01, -0.1)
+
+
 class LabelRecalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Linear recalibration of each label from all labels; a scikit-learn regressor.
 
@@ -91,10 +95,15 @@ class LabelRecalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         folds = KFold(min(self.folds, len(standard)), shuffle=True, random_state=self.seed)
         for label, column in enumerate(truth.T):
             centred = column - column.mean()
-            if not np.abs(standard.T @ centred).max() > 1e-9 * len(standard):
+            strongest = np.abs(standard.T @ centred).max() / len(standard)  # leaves no weight
+            if not strongest > 1e-9:
                 continue  # nothing to explain, or nothing that explains: all weights stay 0
             model = LassoCV(
-                cv=folds, eps=1e-3, precompute=True, max_iter=50_000, tol=1e-5, selection="cyclic"
+                alphas=strongest * LASSO_STRENGTHS,
+                cv=folds,
+                precompute=True,
+                max_iter=50_000,
+                tol=1e-5,
             ).fit(standard, centred)
             weights[label], strength[label] = model.coef_, model.alpha_
         return weights, strength
