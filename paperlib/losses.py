@@ -1,0 +1,125 @@
+"""The paper's three losses for `(N, L)` labels in {0, 1} and probabilities.
+
+All are `keras.losses.Loss`, written with `keras.ops`, computed in float32 whatever the network's
+precision is, and free of NaN for labels that a batch does not hold.
+"""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+_TINY = 1e-7  # keeps log(p) finite in float32
+
+
+def _elementwise(y_true, y_pred):
+    """`(N, L)` log losses; Paper, section on the loss: −y·log p − (1 − y)·log(1 − p)."""
+    p = ops.clip(y_pred, _TINY, 1.0 - _TINY)
+    return -(y_true * ops.log(p) + (1.0 - y_true) * ops.log(1.0 - p))
+
+
+class _BatchLoss(keras.losses.Loss):
+    """A loss of a whole batch: casts to float32, and says so where weights per chip are given."""
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        if sample_weight is not None:
+            raise ValueError(f"{type(self).__name__} is of the whole batch: no sample_weight")
+        return super().__call__(y_true, y_pred)
+
+    def call(self, y_true, y_pred):
+        return self.batch_loss(ops.cast(y_true, "float32"), ops.cast(y_pred, "float32"))
+
+
+@keras.saving.register_keras_serializable("paperlib")
+class LogLoss(keras.losses.Loss):
+    """Mean binary cross-entropy over chips and labels.
+
+    y_true `(N, L)` of 0 and 1; y_pred `(N, L)` probabilities, clipped to 1e-7…1 − 1e-7.
+    """
+
+    def __init__(self, name: str = "log_loss", **options):
+        super().__init__(name=name, **options)
+
+    def call(self, y_true, y_pred):
+        losses = _elementwise(ops.cast(y_true, "float32"), ops.cast(y_pred, "float32"))
+        return ops.mean(losses, axis=-1)
+
+
+@keras.saving.register_keras_serializable("paperlib")
+class F2Loss(_BatchLoss):
+    """One less the soft F2, (5·Σ p·y + ε)/(Σ p + 4·Σ y + ε).
+
+    per  `"label"`: the sums run over the chips of the batch and the loss is the mean over labels
+         (the paper leans on each label's recall); `"chip"`: the sums run over a chip's labels and
+         the loss is the mean over chips (the competition's score)
+
+    For p in {0, 1} this is one less the exact F2, except that a label (or chip) with nothing true
+    and nothing predicted counts as F2 = 1, so that an absent label pulls p down and never up.
+    """
+
+    def __init__(self, per: str = "label", epsilon: float = 1e-7, name: str = "f2_loss", **options):
+        if per not in ("label", "chip"):
+            raise ValueError(f"per: 'label' or 'chip', not {per!r}")
+        super().__init__(name=name, **options)
+        self.per, self.epsilon = per, epsilon
+
+    def batch_loss(self, y_true, y_pred):
+        axis = 0 if self.per == "label" else -1
+        hit = ops.sum(y_true * y_pred, axis=axis)
+        total = ops.sum(y_pred, axis=axis) + 4.0 * ops.sum(y_true, axis=axis)
+        return 1.0 - (5.0 * hit + self.epsilon) / (total + self.epsilon)
+
+    def get_config(self):
+        return {**super().get_config(), "per": self.per, "epsilon": self.epsilon}
+
+
+@keras.saving.register_keras_serializable("paperlib")
+class HardExampleLoss(_BatchLoss):
+    """Mean of the largest share `keep` of the log losses, so that easy cases teach nothing.
+
+    keep  share that counts, in (0, 1]; ⌈keep·n⌉ of n values
+    per   `"batch"`: of all N·L values together; `"chip"`: of each chip's L; `"label"`: of each
+          label's N (the other two ways to read the paper)
+    """
+
+    def __init__(
+        self, keep: float = 0.25, per: str = "batch", name: str = "hard_example_loss", **options
+    ):
+        if not 0 < keep <= 1:
+            raise ValueError(f"keep: a share in (0, 1], not {keep}")
+        if per not in ("batch", "chip", "label"):
+            raise ValueError(f"per: 'batch', 'chip' or 'label', not {per!r}")
+        super().__init__(name=name, **options)
+        self.keep, self.per = keep, per
+
+    def batch_loss(self, y_true, y_pred):
+        losses = _elementwise(y_true, y_pred)
+        if self.per == "batch":
+            losses = ops.reshape(losses, (-1, 1))
+        if self.per == "chip":
+            losses = ops.transpose(losses)
+        count = ops.shape(losses)[0]
+        # in whole ten-thousandths: a float32 product would round ⌈0.1·10⌉ up to 2 on some backends
+        kept = (count * round(self.keep * 10_000) + 9_999) // 10_000
+        return ops.mean(ops.sort(losses, axis=0)[count - kept :])
+
+    def get_config(self):
+        return {**super().get_config(), "keep": self.keep, "per": self.per}
+
+
+#: Name in a configuration -> a maker of the loss.
+LOSSES = {
+    "log": LogLoss,
+    "f2": F2Loss,
+    "hard": HardExampleLoss,
+    "f2-chip": lambda: F2Loss(per="chip"),
+    "hard-chip": lambda: HardExampleLoss(per="chip"),
+    "hard-label": lambda: HardExampleLoss(per="label"),
+}
+
+
+def get(name: str) -> keras.losses.Loss:
+    """The loss of that name; `ValueError` with the names there are otherwise."""
+    if name not in LOSSES:
+        raise ValueError(f"loss: one of {', '.join(LOSSES)}, not {name!r}")
+    return LOSSES[name]()

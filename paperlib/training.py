@@ -1,0 +1,191 @@
+"""The epochs of one run: data in a fixed order, one `fit` per epoch, a checkpoint after each."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+from tqdm.auto import tqdm
+
+from . import augment, checkpoint, determinism, f2, losses
+from .chips import Chips
+from .experiment import Config, network
+
+
+class Batches(keras.utils.PyDataset):
+    """The batches of one epoch: chips in the order of a permutation, read as they are needed.
+
+    The chips left over after the last whole batch are other ones in each epoch.
+    """
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray, order: np.ndarray, batch: int):
+        super().__init__(workers=1, use_multiprocessing=False, max_queue_size=8)
+        self.images, self.labels, self.order, self.batch = images, labels, order, batch
+
+    def __len__(self) -> int:
+        return len(self.order) // self.batch
+
+    def __getitem__(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        chosen = self.order[i * self.batch : (i + 1) * self.batch]
+        return self.images[chosen], self.labels[chosen]
+
+
+class Training:
+    """A run in progress; `run()` takes it from its last finished epoch to its end."""
+
+    def __init__(self, config: Config, chips: Chips, cache: Path, *, progress: bool = True):
+        determinism.prepare()
+        self.config, self.progress = config, progress
+        self.images = chips.images
+        tags = chips.tags
+        self.columns = list(range(len(tags)))
+        if config.outputs != "all":
+            self.columns = [tags.index(config.outputs)]
+        self.labels = np.ascontiguousarray(chips.labels[:, self.columns], dtype=np.float32)
+        self.train = np.flatnonzero(chips.split == "train")
+        self.validation = np.flatnonzero(chips.split == "validation")
+        self.steps = len(self.train) // config.batch
+        self.checkpoint, self.weights = cache / "checkpoint.npz", cache / "weights.npz"
+
+        self.history: list[dict] = []
+        self.seconds: list[float] = []
+        self.best_epoch = -1
+        self.rate = config.rate
+        self.finished = False
+        self.loss = losses.get(config.loss)
+        self.network, self.model = self._build(len(tags))
+        self._restore()
+
+    def run(self) -> None:
+        """Train the epochs that are left, then take the weights of the best one."""
+        if not self.finished:
+            bar = tqdm(
+                total=self.config.epochs * self.steps,
+                initial=len(self.history) * self.steps,
+                desc=self.config.slug,
+                unit="batch",
+                disable=not self.progress,
+                mininterval=0.5,
+            )
+            with bar:
+                while len(self.history) < self.config.epochs and not self._flat(
+                    self.config.patience
+                ):
+                    self._epoch(bar)
+            self.finished = True
+            self._save()
+        stored = checkpoint.read(self.weights)
+        if stored is None:
+            raise RuntimeError(f"{self.weights} has gone: remove {self.checkpoint} and start again")
+        checkpoint.assign(self.network.weights, stored[1]["weights"])
+
+    def predict(self, index: np.ndarray) -> np.ndarray:
+        """Probabilities `(len(index), outputs)` float32 of the chips at `index`."""
+        return augment.predict(self.network, self.images[index])
+
+    def _build(self, labels: int) -> tuple[keras.Model, keras.Model]:
+        config = self.config
+        built = network(config, labels)
+        images = keras.Input((config.size, config.size, 3), dtype="uint8", name="chips")
+        x = images
+        for layer in augment.random_transforms(config.augment, config.seed):
+            x = layer(x)
+        model = keras.Model(images, built(x))
+        rate: float | keras.optimizers.schedules.LearningRateSchedule = config.rate
+        if config.schedule == "one-cycle":
+            total = self.steps * config.epochs
+            rate = keras.optimizers.schedules.CosineDecay(
+                initial_learning_rate=config.rate / 25,
+                warmup_target=config.rate,
+                warmup_steps=total // 5,
+                decay_steps=total - total // 5,
+            )
+        optimizer = keras.optimizers.Adam(rate)
+        model.compile(optimizer=optimizer, loss=self.loss, jit_compile=determinism.jit())
+        model.optimizer.build(model.trainable_variables)
+        return built, model
+
+    def _epoch(self, bar: tqdm) -> None:
+        epoch, config = len(self.history), self.config
+        started = time.time()
+        if config.schedule == "plateau":
+            self.model.optimizer.learning_rate = self.rate
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        checkpoint.reseed(self.model, config.seed, epoch)
+        order = np.random.default_rng([config.seed, epoch]).permutation(self.train)
+        batches = Batches(self.images, self.labels, order, config.batch)
+        done = self.model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[_Bar(bar)])
+
+        probability = self.predict(self.validation)
+        truth = self.labels[self.validation]
+        row = {
+            "epoch": epoch,
+            "loss": float(done.history["loss"][0]),
+            "val_loss": self._mean_loss(truth, probability),
+            "val_f2": float(f2.f2_score(truth.astype(np.uint8), probability > 0.2)),
+            "rate": rate,
+        }
+        self.history.append(row)
+        if self.best_epoch < 0 or row["val_loss"] < self.history[self.best_epoch]["val_loss"]:
+            self.best_epoch = epoch
+            checkpoint.write(self.weights, {"epoch": epoch}, {"weights": self.network.weights})
+        elif config.schedule == "plateau" and self._flat(config.plateau):
+            self.rate = self.rate * 0.1
+        self.seconds.append(time.time() - started)
+        self._save()
+        bar.set_postfix_str(
+            f"epoch {epoch + 1}, val_loss {row['val_loss']:.4f}, F2 {row['val_f2']:.4f}"
+        )
+
+    def _mean_loss(self, truth: np.ndarray, probability: np.ndarray) -> float:
+        """The loss over batches of the training size, weighted by their chips."""
+        total = 0.0
+        for start in range(0, len(truth), self.config.batch):
+            part = slice(start, start + self.config.batch)
+            value = float(keras.ops.convert_to_numpy(self.loss(truth[part], probability[part])))
+            total += value * len(truth[part])
+        return total / len(truth)
+
+    def _flat(self, epochs: int) -> bool:
+        """Whether the last `epochs` epochs brought no lower validation loss."""
+        if self.config.schedule != "plateau":
+            return False
+        return len(self.history) - 1 - self.best_epoch >= epochs
+
+    def _save(self) -> None:
+        meta = {
+            "history": self.history,
+            "seconds": self.seconds,
+            "best_epoch": self.best_epoch,
+            "rate": self.rate,
+            "finished": self.finished,
+        }
+        variables = {} if self.finished else self._variables()
+        checkpoint.write(self.checkpoint, meta, variables)
+
+    def _restore(self) -> None:
+        stored = checkpoint.read(self.checkpoint)
+        if stored is None:
+            return
+        meta, values = stored
+        for name in ("history", "seconds", "best_epoch", "rate", "finished"):
+            setattr(self, name, meta[name])
+        if not self.finished:
+            for group, variables in self._variables().items():
+                checkpoint.assign(variables, values[group])
+
+    def _variables(self) -> dict[str, list]:
+        return {"weights": self.network.weights, "optimizer": self.model.optimizer.variables}
+
+
+class _Bar(keras.callbacks.Callback):
+    """One tick per batch; it never looks at the loss, so that the device need not wait."""
+
+    def __init__(self, bar: tqdm):
+        super().__init__()
+        self.bar = bar
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.bar.update(1)
