@@ -1,0 +1,161 @@
+"""Checks that run with the experiment: each stops it when a number would be better than it is.
+
+Every function returns nothing when all is well and raises `PaperError` otherwise. They are called
+where the mistake would enter (`selection` calls all of them), not only by tests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from .chips import Chips, split_many
+from .errors import PaperError
+
+Array = np.ndarray
+
+
+def check_once(names: Iterable[str], what: str = "chip") -> None:
+    """Each name is there once: a chip (or a label) counted twice weighs twice in every score."""
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    if twice:
+        raise PaperError(
+            f"{what} {twice[0]!r} is counted twice ({len(twice)} such)",
+            f"give each {what} once",
+        )
+
+
+def check_labels(tags: Sequence[str], columns: int) -> None:
+    """Each column has its own label: none stands in two columns, none has no name."""
+    check_once(tags, "label")
+    if len(tags) != columns:
+        raise PaperError(
+            f"{columns} columns for {len(tags)} labels", "give each label one column, in order"
+        )
+
+
+def check_truth(truth: Array) -> None:
+    """Labels are 0 or 1: a tag that a row of the label file repeats must count once."""
+    if not np.isin(truth, (0, 1)).all():
+        raise PaperError(
+            f"a label is counted {truth.max():g} times on one chip",
+            "count a tag that a row repeats once",
+        )
+
+
+def check_held_out(names: Iterable[str], doing: str) -> None:
+    """None of the chips belongs to the training part: a network is too sure of what it has seen."""
+    names = np.asarray(list(names))
+    seen = names[split_many(names) == "train"]
+    if len(seen):
+        raise PaperError(
+            f"{doing} is given {len(seen)} chips that the networks were trained on, {seen[0]!r} "
+            "for one",
+            "give predictions of validation chips only",
+        )
+
+
+def check_unseen(seen: Iterable[str], used: Iterable[str], doing: str) -> None:
+    """No chip of `used` is among `seen`."""
+    both = sorted(set(seen) & set(used))
+    if both:
+        raise PaperError(
+            f"{doing}: {len(both)} chips are on both sides, {both[0]!r} for one",
+            "keep apart the chips that choose and the chips that judge",
+        )
+
+
+def check_parts(names: Array, split: Array) -> None:
+    """The part stored with each chip is the one its name gives: no chip has changed sides."""
+    check_once(names)
+    moved = np.flatnonzero(split_many(names) != np.asarray(split))
+    if len(moved):
+        first = moved[0]
+        raise PaperError(
+            f"{len(moved)} chips stand in another part than their name says, {names[first]!r} "
+            f"in {split[first]!r} for one",
+            "make the predictions again with this version's split",
+        )
+
+
+def check_training(train: Chips, reported: Chips, share: float = 0.01) -> None:
+    """No reported chip is trained on, by name or by its pixels under another name.
+
+    share  how many of the reported chips may have a pixel-identical chip among the training ones:
+           featureless chips (full cloud) can be equal by chance, a hundredth of the set cannot
+    """
+    check_unseen(train.names, reported.names, "training")
+    known = {_digest(image) for image in train.images}
+    copies = [
+        n
+        for n, image in zip(reported.names, reported.images, strict=True)
+        if _digest(image) in known
+    ]
+    if len(copies) > max(1, share * len(reported)):
+        raise PaperError(
+            f"training: {len(copies)} of {len(reported)} reported chips are among the training "
+            f"chips under another name, {copies[0]!r} for one",
+            "remove the copies from the data",
+        )
+
+
+def check_alignment(names: Array, truth: Array, chips: Chips) -> None:
+    """Predictions carry the labels that the data give to their names: identifiers not shuffled."""
+    place = {name: row for row, name in enumerate(chips.names.tolist())}
+    unknown = [name for name in names.tolist() if name not in place]
+    if unknown:
+        raise PaperError(
+            f"predictions for {len(unknown)} chips that the data do not hold, {unknown[0]!r} "
+            "for one",
+            "give the data the predictions were made from",
+        )
+    rows = [place[name] for name in names.tolist()]
+    wrong = np.flatnonzero((chips.labels[rows] != truth).any(1))
+    if len(wrong):
+        raise PaperError(
+            f"the labels of {len(wrong)} chips are not those of the data, {names[wrong[0]]!r} "
+            "for one: the identifiers are shuffled or the label file has changed",
+            "make the predictions again",
+        )
+
+
+def check_informative(truth: Array, probability: Array, source: str) -> None:
+    """Confident probabilities must say something about their own chips.
+
+    For calibrated probabilities cov(p, y) = var(p); for ones that sit on other chips it is 0,
+    however good the network. So the slope Σ cov(p, y)/Σ var(p) is near 1 or near 0, with a standard
+    error of √(Σ var(p)·var(y)/N)/Σ var(p). It fails where the slope is not 3 errors above 0 and
+    the error is small enough (under 0.1) to tell. A network that has learnt nothing gives nearly
+    constant probabilities, a large error, and passes.
+
+    truth  `(N, L)`;  probability  `(N, L)`, NaN where a label is not predicted
+    """
+    known = ~np.isnan(probability).any(0)
+    p, y = probability[:, known].astype(np.float64), truth[:, known].astype(np.float64)
+    spread = p.var(0).sum()
+    if len(p) < 2 or spread == 0:
+        return
+    slope = ((p - p.mean(0)) * (y - y.mean(0))).mean(0).sum() / spread
+    error = np.sqrt((p.var(0) * y.var(0)).sum() / len(p)) / spread
+    if error < 0.1 and slope < 3 * error:
+        raise PaperError(
+            f"{source}: its confident probabilities say nothing about its own chips (slope "
+            f"{slope:.2f} ± {error:.2f}, 1 is calibrated): the identifiers are shuffled",
+            "make the predictions again",
+        )
+
+
+def labels_digest(names: Iterable[str], truth: Array) -> str:
+    """sha256 of (name, labels) pairs in order of the names: kept with a run, compared later."""
+    rows = sorted(zip(names, np.asarray(truth, np.uint8), strict=True), key=lambda row: row[0])
+    digest = hashlib.sha256()
+    for name, row in rows:
+        digest.update(name.encode("utf-8") + b":" + row.tobytes() + b"\n")
+    return digest.hexdigest()
+
+
+def _digest(image: Array) -> bytes:
+    return hashlib.sha256(np.ascontiguousarray(image)).digest()
