@@ -22,6 +22,71 @@ data_app = typer.Typer(help="The Planet chips: get them, look at them.", no_args
 app.add_typer(data_app, name="data")
 
 
+@app.command()
+def run(
+    notebooks: list[str] = typer.Argument(None, help="Numbers or names; all by default."),
+    profile: str = typer.Option("sample", help="sample, tiny, planet32 or paper."),
+    data: str = typer.Option("", help="Folder with train_v2.csv and train-jpg (or an archive)."),
+    force: bool = typer.Option(False, help="Run also what is current (kept networks stay)."),
+    skip_bad: bool = typer.Option(False, "--skip-bad", help="Go on without unreadable chips."),
+    set_: list[str] = typer.Option(None, "--set", metavar="NAME=VALUE", help="A parameter."),
+) -> None:
+    """Run the notebooks whose sources, data or results have changed."""
+    from .reproduce import Runner, literals
+
+    Runner(profile, data, skip_bad=skip_bad).run(
+        notebooks or (), parameters=literals(set_ or ()), force=force
+    )
+
+
+@app.command("list")
+def list_(
+    profile: str = typer.Option("sample", help="sample, tiny, planet32 or paper."),
+    data: str = typer.Option("", help="Compare with this data folder, too."),
+) -> None:
+    """Show each notebook, what it makes, and whether that is there and current."""
+    from .display import listing
+    from .reproduce import Runner
+
+    runner = Runner(profile, data)
+    listing([runner.state(notebook) for notebook in runner.notebooks], profile)
+
+
+@app.command(hidden=True)
+def readme() -> None:
+    """Write the generated parts of README.md again."""
+    from . import readme as parts
+    from .project import checkout
+
+    root = checkout()
+    if root is None:
+        raise PaperError("no checkout here", "run the command in the checkout")
+    print(f"README.md: {', '.join(parts.update(root)) or 'nothing'} changed")
+
+
+@app.command()
+def demo(
+    port: int = typer.Option(8000, "--port", min=1, max=65535, help="The port on this machine."),
+    no_browser: bool = typer.Option(False, "--no-browser", help="Do not open a browser."),
+) -> None:
+    """Start the showcase on this machine: web site, worker and example gallery."""
+    from .project import checkout
+
+    root = checkout()
+    if root is None or not (root / "demo_site").is_dir():
+        raise PaperError("the showcase is not here", "run the command in a checkout")
+    try:
+        import django  # noqa: F401
+    except ImportError:
+        raise PaperError(
+            "the showcase's packages are not installed", "pip install 'paperlib[demo]'"
+        ) from None
+    sys.path.insert(0, str(root / "demo_site"))
+    from showcase.run import demo as serve
+
+    sys.exit(serve(port, browser=not no_browser))
+
+
 def main() -> None:
     """Entry point: a `PaperError` becomes one line and exit code 1, an interrupt 130."""
     try:

@@ -1,0 +1,14 @@
+"""gunicorn's settings, for `paper demo` and a lab: `gunicorn -c config/gunicorn.py config.wsgi`."""
+
+import os
+
+bind = os.environ.get("SHOWCASE_BIND", "127.0.0.1:8000")
+workers = int(os.environ.get("SHOWCASE_WEB_PROCESSES", "1"))
+threads = int(os.environ.get("SHOWCASE_WEB_THREADS", "8"))
+timeout = 120  # a large upload over a slow line
+graceful_timeout = 20
+max_requests = 20_000
+max_requests_jitter = 2_000
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
+control_socket_disable = True  # a socket in the home folder that nothing here uses
+loglevel = "warning"

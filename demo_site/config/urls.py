@@ -1,0 +1,17 @@
+"""Addresses: the site's own, the API under /api/v1/, staff's under /admin/."""
+
+from django.contrib import admin
+from django.urls import include, path
+from showcase.api import api
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("i18n/", include("django.conf.urls.i18n")),
+    path("api/v1/", api.urls),
+    path("", include("showcase.urls")),
+]
+
+handler400 = "showcase.views.errors.bad_request"
+handler403 = "showcase.views.errors.forbidden"
+handler404 = "showcase.views.errors.not_found"
+handler500 = "showcase.views.errors.server_error"

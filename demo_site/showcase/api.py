@@ -1,0 +1,276 @@
+"""The API: upload, status, results. Reading is free; writing needs a key with a limit per hour.
+
+The description is OpenAPI 3.1 at `/api/v1/openapi.json`; its page uses the site's own files only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import datetime
+from typing import Literal
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from ninja import Field, File, Form, NinjaAPI, Path, Query, Schema, UploadedFile
+from ninja.errors import HttpError
+from ninja.security import APIKeyHeader
+
+from paperlib.labels import CHINESE, ENGLISH, GROUP, LABELS
+
+from . import exports, intake, progress, visitors
+from .models import ApiKey, Batch, Chip, ModelVersion, Prediction
+
+api = NinjaAPI(
+    title="Showcase API",
+    version="1",
+    description="Send satellite chips, get their labels. Keys come from those who run the site.",
+)
+Token = Path(..., pattern="^[A-Za-z0-9_-]{1,32}$", description="From the answer to the upload")
+
+
+class KeyHeader(APIKeyHeader):
+    param_name = "X-API-Key"
+
+    def authenticate(self, request: HttpRequest, key: str | None) -> ApiKey | None:
+        if not key:
+            return None
+        found = ApiKey.objects.filter(digest=digest(key), revoked=False).first()
+        if found is None:
+            return None
+        most = found.per_hour or int(settings.SHOWCASE["KEY_REQUESTS_PER_HOUR"])
+        if not visitors.within("key", str(found.pk), most):
+            raise HttpError(429, f"This key may send {most} requests per hour.")
+        ApiKey.objects.filter(pk=found.pk).update(used_at=timezone.now())
+        return found
+
+
+def digest(key: str) -> str:
+    """Keys are random and long: a plain hash is enough to keep them by."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def new_key(name: str, per_hour: int = 0) -> str:
+    """Make a key; it is shown this once and kept as a hash only."""
+    key = "pk_" + secrets.token_urlsafe(32)
+    ApiKey.objects.create(name=name, digest=digest(key), per_hour=per_hour)
+    return key
+
+
+class Problem(Schema):
+    detail: str
+
+
+class TakenFile(Schema):
+    name: str
+    accepted: bool
+    reason: str = ""
+
+
+class BatchStatus(Schema):
+    token: str
+    url: str = Field(description="The batch's page for people")
+    state: Literal["receiving", "queued", "running", "done", "failed", "cancelled"]
+    finished: bool
+    private: bool
+    files: int
+    files_failed: int
+    chips: int
+    labelled: int
+    known: int = Field(description="Labelled without a new prediction: the same content was known")
+    failed: int
+    percent: int | None = None
+    batches_ahead: int
+    seconds_left: int | None = None
+    created: datetime
+    trouble: str = ""
+
+
+class Accepted(BatchStatus):
+    taken: list[TakenFile]
+
+
+class ChipResult(Schema):
+    image_name: str
+    chip: str
+    row: int
+    column: int
+    state: Literal["labelled", "failed"]
+    reason: str
+    tags: list[str]
+    probability: dict[str, float]
+
+
+class FailedFile(Schema):
+    name: str
+    reason: str
+
+
+class Results(Schema):
+    chips: list[ChipResult]
+    failed_files: list[FailedFile]
+    next: int | None = Field(None, description="Give it as `after` for the next page")
+
+
+class ChipInfo(Schema):
+    chip: str
+    name: str
+    width: int
+    height: int
+    tags: list[str]
+    confidence: float
+    probability: dict[str, float]
+    model: str
+
+
+class Label(Schema):
+    name: str
+    english: str
+    chinese: str
+    group: Literal["weather", "common", "rare"]
+
+
+class ModelInfo(Schema):
+    name: str
+    fingerprint: str
+    card: dict
+    thresholds: dict[str, float]
+
+
+def _status(request: HttpRequest, batch: Batch) -> dict:
+    p = progress.of(batch)
+    return {
+        "token": batch.token,
+        "url": request.build_absolute_uri(batch.get_absolute_url()),
+        "state": batch.state,
+        "finished": batch.finished,
+        "private": batch.private,
+        "files": p.files,
+        "files_failed": p.files_failed,
+        "chips": p.chips,
+        "labelled": p.done,
+        "known": p.known,
+        "failed": p.failed,
+        "percent": p.percent,
+        "batches_ahead": p.ahead,
+        "seconds_left": p.seconds,
+        "created": batch.created_at,
+        "trouble": batch.trouble,
+    }
+
+
+@api.post(
+    "/batches",
+    auth=KeyHeader(),
+    response={202: Accepted, 400: Problem, 401: Problem, 413: Problem, 429: Problem},
+    tags=["batches"],
+)
+def upload(
+    request: HttpRequest,
+    files: File[list[UploadedFile]],
+    title: Form[str] = "",
+    private: Form[bool] = True,
+    days: Form[Literal[0, 1, 7, 30]] = 0,
+):
+    """Send pictures (JPEG, PNG, TIFF, GeoTIFF) or zips of them; they are labelled while you wait.
+
+    `days`: the batch vanishes after so many days, 0 keeps it.
+    """
+    batch = intake.open_batch(title=title[:200], private=private, days=days)
+    taken = intake.add_files(batch, files)
+    try:
+        intake.submit(batch)
+    except intake.Refused:
+        intake.cancel(batch)
+        reasons = "; ".join(f"{one['name']}: {one['reason']}" for one in taken[:5])
+        return 400, {"detail": f"no file was accepted: {reasons}"}
+    batch.refresh_from_db()
+    return 202, {**_status(request, batch), "taken": taken}
+
+
+@api.get("/batches/{token}", response={200: BatchStatus, 404: Problem}, tags=["batches"])
+def status(request: HttpRequest, token: str = Token):
+    """How far a batch is; ask again every second or two."""
+    return _status(request, get_object_or_404(Batch, token=token))
+
+
+@api.get("/batches/{token}/chips", response={200: Results, 404: Problem}, tags=["batches"])
+def chips(
+    request: HttpRequest,
+    token: str = Token,
+    after: int = Query(0, ge=0, le=2**62),
+    limit: int = Query(100, ge=1, le=500),
+):
+    """The chips that are done so far, first sent first; results appear while the batch runs."""
+    batch = get_object_or_404(Batch, token=token)
+    rows = batch.placements.filter(state__in=("labelled", "failed"), pk__gt=after)
+    found = list(rows.select_related("chip", "upload", "prediction").order_by("pk")[: limit + 1])
+    more = len(found) > limit
+    found = found[:limit]
+    return {
+        "chips": [exports.chip_entry(place) for place in found],
+        "failed_files": list(batch.uploads.filter(state="failed")[:500]),
+        "next": found[-1].pk if more else None,
+    }
+
+
+@api.post(
+    "/batches/{token}/cancel",
+    auth=KeyHeader(),
+    response={200: BatchStatus, 401: Problem, 404: Problem, 409: Problem, 429: Problem},
+    tags=["batches"],
+)
+def cancel(request: HttpRequest, token: str = Token):
+    """Stop a batch; what was labelled stays."""
+    batch = get_object_or_404(Batch, token=token)
+    if not intake.cancel(batch):
+        return 409, {"detail": f"the batch is {batch.state} already"}
+    batch.refresh_from_db()
+    return 200, _status(request, batch)
+
+
+@api.get("/chips/{key}", response={200: ChipInfo, 404: Problem}, tags=["chips"])
+def chip(request: HttpRequest, key: str = Token):
+    """One chip's newest labels and probabilities."""
+    found = get_object_or_404(Chip, key=key, hidden=False)
+    newest = found.predictions.filter(probability__isnull=False).order_by("-model__used_at")
+    prediction = newest.select_related("model").first()
+    if prediction is None:
+        raise HttpError(404, "Not Found")
+    from . import tags
+
+    values = Prediction.unpack(prediction.probability)
+    return {
+        "chip": found.key,
+        "name": found.name,
+        "width": found.width,
+        "height": found.height,
+        "tags": tags.names(prediction.labels),
+        "confidence": prediction.confidence,
+        "probability": {n: round(float(v), 6) for n, v in zip(LABELS, values, strict=True)},
+        "model": str(prediction.model),
+    }
+
+
+@api.get("/labels", response=list[Label], tags=["model"])
+def labels(request: HttpRequest):
+    """The 17 labels, in the order of the paper."""
+    return [
+        {"name": n, "english": ENGLISH[n], "chinese": CHINESE[n], "group": GROUP[n]} for n in LABELS
+    ]
+
+
+@api.get("/model", response={200: ModelInfo, 503: Problem}, tags=["model"])
+def model(request: HttpRequest):
+    """The model that labels the chips now."""
+    version = ModelVersion.current()
+    if version is None:
+        return 503, {"detail": "no worker has loaded a model yet"}
+    return 200, {
+        "name": version.name,
+        "fingerprint": version.fingerprint,
+        "card": version.card,
+        "thresholds": dict(zip(LABELS, version.thresholds, strict=True)),
+    }

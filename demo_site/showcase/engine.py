@@ -1,0 +1,113 @@
+"""The predictor, loaded once per worker process; web processes never load it.
+
+Its interface is that of `paperlib.predictor`: `predict(images)` gives `probability` and `raw`
+`(N, 17)` and `thresholds` `(17,)`; `card` is a dict.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+from django.conf import settings
+from django.utils import timezone
+from django.utils.module_loading import import_string
+
+from paperlib.errors import PaperError
+from paperlib.labels import COUNT
+
+from . import tags
+from .models import ModelVersion
+
+_loaded: tuple[object, ModelVersion] | None = None
+
+
+class NoModel(Exception):
+    """The model is not there or cannot be read; the work waits until it is."""
+
+
+def load():
+    """`(predictor, its ModelVersion)`; `NoModel` with the reason where there is none."""
+    global _loaded
+    if _loaded is None:
+        try:
+            predictor = _predictor()
+            card = json.loads(json.dumps(predictor.card, default=str))
+            limits = [float(t) for t in _thresholds(predictor)]
+        except (PaperError, OSError, ImportError, ValueError, AttributeError) as error:
+            raise NoModel(str(error).splitlines()[0][:280]) from error
+        mark = fingerprint(predictor, card, limits)
+        version, _ = ModelVersion.objects.update_or_create(
+            fingerprint=mark,
+            defaults={
+                "name": str(card.get("name") or settings.SHOWCASE["MODEL"])[:100],
+                "card": card,
+                "thresholds": limits,
+                "used_at": timezone.now(),
+            },
+        )
+        _loaded = predictor, version
+    return _loaded
+
+
+def forget() -> None:
+    """Load again at the next call."""
+    global _loaded
+    _loaded = None
+
+
+def _predictor():
+    if path := settings.SHOWCASE["PREDICTOR"]:
+        return import_string(path)()
+    from paperlib import predictor
+
+    return predictor.load(settings.SHOWCASE["MODEL"])
+
+
+def _thresholds(predictor) -> np.ndarray:
+    given = getattr(predictor, "thresholds", None)
+    if given is None:  # then the first prediction says
+        given = predictor.predict(np.zeros((1, 32, 32, 3), np.uint8)).thresholds
+    given = np.asarray(given, float)
+    if given.shape != (COUNT,):
+        raise ValueError(f"thresholds: expected shape ({COUNT},), got {given.shape}")
+    return given
+
+
+def fingerprint(predictor, card: dict, limits: list[float]) -> str:
+    """sha256 over the model's files where it has a folder, and over its card and thresholds."""
+    digest = hashlib.sha256(json.dumps([card, limits], sort_keys=True).encode())
+    folder = getattr(predictor, "folder", None)
+    if folder:
+        for path in sorted(p for p in Path(folder).rglob("*") if p.is_file()):
+            digest.update(path.relative_to(folder).as_posix().encode())
+            with open(path, "rb") as handle:
+                digest.update(hashlib.file_digest(handle, "sha256").digest())
+    return digest.hexdigest()
+
+
+def predict(images: list[np.ndarray]):
+    """`(probability, raw, masks, confidence)` of N chips: `(N, 17)` twice, N integers, `(N,)`."""
+    predictor, version = load()
+    found = predictor.predict(images)
+    probability = np.asarray(found.probability, np.float32)
+    raw = np.asarray(found.raw, np.float32)
+    if probability.shape != (len(images), COUNT) or raw.shape != probability.shape:
+        raise ValueError(f"the predictor gave {probability.shape} for {len(images)} chips")
+    if not np.isfinite(probability).all():
+        raise ValueError("the predictor gave a probability that is not a number")
+    limits = np.asarray(version.thresholds, np.float32)
+    masks = [tags.mask(row) for row in found.labels]
+    return probability, raw, masks, confidence(probability, limits)
+
+
+def confidence(probability: np.ndarray, limits: np.ndarray) -> np.ndarray:
+    """`(N,)` in 0…1: how far the labels are from their thresholds, as a mean over the 17.
+
+    A label on its threshold counts 0, one that is certain (0 or 1) counts 1, linear between.
+    """
+    above = (probability - limits) / np.maximum(1 - limits, 1e-6)
+    below = (limits - probability) / np.maximum(limits, 1e-6)
+    return np.clip(np.where(probability >= limits, above, below), 0, 1).mean(axis=1)

@@ -1,0 +1,107 @@
+"""Downloads: a batch as csv and json, visitors' flags as the competition's csv."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+
+from django.http import StreamingHttpResponse
+from django.utils.timezone import localtime
+
+from paperlib.labels import LABELS
+
+from . import tags
+from .models import Batch, Flag, Prediction, Upload
+from .names import image_name
+
+
+def download(rows: Iterable[str], name: str, kind: str) -> StreamingHttpResponse:
+    response = StreamingHttpResponse(rows, content_type=f"{kind}; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _labelled(batch: Batch):
+    rows = batch.placements.filter(state="labelled").select_related(
+        "chip", "upload", "prediction", "prediction__model"
+    )
+    return rows.order_by("id").iterator(chunk_size=500)
+
+
+def csv_rows(batch: Batch) -> Iterator[str]:
+    """As `paper predict` writes it: `image_name,tags` and one probability per label."""
+    yield _line(["image_name", "tags", *LABELS])
+    for place in _labelled(batch):
+        values = Prediction.unpack(place.prediction.probability)
+        labels = " ".join(tags.names(place.prediction.labels))
+        yield _line([image_name(place.name), labels, *(f"{v:.6f}" for v in values)])
+
+
+def json_rows(batch: Batch) -> Iterator[str]:
+    head = {
+        "batch": batch.token,
+        "title": batch.title,
+        "state": batch.state,
+        "model": str(batch.model) if batch.model else None,
+        "finished": localtime(batch.finished_at).isoformat() if batch.finished_at else None,
+    }
+    yield json.dumps(head, ensure_ascii=False)[:-1] + ', "chips": [\n'
+    comma = ""
+    for place in _labelled(batch):
+        yield comma + json.dumps(chip_entry(place), ensure_ascii=False)
+        comma = ",\n"
+    yield "\n]}\n"
+
+
+def chip_entry(place) -> dict:
+    """One placed chip with its labels and probabilities, for json and the API."""
+    entry = {
+        "image_name": place.name,
+        "chip": place.chip.key,
+        "row": place.row,
+        "column": place.column,
+        "state": place.state,
+        "reason": place.reason,
+        "tags": [],
+        "probability": {},
+    }
+    if place.prediction:
+        values = Prediction.unpack(place.prediction.probability)
+        entry["tags"] = tags.names(place.prediction.labels)
+        entry["probability"] = {
+            name: round(float(v), 6) for name, v in zip(LABELS, values, strict=True)
+        }
+    return entry
+
+
+def flag_rows() -> Iterator[str]:
+    """`image_name,tags` of the newest flag of each chip that is shown; rejected flags stay out."""
+    yield _line(["image_name", "tags"])
+    flags = Flag.objects.exclude(state="rejected").filter(chip__shown=True)
+    seen: set[int] = set()
+    rows = flags.select_related("chip").order_by("-id").iterator(chunk_size=500)
+    for flag in rows:
+        if flag.chip_id not in seen:
+            seen.add(flag.chip_id)
+            name = image_name(flag.chip.name or flag.chip.key)
+            yield _line([name, " ".join(tags.names(flag.labels))])
+
+
+def legend(upload: Upload) -> list[dict]:
+    """The labels that occur in a mosaic, with the number of chips that carry each."""
+    counts: dict[str, int] = {}
+    for mask in upload.placements.filter(prediction__isnull=False).values_list(
+        "prediction__labels", flat=True
+    ):
+        for name in tags.names(mask):
+            counts[name] = counts.get(name, 0) + 1
+    return [{"name": n, "title": tags.title(n), "count": counts[n]} for n in LABELS if n in counts]
+
+
+def _line(values: list[str]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerow(values)
+    return buffer.getvalue()

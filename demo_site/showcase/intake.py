@@ -1,0 +1,149 @@
+"""Taking files in: each is stored under a random name first, then written down, then answered for.
+
+Nothing is decoded here; that is the worker's, in a child process under limits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable
+from datetime import timedelta
+
+from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
+from django.db.models import F, Sum
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from . import names, storage
+from .limits import limits
+from .models import Batch, Upload
+from .states import BATCH
+
+log = logging.getLogger("showcase.intake")
+
+
+class Refused(Exception):
+    """A file or batch that is not accepted: one line for the visitor."""
+
+
+def open_batch(*, title: str = "", private: bool = False, days: int = 0, example=False) -> Batch:
+    """A new batch that waits for files; it vanishes after `days` days, 0 keeps it."""
+    return Batch.objects.create(
+        title=names.clean(title, "") if title else "",
+        private=private,
+        example=example,
+        vanishes_at=timezone.now() + timedelta(days=days) if days else None,
+    )
+
+
+def add_files(batch: Batch, files: Iterable[UploadedFile]) -> list[dict]:
+    """Store files in a batch that is still receiving.
+
+    Returns one `{"name", "accepted", "reason"}` per file, in order. What is reported as accepted is
+    on disk and in the database.
+    """
+    return [_add(batch, file) for file in files]
+
+
+def _add(batch: Batch, file: UploadedFile) -> dict:
+    name = names.clean(file.name or "")
+    try:
+        upload = _store(batch, name, file)
+    except Refused as refusal:
+        return {"name": name, "accepted": False, "reason": str(refusal)}
+    return {"name": name, "accepted": True, "reason": "", "id": upload.pk}
+
+
+def _store(batch: Batch, name: str, file: UploadedFile) -> Upload:
+    most = limits()
+    size = file.size or 0
+    if not size:
+        raise Refused(_("The file is empty."))
+    if size > most.file_bytes:
+        raise Refused(_("The file is larger than %(mb)g MB.") % {"mb": most.file_mb})
+    digest = hashlib.sha256()
+    for piece in file.chunks():
+        digest.update(piece)
+    copy = storage.new_copy()
+    storage.default_storage.save(copy, file)
+    try:
+        with transaction.atomic():
+            # The batch's row is the lock: counts of parallel requests do not overtake each other.
+            held = Batch.objects.select_for_update().get(pk=batch.pk)
+            if held.state != "receiving":
+                raise Refused(_("The batch is already being worked on."))
+            if held.files >= most.files:
+                raise Refused(_("A batch holds at most %(n)d files.") % {"n": most.files})
+            total = held.uploads.aggregate(total=Sum("size"))["total"] or 0
+            if total + size > most.batch_bytes:
+                raise Refused(_("A batch holds at most %(mb)g MB.") % {"mb": most.batch_mb})
+            upload = Upload.objects.create(
+                batch=held,
+                position=held.files,
+                name=name,
+                copy=copy,
+                size=size,
+                sha256=digest.hexdigest(),
+            )
+            Batch.objects.filter(pk=held.pk).update(files=F("files") + 1, touched_at=timezone.now())
+    except BaseException:
+        storage.remove([copy])
+        raise
+    return upload
+
+
+def submit(batch: Batch) -> bool:
+    """Hand a batch that holds a file to the workers; False where it is under way already."""
+    from .tasks import work_on
+
+    if not batch.uploads.exists():
+        raise Refused(_("Choose at least one picture."))
+    with transaction.atomic():
+        now = timezone.now()
+        rows = Batch.objects.filter(pk=batch.pk)
+        if not BATCH.step(rows, "submit", queued_at=now, touched_at=now):
+            return False
+        work_on.enqueue(batch.pk)
+    log.info("batch submitted", extra={"batch": batch.pk, "files": batch.files})
+    return True
+
+
+def cancel(batch: Batch) -> bool:
+    """Stop a batch; what was predicted stays, the upload copies go (now, or by its worker)."""
+    done = BATCH.step(Batch.objects.filter(pk=batch.pk), "cancel", finished_at=timezone.now())
+    if done:
+        drop_copies(batch)
+        log.info("batch cancelled", extra={"batch": batch.pk})
+    return bool(done)
+
+
+def retry(batch: Batch) -> bool:
+    """Try what failed again: files whose copy is still there, and chips that failed."""
+    from .states import PLACEMENT, UPLOAD
+    from .tasks import work_on
+
+    with transaction.atomic():
+        files = UPLOAD.step(batch.uploads.exclude(copy=""), "retry", reason="")
+        chips = PLACEMENT.step(batch.placements.all(), "retry", reason="")
+        if not files + chips:
+            return False
+        now = timezone.now()
+        rows = Batch.objects.filter(pk=batch.pk)
+        if not BATCH.step(rows, "retry", queued_at=now, finished_at=None, trouble=""):
+            transaction.set_rollback(True)
+            return False
+        work_on.enqueue(batch.pk)
+    return True
+
+
+def drop_copies(batch: Batch, *, keep_failed: bool = False) -> None:
+    """Delete upload copies; `keep_failed` leaves those that may be tried again."""
+    rows = batch.uploads.exclude(copy="")
+    if keep_failed:
+        rows = rows.exclude(state="failed")
+    for pk, copy in list(rows.values_list("pk", "copy")):
+        # First the row: a copy without a row is swept, a row without a copy would be a fault.
+        Upload.objects.filter(pk=pk).update(copy="")
+        storage.remove([copy])

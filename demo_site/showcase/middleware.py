@@ -1,0 +1,87 @@
+"""Headers, logs and a clear page for a database in trouble."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from django.db import DatabaseError, OperationalError
+
+log = logging.getLogger("showcase.requests")
+
+# Everything from this site and nothing inline. `blob:` is for thumbnails of files not yet sent,
+# `data:` for the small pictures inside stylesheets.
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' blob: data:",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "manifest-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+
+
+class ContentSecurityPolicy:
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        response = self.get_response(request)
+        response.headers.setdefault("Content-Security-Policy", POLICY)
+        response.headers.setdefault(
+            "Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
+        )
+        response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        return response
+
+
+class LogRequests:
+    """One line per request; the path's token of a private batch is never written out."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        start = time.perf_counter()
+        response = self.get_response(request)
+        match = request.resolver_match
+        if match and match.url_name in ("healthz", "readyz", "chip_image"):
+            return response
+        log.info(
+            "request",
+            extra={
+                "method": request.method,
+                "view": (match.view_name if match else "") or "",
+                "status": response.status_code,
+                "milliseconds": round(1000 * (time.perf_counter() - start), 1),
+            },
+        )
+        return response
+
+
+class DatabaseTrouble:
+    """A database that is locked or away answers 503 with a page that says so, not 500."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        return self.get_response(request)
+
+    def process_exception(self, request, exception):
+        if isinstance(exception, OperationalError):
+            what, text = "database", "The database does not answer. Nothing was lost; try again."
+        elif isinstance(exception, OSError) and not isinstance(exception, DatabaseError):
+            what, text = "files", "The file store does not answer or is full. Try again later."
+        else:
+            return None
+        log.error("trouble", extra={"what": what, "error": str(exception)})
+        from .views.errors import trouble
+
+        return trouble(request, text)

@@ -1,0 +1,297 @@
+"""The database: batches of uploads, chips by content, predictions by chip and model version."""
+
+from __future__ import annotations
+
+import secrets
+
+import numpy as np
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from paperlib.labels import COUNT
+
+from . import tags
+from .states import BATCH, PLACEMENT, UPLOAD
+
+
+def token() -> str:
+    """128 random bits: an address nobody can guess."""
+    return secrets.token_urlsafe(16)
+
+
+def _choices(machine) -> list[tuple[str, str]]:
+    return [(state.name, state.name) for state in machine.states]
+
+
+class ModelVersion(models.Model):
+    """One released model; `fingerprint` changes with any of its files."""
+
+    name = models.CharField(max_length=100)
+    fingerprint = models.CharField(max_length=64, unique=True)
+    card = models.JSONField(default=dict)
+    thresholds = models.JSONField(default=list)  # 17 numbers, in the order of LABELS
+    created_at = models.DateTimeField(default=timezone.now)
+    used_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    class Meta:
+        verbose_name = _("model version")
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.fingerprint[:8]}"
+
+    @classmethod
+    def current(cls) -> ModelVersion | None:
+        """The version that a worker loaded last."""
+        return cls.objects.order_by("-used_at").first()
+
+
+class Batch(models.Model):
+    """What one visitor sent at once."""
+
+    token = models.CharField(max_length=32, unique=True, default=token, editable=False)
+    title = models.CharField(max_length=120, blank=True)
+    state = models.CharField(max_length=12, choices=_choices(BATCH), default="receiving")
+    private = models.BooleanField(default=False)
+    example = models.BooleanField(default=False)
+    model = models.ForeignKey(ModelVersion, null=True, blank=True, on_delete=models.PROTECT)
+    created_at = models.DateTimeField(default=timezone.now)
+    queued_at = models.DateTimeField(null=True, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    touched_at = models.DateTimeField(default=timezone.now)  # the last file or the last heartbeat
+    vanishes_at = models.DateTimeField(null=True, blank=True)
+    worker = models.CharField(max_length=64, blank=True)
+    attempts = models.PositiveIntegerField(default=0)
+    trouble = models.CharField(max_length=300, blank=True)
+    files = models.PositiveIntegerField(default=0)
+    files_read = models.PositiveIntegerField(default=0)
+    files_failed = models.PositiveIntegerField(default=0)
+    chips = models.PositiveIntegerField(default=0)
+    chips_labelled = models.PositiveIntegerField(default=0)
+    chips_known = models.PositiveIntegerField(default=0)  # labelled without a new prediction
+    chips_failed = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        verbose_name = _("batch")
+        verbose_name_plural = _("batches")
+        indexes = [
+            models.Index(fields=["state", "queued_at"], name="batch_queue"),
+            models.Index(fields=["private", "-id"], name="batch_public"),
+            models.Index(
+                fields=["vanishes_at"], name="batch_vanish", condition=Q(vanishes_at__isnull=False)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title or f"batch {self.pk}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("batch", args=[self.token])
+
+    @property
+    def finished(self) -> bool:
+        return self.state in BATCH.final
+
+    @property
+    def chips_left(self) -> int:
+        return max(self.chips - self.chips_labelled - self.chips_failed, 0)
+
+
+class Upload(models.Model):
+    """One file as it was sent, or one member of a zip; its copy lies in the storage until read."""
+
+    batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="uploads")
+    parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.CASCADE)
+    position = models.PositiveIntegerField(default=0)  # order in the batch, or in the zip
+    name = models.CharField(max_length=160)  # cleaned for display; never part of a path
+    state = models.CharField(max_length=12, choices=_choices(UPLOAD), default="stored")
+    reason = models.CharField(max_length=300, blank=True)
+    copy = models.CharField(max_length=160, blank=True)  # storage name; "" once it is deleted
+    size = models.PositiveBigIntegerField(default=0)
+    sha256 = models.CharField(max_length=64, blank=True)
+    kind = models.CharField(max_length=8, blank=True)  # jpeg, png, tiff, zip: by content
+    width = models.PositiveIntegerField(default=0)
+    height = models.PositiveIntegerField(default=0)
+    rows = models.PositiveIntegerField(default=0)
+    columns = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            # Unpacking the same zip again after a kill adds nothing twice.
+            models.UniqueConstraint(fields=["parent", "position"], name="upload_member_once")
+        ]
+        indexes = [
+            models.Index(fields=["batch", "state"], name="upload_batch_state"),
+            models.Index(fields=["copy"], name="upload_copy", condition=~Q(copy="")),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Chip(models.Model):
+    """One chip by content; `labels` and `confidence` repeat its newest prediction."""
+
+    key = models.CharField(max_length=32, unique=True, default=token, editable=False)
+    sha256 = models.CharField(max_length=64, unique=True)  # of shape and RGB pixels
+    name = models.CharField(max_length=160, blank=True)  # of its first public upload
+    width = models.PositiveIntegerField()
+    height = models.PositiveIntegerField()
+    added_at = models.DateTimeField(default=timezone.now)
+    public = models.BooleanField(default=False)  # part of a batch that is not private
+    hidden = models.BooleanField(default=False)  # taken out of the gallery by staff
+    shown = models.BooleanField(default=False)  # public, labelled and not hidden
+    labels = models.PositiveIntegerField(default=0)
+    confidence = models.FloatField(default=0)
+    views = models.BooleanField(default=False)  # dehazed copy and transmission map are there
+
+    class Meta:
+        indexes = [
+            # The gallery filters inside these two indexes and fetches only the rows of one page.
+            models.Index(
+                fields=["shown", "id", "labels", "confidence", "added_at"], name="chip_newest"
+            ),
+            models.Index(
+                fields=["shown", "confidence", "id", "labels", "added_at"], name="chip_confidence"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.key
+
+    def get_absolute_url(self) -> str:
+        return reverse("chip", args=[self.key])
+
+
+class Prediction(models.Model):
+    """What one model version says about one chip; claimed first, then filled in."""
+
+    chip = models.ForeignKey(Chip, on_delete=models.CASCADE, related_name="predictions")
+    model = models.ForeignKey(ModelVersion, on_delete=models.PROTECT)
+    worker = models.CharField(max_length=64)  # who claimed it
+    probability = models.BinaryField(null=True)  # (17,) float32, recalibrated; null while claimed
+    raw = models.BinaryField(null=True)  # (17,) float32, before the ridge step
+    labels = models.PositiveIntegerField(default=0)
+    confidence = models.FloatField(default=0)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["chip", "model"], name="predicted_once_per_model")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.chip_id} by {self.model_id}"
+
+    @staticmethod
+    def pack(values: np.ndarray) -> bytes:
+        values = np.asarray(values, "<f4")
+        if values.shape != (COUNT,):
+            raise ValueError(f"values: expected shape ({COUNT},), got {values.shape}")
+        return values.tobytes()
+
+    @staticmethod
+    def unpack(stored: bytes | memoryview) -> np.ndarray:
+        return np.frombuffer(bytes(stored), "<f4")
+
+
+class Placement(models.Model):
+    """One chip at its place in one upload of one batch."""
+
+    batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="placements")
+    upload = models.ForeignKey(Upload, on_delete=models.CASCADE, related_name="placements")
+    chip = models.ForeignKey(Chip, on_delete=models.PROTECT, related_name="placements")
+    row = models.PositiveIntegerField(default=0)
+    column = models.PositiveIntegerField(default=0)
+    state = models.CharField(max_length=12, choices=_choices(PLACEMENT), default="waiting")
+    reason = models.CharField(max_length=300, blank=True)
+    known = models.BooleanField(default=False)  # its prediction was there before this batch
+    prediction = models.ForeignKey(Prediction, null=True, blank=True, on_delete=models.SET_NULL)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["upload", "row", "column"], name="one_chip_per_place")
+        ]
+        indexes = [
+            models.Index(fields=["batch", "state"], name="placement_batch_state"),
+            models.Index(fields=["batch", "chip"], name="placement_batch_chip"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.upload_id}[{self.row}, {self.column}]"
+
+    @property
+    def name(self) -> str:
+        """The upload's name, with row and column where the upload is a mosaic."""
+        if self.upload.rows * self.upload.columns <= 1:
+            return self.upload.name
+        return f"{self.upload.name}_r{self.row:03d}_c{self.column:03d}"
+
+
+class Flag(models.Model):
+    """A visitor says that a chip's labels are wrong, and which ones are right."""
+
+    STATES = [("open", _("open")), ("accepted", _("accepted")), ("rejected", _("rejected"))]
+
+    chip = models.ForeignKey(Chip, on_delete=models.CASCADE, related_name="flags")
+    labels = models.PositiveIntegerField()
+    comment = models.CharField(max_length=500, blank=True)
+    state = models.CharField(max_length=10, choices=STATES, default="open", db_index=True)
+    address = models.CharField(max_length=64, blank=True)  # keyed hash, never the address itself
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.chip_id}: {' '.join(tags.names(self.labels))}"
+
+
+class ApiKey(models.Model):
+    """A key for writing through the API; only its hash is kept."""
+
+    name = models.CharField(max_length=80)
+    digest = models.CharField(max_length=64, unique=True)
+    per_hour = models.PositiveIntegerField(default=0)  # 0: the site's own limit
+    created_at = models.DateTimeField(default=timezone.now)
+    used_at = models.DateTimeField(null=True, blank=True)
+    revoked = models.BooleanField(default=False)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Worker(models.Model):
+    """A worker process; alive while `seen_at` is young."""
+
+    name = models.CharField(max_length=64, unique=True)
+    host = models.CharField(max_length=80)
+    pid = models.PositiveIntegerField()
+    started_at = models.DateTimeField(default=timezone.now)
+    seen_at = models.DateTimeField(default=timezone.now, db_index=True)
+    ready = models.BooleanField(default=False)  # its model is loaded
+    trouble = models.CharField(max_length=300, blank=True)
+    chip_seconds = models.FloatField(default=0)  # running mean, for the estimate
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Count(models.Model):
+    """Events of one kind by one visitor in one hour, for the rate limits."""
+
+    what = models.CharField(max_length=80)  # kind and keyed hash of the address
+    hour = models.PositiveIntegerField()
+    events = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["what", "hour"], name="one_count_per_hour")]
+        indexes = [models.Index(fields=["hour"], name="count_hour")]
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.hour}"

@@ -1,0 +1,33 @@
+"""File names of strangers made fit for showing: a label for people, never part of a path."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from .limits import NAME
+
+_SUFFIX = re.compile(r"\.(jpe?g|png|tiff?|zip)$", re.IGNORECASE)
+
+
+def clean(name: str, fallback: str = "chip") -> str:
+    """The last part of a path without its picture suffix, in characters that do nothing.
+
+    Letters, digits, `_`, `-`, `.` and spaces stay, in any script; control characters, newlines,
+    direction marks and markup become `_`. It never starts like a formula of a spreadsheet and has
+    at most `limits.NAME` characters.
+    """
+    name = name[:4096].replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
+    name = unicodedata.normalize("NFC", _SUFFIX.sub("", name))
+    kept = "".join(c if c.isalnum() or c in "_-. " or _is_mark(c) else "_" for c in name)
+    kept = re.sub(r"_{2,}", "_", kept).strip(" ._-")[:NAME].strip(" ._-")
+    return kept or fallback
+
+
+def _is_mark(c: str) -> bool:
+    return unicodedata.category(c) in ("Mn", "Mc")
+
+
+def image_name(name: str) -> str:
+    """A name for the competition's csv: no spaces, which there separate tags."""
+    return re.sub(r"\s+", "_", name)

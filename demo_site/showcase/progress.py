@@ -1,0 +1,77 @@
+"""How far a batch is: counts, place in the queue, and an honest estimate of the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import Avg, F, Q, Sum
+
+from . import health
+from .models import Batch
+
+
+@dataclass(frozen=True)
+class Progress:
+    """`percent` is None while the number of chips is not known; `seconds` where no rate is."""
+
+    state: str
+    finished: bool
+    files: int
+    files_read: int
+    files_failed: int
+    chips: int
+    done: int
+    known: int
+    failed: int
+    left: int
+    percent: int | None
+    ahead: int  # batches before this one, 0 while it is running
+    seconds: int | None
+
+
+def of(batch: Batch) -> Progress:
+    done = batch.chips_labelled + batch.chips_failed
+    read = batch.files_read + batch.files_failed
+    waiting = batch.state == "queued"
+    ahead = 0
+    if waiting:
+        before = Q(state="running") | Q(state="queued", queued_at__lt=batch.queued_at)
+        ahead = Batch.objects.exclude(pk=batch.pk).filter(before).count()
+    # Every file gives at least one chip: those not read yet count as one.
+    expected = batch.chips + max(batch.files - read, 0)
+    percent = None if not expected else round(100 * done / expected)
+    if batch.finished:
+        percent = 100
+    return Progress(
+        state=batch.state,
+        finished=batch.finished,
+        files=batch.files,
+        files_read=batch.files_read,
+        files_failed=batch.files_failed,
+        chips=batch.chips,
+        done=batch.chips_labelled,
+        known=batch.chips_known,
+        failed=batch.chips_failed,
+        left=max(expected - done, 0),
+        percent=percent,
+        ahead=ahead,
+        seconds=None if batch.finished else _seconds(batch, max(expected - done, 0)),
+    )
+
+
+def _seconds(batch: Batch, left: int) -> int | None:
+    rows = health.alive().filter(ready=True)
+    count = rows.count()
+    each = rows.filter(chip_seconds__gt=0).aggregate(mean=Avg("chip_seconds"))["mean"]
+    if not count or not each:
+        return None
+    before = 0
+    if batch.state == "queued":
+        queue = Batch.objects.exclude(pk=batch.pk).filter(
+            Q(state="running") | Q(state="queued", queued_at__lt=batch.queued_at)
+        )
+        sums = queue.aggregate(
+            n=Sum(F("chips") + F("files") - F("chips_labelled") - F("files_read"))
+        )
+        before = max(sums["n"] or 0, 0)
+    return max(round((before / count + left) * each), 1)

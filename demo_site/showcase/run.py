@@ -1,0 +1,98 @@
+"""`paper demo`: migrations, one worker and the web server on loopback, ended together."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import webbrowser
+from collections.abc import Iterator
+from pathlib import Path
+
+from paperlib.errors import PaperError
+
+SITE = Path(__file__).resolve().parents[1]
+
+
+def environment() -> dict[str, str]:
+    """The settings of the site on loopback, unless the caller's environment says otherwise."""
+    usual = {
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "SHOWCASE_LOOPBACK": "1",
+        "SHOWCASE_UPLOADS_PER_HOUR": "0",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+    paths = [str(SITE), os.environ.get("PYTHONPATH", "")]
+    return usual | os.environ | {"PYTHONPATH": os.pathsep.join(p for p in paths if p)}
+
+
+def demo(port: int, *, browser: bool = True) -> int:
+    """Serve until interrupted; the exit code of what ended first."""
+    if not _free(port):
+        raise PaperError(f"port {port} is in use", f"choose another: paper demo --port {port + 1}")
+    env = environment() | {"SHOWCASE_BIND": f"127.0.0.1:{port}"}
+    manage = [sys.executable, str(SITE / "manage.py")]
+    if subprocess.run([*manage, "migrate", "--verbosity", "0"], env=env).returncode:
+        raise PaperError("the database could not be set up", "the lines above say why")
+    with _processes([[*manage, "showcase_worker"], _server(port)], env) as running:
+        address = f"http://127.0.0.1:{port}/"
+        _wait(address, running)
+        sys.stdout.write(f"The showcase is at {address} (Ctrl-C ends it)\n")
+        sys.stdout.flush()
+        if browser:
+            webbrowser.open(address)
+        while all(process.poll() is None for process in running):
+            time.sleep(0.2)
+        return next(p.returncode for p in running if p.poll() is not None) or 0
+
+
+def _server(port: int) -> list[str]:
+    if sys.platform == "win32":  # gunicorn is for POSIX only
+        manage = str(SITE / "manage.py")
+        return [sys.executable, manage, "runserver", "--noreload", "--insecure", str(port)]
+    return [sys.executable, "-m", "gunicorn", "-c", str(SITE / "config/gunicorn.py"), "config.wsgi"]
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+@contextlib.contextmanager
+def _processes(commands: list[list[str]], env: dict) -> Iterator[list[subprocess.Popen]]:
+    """Start them; end them all, whatever happens."""
+    running: list[subprocess.Popen] = []
+    # Ended by SIGTERM (a service manager, a closed terminal) like by Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    try:
+        for command in commands:
+            running.append(subprocess.Popen(command, env=env, cwd=SITE))
+        yield running
+    finally:
+        for process in running:
+            if process.poll() is None:
+                process.terminate()
+        for process in running:
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _wait(address: str, running: list[subprocess.Popen], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and all(p.poll() is None for p in running):
+        with contextlib.suppress(OSError), urllib.request.urlopen(address + "healthz", timeout=2):
+            return
+        time.sleep(0.1)
+    raise PaperError("the web server did not start", "the lines above say why")

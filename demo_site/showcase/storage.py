@@ -1,0 +1,72 @@
+"""Where upload copies and gallery copies lie, and how they get there whole.
+
+Names are ours alone: `uploads/<random>` and `chips/<first two>/<key>/<kind>`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from pathlib import Path
+
+from django.core.files.base import ContentFile
+from django.core.files.storage import FileSystemStorage, default_storage
+
+
+class AtomicStorage(FileSystemStorage):
+    """Files on disk that are whole or not there: written beside, synced, then renamed.
+
+    After a kill or a full disk a half-written file is only ever a `.partial`, which the worker's
+    sweep removes.
+    """
+
+    def _save(self, name: str, content) -> str:
+        target = Path(self.path(name))
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        partial = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}.partial")
+        try:
+            with open(partial, "xb", opener=_private) as handle:
+                for piece in content.chunks():
+                    handle.write(piece)
+                handle.flush()
+                os.fsync(handle.fileno())
+            os.replace(partial, target)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(partial)
+        return name
+
+    def get_available_name(self, name: str, max_length: int | None = None) -> str:
+        return name  # our names are random, or rewriting them writes the same content
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def new_copy() -> str:
+    """A fresh name for an upload copy."""
+    return f"uploads/{uuid.uuid4().hex}"
+
+
+def chip_copy(key: str, kind: str) -> str:
+    """Where a chip's `original`, `thumb`, `dehazed` or `transmission` copy lies."""
+    return f"chips/{key[:2]}/{key}/{kind}"
+
+
+def write(name: str, data: bytes) -> None:
+    default_storage.save(name, ContentFile(data))
+
+
+def read(name: str) -> bytes:
+    with default_storage.open(name, "rb") as handle:
+        return handle.read()
+
+
+def remove(names) -> None:
+    """Delete copies; one that is gone already is no fault."""
+    for name in names:
+        if name:
+            with contextlib.suppress(FileNotFoundError):
+                default_storage.delete(name)

@@ -1,0 +1,98 @@
+"""A batch's own page: waiting, then results; its downloads; a big picture as a mosaic."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db.models import Q
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+
+from .. import exports, health, intake, visitors
+from .. import progress as progress_of
+from ..models import Batch, Upload
+from . import errors
+
+SHOWN = 60  # chips on one page of a batch
+
+
+def _context(request: HttpRequest, batch: Batch) -> dict:
+    rows = batch.placements.filter(state__in=("labelled", "failed"))
+    rows = rows.select_related("chip", "prediction", "upload").order_by("id")
+    pages = Paginator(rows, SHOWN)
+    return {
+        "batch": batch,
+        "progress": progress_of.of(batch),
+        "page": pages.get_page(request.GET.get("page")),
+        "failed_uploads": batch.uploads.filter(state="failed")[:SHOWN],
+        "mosaics": batch.uploads.filter(Q(rows__gt=1) | Q(columns__gt=1), state="read")[:SHOWN],
+        "may_change": visitors.may_change(request, batch),
+        "workers": health.workers(),
+    }
+
+
+@require_GET
+def batch(request: HttpRequest, token: str) -> HttpResponse:
+    """The page to wait at and to come back to."""
+    found = get_object_or_404(Batch, token=token)
+    response = render(request, "showcase/batch.html", _context(request, found))
+    response["Cache-Control"] = "no-store"
+    if found.private:
+        response["X-Robots-Tag"] = "noindex"
+    return response
+
+
+@require_GET
+def progress(request: HttpRequest, token: str) -> HttpResponse:
+    """The changing part of the page, asked for by htmx; 286 tells it to stop asking."""
+    found = get_object_or_404(Batch, token=token)
+    response = render(request, "showcase/_progress.html", _context(request, found))
+    response["Cache-Control"] = "no-store"
+    if found.finished:
+        response.status_code = 286
+    return response
+
+
+def _change(request: HttpRequest, token: str, act, done: str) -> HttpResponse:
+    found = get_object_or_404(Batch, token=token)
+    if not visitors.may_change(request, found):
+        return errors.forbidden(request)
+    if act(found):
+        messages.success(request, done)
+    return redirect(found)
+
+
+@require_POST
+def cancel(request: HttpRequest, token: str) -> HttpResponse:
+    return _change(request, token, intake.cancel, _("The batch was cancelled."))
+
+
+@require_POST
+def retry(request: HttpRequest, token: str) -> HttpResponse:
+    return _change(request, token, intake.retry, _("The failed chips are tried again."))
+
+
+@require_GET
+def as_csv(request: HttpRequest, token: str) -> HttpResponse:
+    found = get_object_or_404(Batch, token=token)
+    return exports.download(exports.csv_rows(found), f"labels-{found.pk}.csv", "text/csv")
+
+
+@require_GET
+def as_json(request: HttpRequest, token: str) -> HttpResponse:
+    found = get_object_or_404(Batch, token=token)
+    return exports.download(exports.json_rows(found), f"labels-{found.pk}.json", "application/json")
+
+
+@require_GET
+def picture(request: HttpRequest, token: str, upload: int) -> HttpResponse:
+    """One upload that was larger than a chip, put together again as a labelled mosaic."""
+    found = get_object_or_404(Batch, token=token)
+    part = get_object_or_404(Upload, pk=upload, batch=found)
+    if not part.rows:
+        raise Http404
+    rows = part.placements.select_related("chip", "prediction").order_by("row", "column")
+    context = {"batch": found, "upload": part, "placements": rows, "legend": exports.legend(part)}
+    return render(request, "showcase/picture.html", context)

@@ -1,0 +1,109 @@
+"""The gallery, one chip's page and pictures, and what visitors say is wrong."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+
+from paperlib.labels import LABELS, WEATHER
+
+from .. import copies, exports, similar, storage, tags, visitors
+from .. import gallery as gallery_of
+from ..detail import bars
+from ..models import Batch, Chip, Flag
+from . import errors
+
+
+@require_GET
+def gallery(request: HttpRequest) -> HttpResponse:
+    page = gallery_of.page(request.GET)
+    context = {
+        "page": page,
+        "filters": page.filters,
+        "all_labels": [{"name": n, "title": tags.title(n)} for n in LABELS],
+        "weather": [{"name": n, "title": tags.title(n)} for n in WEATHER],
+        "sorts": gallery_of.SORTS,
+        "batches": Batch.objects.filter(private=False, chips_labelled__gt=0).order_by("-id")[:30],
+    }
+    part = request.htmx and not request.htmx.boosted and not request.htmx.history_restore_request
+    template = "showcase/_gallery.html" if part else "showcase/gallery.html"
+    response = render(request, template, context)
+    response["Vary"] = "HX-Request, Cookie, Accept-Language"
+    return response
+
+
+@require_GET
+def chip(request: HttpRequest, key: str) -> HttpResponse:
+    """A chip's key is as hard to guess as a batch's; who has it was given it."""
+    found = get_object_or_404(Chip, key=key)
+    if found.hidden and not request.user.is_staff:
+        raise Http404
+    history = list(
+        found.predictions.filter(probability__isnull=False)
+        .select_related("model")
+        .order_by("-model__used_at")[:5]
+    )
+    newest = history[0] if history else None
+    public = found.placements.filter(batch__private=False).select_related("batch", "upload")
+    context = {
+        "chip": found,
+        "prediction": newest,
+        "bars": bars(newest) if newest else [],
+        "history": [{"prediction": p, "bars": bars(p)} for p in history],
+        "similar": similar.to(found) if newest else [],
+        "placements": public.order_by("-id")[:10],
+        "flags": found.flags.exclude(state="rejected")[:5],
+        "all_labels": [
+            {"name": n, "title": tags.title(n), "on": bool(found.labels >> i & 1)}
+            for i, n in enumerate(LABELS)
+        ],
+    }
+    return render(request, "showcase/chip.html", context)
+
+
+@require_GET
+def image(request: HttpRequest, key: str, kind: str) -> HttpResponse:
+    """A picture that this site encoded itself; never an upload's bytes, name or type."""
+    if kind not in copies.KINDS:
+        raise Http404
+    chip = get_object_or_404(Chip.objects.only("key", "hidden"), key=key)
+    if chip.hidden and not request.user.is_staff:
+        raise Http404
+    try:
+        data = storage.read(storage.chip_copy(key, kind))
+    except FileNotFoundError:
+        raise Http404 from None
+    response = HttpResponse(data, content_type=copies.KINDS[kind])
+    response["Cache-Control"] = "private, max-age=31536000, immutable"
+    response["Content-Disposition"] = f'inline; filename="{kind}.{copies.SUFFIX[kind]}"'
+    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    return response
+
+
+@require_POST
+def flag(request: HttpRequest, key: str) -> HttpResponse:
+    """ "This is wrong", with the labels the visitor holds for right."""
+    found = get_object_or_404(Chip, key=key, hidden=False)
+    if visitors.limited(request, "flags"):
+        return errors.too_many(request)
+    names = [name for name in request.POST.getlist("label") if name in LABELS]
+    if not names:
+        messages.error(request, _("Choose the labels that are right."))
+        return redirect(found)
+    Flag.objects.create(
+        chip=found,
+        labels=tags.mask(names),
+        comment=request.POST.get("comment", "").replace("\x00", "").strip()[:500],
+        address=visitors.alias(request),
+    )
+    messages.success(request, _("Thank you. Your labels were kept for review."))
+    return redirect(found)
+
+
+@require_GET
+def flags_csv(request: HttpRequest) -> HttpResponse:
+    """Visitors' labels as the competition's csv, one row per chip: its newest flag."""
+    return exports.download(exports.flag_rows(), "flags.csv", "text/csv")

@@ -1,0 +1,23 @@
+"""`/healthz`: this process answers. `/readyz`: what it needs answers too."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from .. import health
+
+
+@require_safe
+@never_cache
+def alive(request: HttpRequest) -> JsonResponse:
+    return JsonResponse({"status": "ok"})
+
+
+@require_safe
+@never_cache
+def ready(request: HttpRequest) -> JsonResponse:
+    """200 where database, file store and a worker with a model are there, else 503."""
+    found = health.report()
+    return JsonResponse(found, status=200 if found["ready"] else 503)

@@ -1,0 +1,37 @@
+"""The model's page and the page about the API."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_GET
+
+from .. import results
+from ..models import ModelVersion
+
+
+@require_GET
+def model(request: HttpRequest) -> HttpResponse:
+    version = ModelVersion.current()
+    context = {
+        "version": version,
+        "card": results.card_rows(version),
+        "thresholds": results.thresholds(version),
+        "tables": results.tables(),
+        "report_url": settings.SHOWCASE["REPORT_URL"],
+    }
+    return render(request, "showcase/model.html", context)
+
+
+@require_GET
+def api_page(request: HttpRequest) -> HttpResponse:
+    base = request.build_absolute_uri(reverse("api-1:api-root")).rstrip("/")
+    context = {
+        "base": base,
+        "docs_url": reverse("api-1:openapi-view"),
+        "schema_url": reverse("api-1:openapi-json"),
+        "per_hour": int(settings.SHOWCASE["KEY_REQUESTS_PER_HOUR"]),
+    }
+    return render(request, "showcase/api.html", context)

@@ -1,0 +1,103 @@
+"""The first page, and the addresses that take files with and without JavaScript."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST
+
+from .. import health, intake, visitors
+from ..limits import VANISH_DAYS
+from ..models import Batch, Chip, ModelVersion
+from . import errors
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def home(request: HttpRequest) -> HttpResponse:
+    """GET: the upload form. POST: a whole batch in one form, for browsers without JavaScript."""
+    if request.method == "POST":
+        return _whole_batch(request)
+    context = {
+        "own_batches": visitors.own_batches(request),
+        "newest": Chip.objects.filter(shown=True).order_by("-id")[:12],
+        "model_version": ModelVersion.current(),
+        "workers": health.workers(),
+    }
+    return render(request, "showcase/home.html", context)
+
+
+def _open(request: HttpRequest) -> Batch:
+    days = request.POST.get("days", "0")
+    batch = intake.open_batch(
+        title=request.POST.get("title", ""),
+        private=request.POST.get("private") in ("1", "on", "true"),
+        days=int(days) if days in map(str, VANISH_DAYS) else 0,
+    )
+    visitors.own(request, batch)
+    return batch
+
+
+def _whole_batch(request: HttpRequest) -> HttpResponse:
+    if visitors.limited(request, "uploads"):
+        return errors.too_many(request)
+    files = [file for field in ("files", "folder") for file in request.FILES.getlist(field)]
+    if not files:
+        messages.error(request, _("Choose at least one picture."))
+        return redirect("home")
+    batch = _open(request)
+    taken = intake.add_files(batch, files)
+    for one in (one for one in taken if not one["accepted"]):
+        messages.warning(request, f"{one['name']}: {one['reason']}")
+    try:
+        intake.submit(batch)
+    except intake.Refused as refusal:
+        intake.cancel(batch)
+        messages.error(request, str(refusal))
+        return redirect("home")
+    return redirect(batch)
+
+
+@require_POST
+def start(request: HttpRequest) -> JsonResponse | HttpResponse:
+    """JavaScript, step 1: open a batch. Answers with the addresses of the next steps."""
+    if visitors.limited(request, "uploads"):
+        return errors.too_many(request)
+    batch = _open(request)
+    return JsonResponse(
+        {
+            "token": batch.token,
+            "url": batch.get_absolute_url(),
+            "files_url": reverse("upload_files", args=[batch.token]),
+            "submit_url": reverse("upload_submit", args=[batch.token]),
+            "cancel_url": reverse("batch_cancel", args=[batch.token]),
+        },
+        status=201,
+    )
+
+
+def _mine(request: HttpRequest, token: str) -> Batch | None:
+    batch = get_object_or_404(Batch, token=token)
+    return batch if visitors.owns(request, batch) else None
+
+
+@require_POST
+def add(request: HttpRequest, token: str) -> JsonResponse | HttpResponse:
+    """JavaScript, step 2, as often as needed: some of the files, field `files`."""
+    if (batch := _mine(request, token)) is None:
+        return errors.forbidden(request)
+    return JsonResponse({"files": intake.add_files(batch, request.FILES.getlist("files"))})
+
+
+@require_POST
+def submit(request: HttpRequest, token: str) -> JsonResponse | HttpResponse:
+    """JavaScript, step 3: all files are sent."""
+    if (batch := _mine(request, token)) is None:
+        return errors.forbidden(request)
+    try:
+        intake.submit(batch)
+    except intake.Refused as refusal:
+        return JsonResponse({"detail": str(refusal)}, status=400)
+    return JsonResponse({"url": batch.get_absolute_url()})
