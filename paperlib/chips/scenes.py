@@ -22,7 +22,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from .. import files
-from ..labels import COUNT, INDEX, LABELS, WEATHER, encode_many
+from ..labels import COUNT, INDEX, LABELS, PUBLISHED_COUNTS, WEATHER, encode_many
 from . import Chips, scenes_canvas, scenes_land, scenes_rare, scenes_sky
 from .scenes_canvas import SIZE, Canvas
 
@@ -35,10 +35,10 @@ _BLOCK = 250
 class Scene:
     """One generated chip.
 
-    image         `(S, S, 3)` uint8 RGB, what the camera sees: round(clear·t + A·(1 − t))
+    image         `(S, S, 3)` uint8 RGB, what the camera sees: clear·t + 255·A·(1 − t), rounded
     clear         `(S, S, 3)` uint8, the same scene without haze (clouds stay)
     transmission  `(S, S)` float32, the true t
-    light         `(3,)` float32, the true A in grey levels
+    light         `(3,)` float32, the true A in 0…1
     tags          the labels, in the order of `labels.LABELS`
     """
 
@@ -83,6 +83,26 @@ def scene(
     if size != SIZE:
         image, clear, t = (resize(a, size) for a in (image, clear, t))
     return Scene(image, clear, t, light, tags)
+
+
+def examples(per_label: int = 8, *, seed: int = 0) -> dict[str, list[Scene]]:
+    """For each of the 17 labels the first scenes that carry it, no scene under two labels.
+
+    Rare labels choose first, so that common ones do not take their few scenes.
+    """
+    if per_label < 1:
+        raise ValueError(f"per_label: at least 1, not {per_label}")
+    found: dict[str, list[int]] = {tag: [] for tag in LABELS}
+    rarest_first = sorted(LABELS, key=PUBLISHED_COUNTS.__getitem__)
+    index = 0
+    while any(len(of_tag) < per_label for of_tag in found.values()):
+        tags = tags_of(index, seed=seed)
+        for tag in rarest_first:
+            if tag in tags and len(found[tag]) < per_label:
+                found[tag].append(index)
+                break
+        index += 1
+    return {tag: [scene(i, seed=seed) for i in of_tag] for tag, of_tag in found.items()}
 
 
 def resize(image: np.ndarray, size: int) -> np.ndarray:
@@ -179,7 +199,7 @@ def _picture(index: int, size: int, seed: int, variant: str) -> np.ndarray:
 
 @cache
 def _fingerprint(variant: str) -> str:
-    """sha256 over the code that makes the pixels: a changed drawing is never read from the cache."""
+    """sha256 over the code that makes the pixels: a changed drawing never comes from the cache."""
     modules = [Path(__file__), *(Path(m.__file__) for m in _MODULES)]
     modules.append(Path(__file__).with_name("label_sets.csv"))
     if variant == "dehazed":
@@ -215,21 +235,32 @@ def _ground(c: Canvas, tags: tuple[str, ...]) -> np.ndarray:
         scenes_land.primary(c)
     elif on <= {*WEATHER, "water", "bare_ground"} and "water" in on:
         scenes_land.open_water(c)
+        on.discard("water")
     else:
         scenes_land.open_land(c)
     for drawn in (scenes_rare.DRAWN_FIRST, scenes_land.DRAWN, scenes_rare.DRAWN_LATER):
         for tag, draw in drawn.items():
             if tag in on:
                 draw(c)
-    flat = cv2.GaussianBlur(c.image, (0, 0), c.uniform(0.5, 0.9)).astype(np.float32)
-    crowns = cv2.GaussianBlur(c.crowns, (0, 0), 1.0).astype(np.float32) / 255
-    shade = crowns * c.texture("canopy") * np.float32(c.uniform(0.13, 0.3))
-    shade += c.texture("grain") * np.float32(0.03)
-    shade += c.texture("relief") * np.float32(c.uniform(0.01, 0.08))
-    cast = np.exp(c.rng.normal(0, 0.17) + c.rng.normal(0, 0.06, 3))
+    return _lit(c)
+
+
+def _lit(c: Canvas) -> np.ndarray:
+    """Blur as the camera does, shade crowns and relief, tint as the product does: float32."""
+    keep = c.uniform(0.5, 0.85)  # of the colours' saturation: the product is a dull one
+    dull = keep * np.eye(3) + (1 - keep) * np.array([[0.299, 0.587, 0.114]] * 3)
+    flat = cv2.transform(cv2.GaussianBlur(c.image, (0, 0), c.uniform(0.5, 0.9)), dull)
+    crowns = cv2.GaussianBlur(c.crowns, (5, 5), 1.0)
+    shade = cv2.multiply(
+        crowns, c.texture("canopy"), scale=c.uniform(0.1, 0.26) / 255, dtype=cv2.CV_32F
+    )
+    shade = cv2.scaleAdd(c.texture("grain"), 0.03, shade)
+    shade = 1 + cv2.scaleAdd(c.texture("relief"), c.uniform(0.01, 0.08), shade)
+    cast = np.exp(np.clip(c.rng.normal(0, 0.16), -0.4, 0.3) + c.rng.normal(0, 0.05, 3))
     if c.chance(0.04):  # the sepia of some Planet products
         cast *= (1.25, 0.9, 0.5)
-    return flat * (1 + shade)[:, :, None] * cast.astype(np.float32)
+    gain = cv2.merge([shade * np.float32(v) for v in cast])
+    return cv2.multiply(flat, gain, dtype=cv2.CV_32F)
 
 
 def _weather(
@@ -246,11 +277,12 @@ def _weather(
             t = scenes_sky.veil(c)
         else:
             ground = scenes_sky.clouds(c, ground, c.uniform(0.7, 0.98))
-    noise = c.texture("grain")[:, :, None] * np.float32(0.8)
-    return np.clip(np.rint(ground + noise), 0, 255).astype(np.uint8), t, light
+    noise = c.texture("grain") * np.float32(0.8)
+    return cv2.add(ground, cv2.merge([noise] * 3), dtype=cv2.CV_8U), t, light
 
 
 def _haze(clear: np.ndarray, t: np.ndarray, light: np.ndarray) -> np.ndarray:
-    """Equation 3: I = J·t + A·(1 − t)."""
-    t = t[:, :, None]
-    return np.clip(np.rint(clear * t + light * (1 - t)), 0, 255).astype(np.uint8)
+    """Equation 3 as `dehaze.add_haze` has it, in float32 and some ten times faster."""
+    level = (*(light.astype(float) * 255).tolist(), 0.0)
+    attenuated = cv2.multiply(cv2.subtract(clear, level, dtype=cv2.CV_32F), cv2.merge([t] * 3))
+    return cv2.add(attenuated, level, dtype=cv2.CV_8U)

@@ -47,18 +47,27 @@ def _canopy(rng: np.random.Generator, spacing: float) -> np.ndarray:
 
 @cache
 def textures() -> dict[str, tuple[np.ndarray, ...]]:
-    """Seamless textures, each repeated once so that any 256-pixel cut is a plain view, float32."""
+    """Seamless textures, each repeated once so that any 256-pixel cut is a plain view.
+
+    float32 of mean 0 and deviation 1; `tone-…` are the same as uint8 around 128.
+    """
     rng = np.random.default_rng(20_180_204)
     made = {
-        "canopy": [_canopy(rng, spacing) for spacing in (4.5, 6.0, 8.0)],
+        "canopy": [_canopy(rng, spacing) for spacing in (3.4, 4.2, 5.2)],
         "grain": [_fbm(rng, 0.35), _fbm(rng, 0.7)],
         "patches": [_fbm(rng, 1.15), _fbm(rng, 1.35)],
+        "outline": [_fbm(rng, 1.55), _fbm(rng, 1.75)],
         "relief": [_fbm(rng, 1.9), _fbm(rng, 2.2)],
     }
-    return {
+    bank = {
         name: tuple(np.tile(t, (2, 2)).astype(np.float32) for t in tiles)
         for name, tiles in made.items()
     }
+    for name in ("grain", "patches"):
+        bank[f"tone-{name}"] = tuple(
+            np.clip(128 + 45 * t, 0, 255).astype(np.uint8) for t in bank[name]
+        )
+    return bank
 
 
 @cache
@@ -72,7 +81,7 @@ class Canvas:
     """A scene being drawn.
 
     image  (256, 256, 3) uint8, the colours on the ground
-    crowns (256, 256) uint8, how much of the canopy's texture shows: 255 in closed forest, 0 on water
+    crowns (256, 256) uint8, how much of the canopy's texture shows: 255 in forest, 0 on water
     lines  the roads and rivers drawn so far, each (n, 2) x, y: houses and mines keep to them
     """
 
@@ -94,17 +103,21 @@ class Canvas:
         return tuple(np.clip(base + shift, 2, 250).tolist())
 
     def texture(self, name: str) -> np.ndarray:
-        """A random cut of one of the textures of that name, turned at random: (256, 256) float32."""
+        """A random cut of one of the textures of that name: (256, 256), a view."""
         tiles = textures()[name]
-        y, x, turn, which = self.rng.integers(0, (_TILE, _TILE, 8, len(tiles))).tolist()
-        cut = tiles[which][y : y + SIZE, x : x + SIZE]
-        if turn & 4:
-            cut = cut.T
-        return cut[:: -1 if turn & 1 else 1, :: -1 if turn & 2 else 1]
+        y, x, which = self.rng.integers(0, (_TILE, _TILE, len(tiles))).tolist()
+        return tiles[which][y : y + SIZE, x : x + SIZE]
 
-    def distance(self, x: float, y: float, stretch: float = 1.0, angle: float = 0.0) -> np.ndarray:
+    def distance(
+        self,
+        x: float,
+        y: float,
+        stretch: float = 1.0,
+        angle: float = 0.0,
+        window: tuple[slice, slice] = (slice(0, SIZE), slice(0, SIZE)),
+    ) -> np.ndarray:
         """Distance of each pixel from (x, y), along `angle` counted 1/stretch times."""
-        cx, cy = _axes()
+        cx, cy = (axis[window] for axis in _axes())
         c, s = np.cos(angle), np.sin(angle)
         along = ((cx - x) * np.float32(c) + (cy - y) * np.float32(s)) / np.float32(stretch)
         across = (cy - y) * np.float32(c) - (cx - x) * np.float32(s)
@@ -121,8 +134,17 @@ class Canvas:
     def blob(self, x: float, y: float, radius: float, rough: float = 0.4) -> np.ndarray:
         """A patch with an irregular outline around (x, y): (256, 256) uint8 of 0 and 255."""
         stretch, angle = self.uniform(1.0, 1.7), self.uniform(0, np.pi)
-        field = self.distance(x, y, stretch, angle) + rough * radius * self.texture("patches")
-        return cv2.compare(field, radius, cv2.CMP_LT)
+        noise = self.texture("outline")
+        mask = np.zeros((SIZE, SIZE), np.uint8)
+        reach = radius * (1 + 3 * rough) * stretch + 1  # no pixel farther away can belong to it
+        rows = slice(*np.clip((y - reach, y + reach), 0, SIZE).astype(int))
+        columns = slice(*np.clip((x - reach, x + reach), 0, SIZE).astype(int))
+        if rows.start == rows.stop or columns.start == columns.stop:
+            return mask
+        field = self.distance(x, y, stretch, angle, (rows, columns))
+        field += np.float32(rough * radius) * noise[rows, columns]
+        mask[rows, columns] = cv2.compare(field, radius, cv2.CMP_LT)
+        return mask
 
     def polygon(self, points: np.ndarray) -> np.ndarray:
         mask = np.zeros((SIZE, SIZE), np.uint8)
@@ -138,16 +160,20 @@ class Canvas:
         texture: str = "patches",
     ) -> None:
         """Colour the mask, from `low` to `high` as the texture goes; set how far crowns show."""
+        x, y, width, height = cv2.boundingRect(mask)
+        if not width:
+            return
+        window = (slice(y, y + height), slice(x, x + width))
+        mask = mask[window]
         if high is None:
-            self.image[:] = cv2.copyTo(_plain(low), mask, self.image)
+            layer = np.full((height, width, 3), np.round(low), np.uint8)
         else:
-            tone = cv2.convertScaleAbs(self.texture(texture), alpha=45, beta=128)
-            if self.chance(0.5):
-                tone = 255 - tone
-            ramp = np.linspace(low, high, 256).round().astype(np.uint8)[:, None, :]
+            tone = self.texture(f"tone-{texture}")[window]
+            ends = (low, high) if self.chance(0.5) else (high, low)
+            ramp = np.linspace(*ends, 256).round().astype(np.uint8)[:, None, :]
             layer = cv2.LUT(cv2.merge([tone] * 3), ramp)
-            self.image[:] = cv2.copyTo(layer, mask, self.image)
-        np.copyto(self.crowns, np.uint8(crowns), where=mask > 0)
+        cv2.copyTo(layer, mask, self.image[window])
+        np.copyto(self.crowns[window], np.uint8(crowns), where=mask > 0)
 
     def path(self, start: tuple[float, float], angle: float, *, bend: float, step: float = 6.0):
         """A winding line from `start` until it leaves the chip: (n, 2) float32.
@@ -175,10 +201,6 @@ class Canvas:
         thick = max(1, round(width))
         cv2.polylines(self.image, fixed, False, colour, thick, cv2.LINE_AA, 3)
         cv2.polylines(self.crowns, fixed, False, crowns, thick, cv2.LINE_8, 3)
-
-
-def _plain(colour: Colour) -> np.ndarray:
-    return np.broadcast_to(np.round(colour).astype(np.uint8), (SIZE, SIZE, 3)).copy()
 
 
 def jitter(rng: np.random.Generator, points: np.ndarray, amount: float) -> np.ndarray:

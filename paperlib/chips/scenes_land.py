@@ -1,8 +1,8 @@
 """What lies on the ground of a generated scene: one function for each label that is not weather.
 
-Each looks as its label does on Planet chips: ochre roads, brown or dark rivers with pale bars, fields
-with straight edges, bright bare soil, salmon terraces of a mine against cream pits along a creek …
-Sizes vary over the whole range in which the labels occur, down to what one can only just see.
+Each looks as its label does on Planet chips: ochre roads, brown or dark rivers with pale bars,
+fields with straight edges, bright bare soil. Sizes vary over the whole range in which the labels
+occur, down to what one can only just see. Mines and other rare things are in `scenes_rare`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SOIL: list[Colour] = [(150, 124, 96), (168, 146, 116), (138, 108, 82), (186, 168
 SAND: list[Colour] = [(206, 192, 164), (218, 208, 186), (190, 172, 140)]
 CLAY: list[Colour] = [(172, 134, 98), (184, 142, 104), (160, 116, 82), (176, 122, 92)]
 RIVER: list[Colour] = [(116, 94, 68), (142, 118, 86), (34, 40, 36), (24, 32, 32), (58, 70, 70)]
-LAKE: list[Colour] = [(28, 38, 42), (66, 78, 90), (128, 106, 78), (52, 74, 70)]
+LAKE: list[Colour] = [(28, 38, 42), (66, 74, 80), (128, 106, 78), (52, 74, 70)]
 ROOF: list[Colour] = [(216, 214, 208), (232, 228, 220), (168, 96, 74), (186, 188, 196)]
 
 
@@ -37,9 +37,9 @@ def primary(c: Canvas) -> None:
     """Closed canopy over the whole chip, with slight changes of stand and dark valleys."""
     base = np.array(c.pick(FOREST, 4))
     c.paint(np.full((SIZE, SIZE), 255, np.uint8), tuple(base * 0.86), tuple(base * 1.16), 255)
-    for _ in range(c.rng.integers(0, 3)):  # natural gaps, which stand for no label
-        x, y = c.place(5)
-        c.paint(c.blob(x, y, c.uniform(3, 9)), tuple(base * 1.5), tuple(base * 1.9), 110)
+    for _ in range(c.rng.integers(0, 4)):  # natural gaps, which stand for no label
+        gap = c.blob(*c.place(5), c.uniform(2, 6), 0.7)
+        c.paint(gap, tuple(base * 1.15), tuple(base * 1.4), 140, "grain")
 
 
 def open_land(c: Canvas) -> None:
@@ -59,37 +59,60 @@ def open_water(c: Canvas) -> None:
 
 def agriculture(c: Canvas) -> None:
     """Pasture and crops: parcels with straight edges, from a corner to most of the chip."""
+    if c.chance(0.55):
+        _pasture(c)
+    else:
+        _parcels(c)
+
+
+def _pasture(c: Canvas) -> None:
+    """A clearing with a ragged border against the forest, fenced, with trees left standing."""
+    x, y = c.place(0)
+    angle, reach = c.uniform(0, np.pi), c.uniform(60, 220)
+    edge = c.side(x, y, angle) + 9 * c.texture("relief") + 3 * c.texture("outline")
+    inside = cv2.inRange(edge, -0.5 * reach, 0.5 * reach)
+    c.paint(inside, c.pick(FIELD), c.pick(FIELD), 25)
+    tree = c.pick(FOREST)
+    for _ in range(c.rng.integers(2, 8)):
+        wood = cv2.bitwise_and(c.blob(*c.place(0), c.uniform(2, 12), 0.8), inside)
+        c.paint(wood, tree, None, 180)
+    fence = c.pick(SOIL, 12)
+    lines = np.zeros_like(inside)
+    for _ in range(c.rng.integers(0, 4)):
+        turn = angle + (np.pi / 2 if c.chance(0.6) else 0)
+        ahead = 400 * np.array([np.cos(turn), np.sin(turn)])
+        at = np.array(c.place(0))
+        ends = np.round(np.stack([at - ahead, at + ahead])).astype(np.int32)
+        cv2.polylines(lines, [ends], False, 255, 1)
+    c.paint(cv2.bitwise_and(lines, inside), fence, None, 20)
+
+
+def _parcels(c: Canvas) -> None:
+    """Fields side by side in a turned grid, alike in colour, some of them ploughed."""
     x, y = c.place(0)
     angle, reach = c.uniform(0, np.pi), c.uniform(50, 190)
-    ranch = c.side(x, y, angle) + 9 * c.texture("relief") + 5 * c.texture("patches")
-    if c.chance(0.35):  # a pasture with a ragged border against the forest
-        inside = cv2.inRange(ranch, -0.55 * reach, 0.55 * reach)
-        c.paint(inside, c.pick(FIELD), c.pick(FIELD), 25)
-        tree = c.pick(FOREST)
-        for _ in range(c.rng.integers(2, 7)):
-            wood = cv2.bitwise_and(c.blob(*c.place(0), c.uniform(3, 13), 0.8), inside)
-            c.paint(wood, tree, None, 180)
-        return
-    size = c.uniform(34, 92)
+    size = c.uniform(40, 120)
+    farm = np.array(c.pick(FIELD))
     axis_x = np.array([np.cos(angle), np.sin(angle)])
     axis_y = np.array([-axis_x[1], axis_x[0]])
+    gap = c.uniform(0.0, 0.05) if c.chance(0.7) else c.uniform(0.05, 0.2)
     for i in range(-3, 4):
         for j in range(-3, 4):
-            centre = np.array([x, y]) + size * (i * 1.25 * axis_x + j * axis_y)
+            centre = np.array([x, y]) + size * (i * 1.3 * axis_x + j * axis_y)
             if np.hypot(*(centre - (x, y))) > reach or c.chance(0.14):
                 continue
-            corners = box(*centre, size * c.uniform(1.0, 1.22), size * c.uniform(0.8, 0.97), angle)
+            corners = box(*centre, size * (1.3 - gap), size * (1 - gap), angle)
             parcel = c.polygon(jitter(c.rng, corners, 1.5))
-            colour = np.array(c.pick(FIELD))
-            c.paint(parcel, tuple(colour * 0.9), tuple(np.minimum(colour * 1.1, 250)), 18)
-            if c.chance(0.25):  # rows of a plough
+            colour = 0.6 * farm + 0.4 * np.array(c.pick(FIELD))
+            c.paint(parcel, tuple(colour * 0.88), tuple(np.minimum(colour * 1.12, 250)), 18)
+            if c.chance(0.15):
                 _furrows(c, parcel, angle if c.chance(0.5) else angle + np.pi / 2)
 
 
 def _furrows(c: Canvas, parcel: np.ndarray, angle: float) -> None:
     wave = np.sin(c.side(0, 0, angle) * np.float32(2 * np.pi / c.uniform(5, 9)))
     dark = cv2.bitwise_and(cv2.compare(wave, 0.4, cv2.CMP_GT), parcel)
-    c.image[:] = cv2.copyTo(cv2.convertScaleAbs(c.image, alpha=0.84), dark, c.image)
+    cv2.copyTo(cv2.convertScaleAbs(c.image, alpha=0.84), dark, c.image)
 
 
 def cultivation(c: Canvas) -> None:
@@ -113,10 +136,14 @@ def bare_ground(c: Canvas) -> None:
     """Naked soil, rock or a sand bank: smooth, bright, without straight edges."""
     x, y = c.place(20)
     bright = c.pick(SAND if c.chance(0.35) else SOIL)
-    low = tuple(np.array(bright) * 0.84)
+    soil = np.array(bright)
+    worn = tuple(0.55 * soil + 0.45 * np.array(c.pick(GRASS)))  # thin cover around the naked part
     for _ in range(c.rng.integers(1, 5)):
         radius = float(np.clip(c.rng.lognormal(3.5, 0.55), 12, 110))
-        c.paint(c.blob(x, y, radius, 0.55), low, bright, 0)
+        if c.chance(0.7):
+            around = c.blob(x, y, radius * 1.25, 0.7)
+            c.paint(around, worn, tuple(np.array(worn) * 0.85), 40, "grain")
+        c.paint(c.blob(x, y, radius, 0.6), tuple(soil * 0.84), bright, 0)
         x, y = np.clip(np.array([x, y]) + c.rng.normal(0, 55, 2), 10, 246)
 
 
@@ -151,7 +178,7 @@ def water(c: Canvas) -> None:
 def road(c: Canvas) -> None:
     """Ochre tracks of even width, straight or gently bent, sometimes with a crossing."""
     clay = c.pick(CLAY) if c.chance(0.85) else c.pick([(150, 148, 142)])
-    width = c.uniform(1.4, 4.6)
+    width = c.uniform(1.2, 3.8)
     through = None
     for _ in range(1 + c.chance(0.35) + c.chance(0.15)):
         points = c.crossing(bend=c.uniform(0.01, 0.16), through=through)
@@ -164,7 +191,7 @@ def road(c: Canvas) -> None:
 
 
 def habitation(c: Canvas) -> None:
-    """Houses: bright roofs of a few pixels in yards of bare soil, along a road where there is one."""
+    """Houses: bright roofs of a few pixels in yards of bare soil, along a road if there is one."""
     lines = c.lines.get("road") or c.lines.get("river")
     town = c.chance(0.22)
     if lines:

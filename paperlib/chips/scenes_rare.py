@@ -21,10 +21,12 @@ def conventional_mine(c: Canvas) -> None:
     salmon = np.array(c.pick(SALMON))
     pit = c.blob(x, y, radius, 0.3)
     c.paint(pit, tuple(salmon * 0.82), tuple(np.minimum(salmon * 1.12, 250)), 0)
-    floor = c.distance(x, y, c.uniform(1, 1.6), c.uniform(0, np.pi)) + 6 * c.texture("relief")
-    step = np.sin(floor * np.float32(2 * np.pi / c.uniform(8, 15)))
-    wall = cv2.bitwise_and(cv2.compare(step, 0.55, cv2.CMP_GT), pit)
-    c.image[:] = cv2.copyTo(cv2.convertScaleAbs(c.image, alpha=0.72), wall, c.image)
+    floor = c.distance(*c.place(-60), c.uniform(1, 2.2), c.uniform(0, np.pi))
+    floor = floor + np.float32(c.uniform(6, 20)) * c.texture("relief") + 2 * c.texture("outline")
+    step = np.sin(floor * np.float32(2 * np.pi / c.uniform(7, 14)))
+    worked = c.blob(x + c.rng.normal(0, 15), y + c.rng.normal(0, 15), radius * 0.7, 0.4)
+    wall = cv2.bitwise_and(cv2.bitwise_and(cv2.compare(step, 0.5, cv2.CMP_GT), pit), worked)
+    cv2.copyTo(cv2.convertScaleAbs(c.image, alpha=c.uniform(0.74, 0.88)), wall, c.image)
     angle = c.uniform(0, np.pi)
     for _ in range(c.rng.integers(1, 4)):  # stockpiles and cut blocks
         at = np.array([x, y]) + c.rng.normal(0, radius * 0.45, 2)
@@ -44,11 +46,12 @@ def artisinal_mine(c: Canvas) -> None:
     """Small diggings: strings of cream pits along a creek, many with a turquoise or muddy pond."""
     if rivers := c.lines.get("river"):
         creek = rivers[c.rng.integers(len(rivers))]
-        inside = creek[((creek > 10) & (creek < 246)).all(1)]
-        creek = inside if len(inside) > 6 else creek
     else:
         creek = c.crossing(bend=c.uniform(0.25, 0.5))
         c.stroke(creek, c.pick(CLAY), c.uniform(1.5, 4), 60)
+    creek = creek[((creek > 15) & (creek < 241)).all(1)]
+    if len(creek) < 8:
+        creek = np.array(c.place(60)) + np.cumsum(c.rng.normal(0, 5, (12, 2)), 0)
     first = int(c.rng.integers(0, max(1, len(creek) - 10)))
     part = creek[first : first + int(c.rng.integers(8, 30))]
     cream = np.array(c.pick([*SAND, (226, 200, 150)]))
