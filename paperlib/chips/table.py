@@ -1,0 +1,102 @@
+"""The competition's label file: `image_name,tags`, tags separated by spaces."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import PaperError
+from ..labels import INDEX, LABELS, WEATHER
+
+HEADER = ["image_name", "tags"]
+
+
+@dataclass
+class LabelTable:
+    """What a label file says.
+
+    path      the file
+    digest    sha256 of its bytes
+    rows      chip name -> its tags as written (a tag may be repeated), in the file's order
+    bad       (chip name, reason) for each row that cannot be used; such a row is not in `rows`
+    """
+
+    path: Path
+    digest: str
+    rows: dict[str, list[str]] = field(default_factory=dict)
+    bad: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def repeated(self) -> dict[str, list[str]]:
+        """Chips whose row repeats a tag, with the tags repeated; a repeat counts once."""
+        found = {n: [t for t, k in Counter(tags).items() if k > 1] for n, tags in self.rows.items()}
+        return {name: tags for name, tags in found.items() if tags}
+
+    @property
+    def without_weather(self) -> list[str]:
+        return [name for name, tags in self.rows.items() if not set(tags) & set(WEATHER)]
+
+    def counts(self) -> dict[str, int]:
+        """Tag -> chips that carry it."""
+        found = Counter(tag for tags in self.rows.values() for tag in set(tags))
+        return {tag: found[tag] for tag in LABELS}
+
+
+def read_table(path: Path) -> LabelTable:
+    """Read the label file; rows that cannot be used are set aside in `.bad`, never dropped.
+
+    Raises `PaperError` where the file as a whole cannot be used: not there, not text, another
+    header, no rows.
+    """
+    try:
+        data = path.read_bytes()
+    except PermissionError:
+        raise PaperError(f"{path}: permission denied", "make it readable for you") from None
+    except OSError as error:
+        raise PaperError(f"{path} cannot be read ({error.strerror})", "check the path") from None
+    cure = "the first line must read image_name,tags as in the competition's train_v2.csv"
+    try:
+        text = data.decode("utf-8-sig")  # spreadsheets write a byte order mark
+        lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+        header = next(lines, [])
+        if [cell.strip() for cell in header] != HEADER:
+            shown = ",".join(header)[:60]
+            raise PaperError(f"{path}: the header is {shown!r}", cure)
+        table = LabelTable(path, hashlib.sha256(data).hexdigest())
+        twice: set[str] = set()
+        for cells in lines:
+            if any(cell.strip() for cell in cells):
+                _take(table, cells, lines.line_num, twice)
+    except UnicodeDecodeError:
+        raise PaperError(f"{path} is not UTF-8 text", "save it as CSV in UTF-8") from None
+    except csv.Error as error:
+        raise PaperError(f"{path}, line {lines.line_num}: {error}", "mend that line") from None
+    if not table.rows and not table.bad:
+        raise PaperError(f"{path} holds no rows", "copy or download it again")
+    return table
+
+
+def _take(table: LabelTable, cells: list[str], line: int, twice: set[str]) -> None:
+    """File one row among the good or the bad ones. A name that comes twice leaves with both rows:
+    nothing says which of them is right."""
+    if len(cells) != 2:
+        table.bad.append((cells[0].strip(), f"line {line} has {len(cells)} fields instead of 2"))
+        return
+    name, tags = cells[0].strip(), cells[1].split()
+    unknown = [tag for tag in tags if tag not in INDEX]
+    if name in twice or name in table.rows:
+        table.rows.pop(name, None)
+        table.bad.append((name, f"the name is there again on line {line}"))
+        twice.add(name)
+    elif not name or any(character in name for character in "/\\\0:\n") or name.startswith("."):
+        table.bad.append((name, f"line {line} has no usable chip name"))
+    elif unknown:
+        table.bad.append((name, f"line {line} has the unknown tag {unknown[0]!r}"))
+    elif not tags:
+        table.bad.append((name, f"line {line} has no tags"))
+    else:
+        table.rows[name] = tags

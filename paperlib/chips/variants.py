@@ -1,0 +1,70 @@
+"""The two copies every network is trained on: the original chips and the dehazed ones.
+
+`dehazed-hazy` is the milder reading of the paper: only chips labelled cloudy, partly cloudy or haze
+are dehazed. It is put together from the other two, so it costs no dehazing of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..labels import LABELS
+
+VARIANTS = ("original", "dehazed", "dehazed-hazy")
+HAZY = ("cloudy", "partly_cloudy", "haze")
+
+
+def require(variant: str) -> None:
+    """Raises `ValueError` for a name that is none of `VARIANTS`."""
+    if variant not in VARIANTS:
+        raise ValueError(f"variant: one of {', '.join(VARIANTS)}, not {variant!r}")
+
+
+def scaled(side: int) -> dict[str, int]:
+    """Dehazing's `patch` and `radius` for chips of `side` pixels.
+
+    They are 15 and 40 at 256 pixels and scale with the side; `patch` stays odd and at least 3, so
+    that at 32 pixels they are 3 and 5.
+    """
+    patch = 2 * round((15 * side / 256 - 1) / 2) + 1
+    return {"patch": max(3, patch), "radius": max(1, round(40 * side / 256))}
+
+
+def dehaze(images: np.ndarray, *, workers: int | None = None) -> np.ndarray:
+    """Dehaze `(N, S, S, 3)` uint8 chips at their own size, with `patch` and `radius` scaled to it.
+
+    Shrink afterwards, not before: the windows then see the pixels that the haze was in.
+    """
+    from ..dehaze import dehaze_batch
+
+    return dehaze_batch(images, workers=workers, **scaled(images.shape[1]))
+
+
+def hazy(labels: np.ndarray, tags: Sequence[str] = LABELS) -> np.ndarray:
+    """`(N, L)` labels -> `(N,)` bool: chips labelled cloudy, partly_cloudy or haze."""
+    columns = [i for i, tag in enumerate(tags) if tag in HAZY]
+    return np.asarray(labels)[:, columns].any(axis=1)
+
+
+def compose(
+    original: np.ndarray, dehazed: np.ndarray, labels: np.ndarray, tags: Sequence[str] = LABELS
+) -> np.ndarray:
+    """The `dehazed-hazy` variant: `dehazed` where the chip is `hazy`, `original` elsewhere.
+
+    original, dehazed  `(N, S, S, 3)` of the same chips; labels `(N, L)`
+    """
+    if original.shape != dehazed.shape:
+        raise ValueError(f"dehazed: expected {original.shape}, got {dehazed.shape}")
+    return np.where(hazy(labels, tags)[:, None, None, None], dehazed, original)
+
+
+def code_stamp() -> str:
+    """sha256 of the dehazing code: part of a cache's key, so that no cache outlives a change."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parents[1].glob("*dehaze*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
