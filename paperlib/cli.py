@@ -87,6 +87,37 @@ def demo(
     sys.exit(serve(port, browser=not no_browser))
 
 
+@data_app.command("check")
+def data_check(
+    folder: str = typer.Argument(help="Folder with train_v2.csv and train-jpg (or an archive)."),
+    as_json: bool = typer.Option(False, "--json", help="Print the report as JSON."),
+) -> None:
+    """Say what a folder of Planet chips holds, and whether a run on it would go through."""
+    import json
+
+    from rich.console import Console
+
+    from .chips.check import check
+
+    report = check(folder, progress=sys.stderr.isatty())
+    if as_json:
+        print(json.dumps(report.as_dict(), indent=2, ensure_ascii=False))
+    else:
+        Console().print(report)
+    raise typer.Exit(0 if report.ok else 1)
+
+
+@data_app.command("fetch")
+def data_fetch(
+    folder: str = typer.Argument("data/planet", help="Where to put train_v2.csv and train-jpg."),
+    again: bool = typer.Option(False, "--again", help="Download anew, after a damaged download."),
+) -> None:
+    """Get the Planet chips from Kaggle (needs an account), check them and lay them out."""
+    from .chips.fetch import fetch
+
+    print(f"{fetch(folder, again=again)}: complete; use it with --data {folder}")
+
+
 def main() -> None:
     """Entry point: a `PaperError` becomes one line and exit code 1, an interrupt 130."""
     try:
