@@ -118,6 +118,28 @@ def data_fetch(
     print(f"{fetch(folder, again=again)}: complete; use it with --data {folder}")
 
 
+@app.command()
+def predict(
+    inputs: list[str] = typer.Argument(help="Picture files, or folders of them (to any depth)."),
+    out: str = typer.Option(..., "--out", help="The CSV file to write."),
+    model: str = typer.Option("planet32", help="A released model's name, or its folder."),
+    views: int = typer.Option(0, min=0, max=8, help="Mean over so many symmetries; 0: as released."),
+    workers: int = typer.Option(0, min=0, help="Threads that read; 0: one for each core."),
+) -> None:
+    """Label pictures: image_name, tags, and one probability for each tag."""
+    print(f"paper: starting {model} …", file=sys.stderr, flush=True)
+    from . import predictor
+
+    files = predictor.find_images(inputs)
+    failed = predictor.write_csv(
+        out, predictor.load(model), files, views=views or None, workers=workers or None
+    )
+    print(f"{out}: {len(files) - len(failed)} of {len(files)} pictures labelled", file=sys.stderr)
+    for problem in failed:
+        print(f"paper: {problem}", file=sys.stderr)
+    raise typer.Exit(1 if failed else 0)
+
+
 def main() -> None:
     """Entry point: a `PaperError` becomes one line and exit code 1, an interrupt 130."""
     try:

@@ -2,6 +2,7 @@
 
     paper = Project(profile="sample", data="")
     paper.chips()                      # read or drawn once, then kept
+    paper.run(config)                  # trained once, then kept
     paper.save_figure(figure, "fig07_overall")
     paper.save_table(frame, "table1_f2")
 
@@ -11,8 +12,8 @@ A checkout is found from the package's own place or the working directory; its c
 
 from __future__ import annotations
 
+import json
 import os
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ from .profiles import DEFAULT, Profile, profile
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
+
+    from .experiment import Config, Run
 
 
 def checkout() -> Path | None:
@@ -60,22 +63,43 @@ class Project:
         self.figures = self.root / "figures" / self.profile.name
         self.results = self.root / "results" / self.profile.name
         self.runs = self.results / "runs"
+        self._chips: dict[str, Chips] = {}
 
     @property
     def has_chips(self) -> bool:
         """False where only shipped predictions can be shown: real chips without `data`."""
         return self.profile.source == "scenes" or self.data is not None
 
-    def chips(self) -> Chips:
-        """The profile's chips at the profile's size; `PaperError` where they are not at hand."""
-        return self._chips
+    def chips(self, variant: str = "original") -> Chips:
+        """The profile's chips at the profile's size, read or drawn once.
 
-    @cached_property
-    def _chips(self) -> Chips:
+        variant  `"original"`, `"dehazed"`, or `"dehazed-hazy"` (only chips labelled cloudy, partly
+                 cloudy or haze are dehazed)
+
+        Raises `PaperError` where they are not at hand.
+        """
+        if variant not in self._chips:
+            self._chips[variant] = chips = self._read(variant)
+            self._note(
+                chips={
+                    "source": chips.source,
+                    "count": len(chips),
+                    "fingerprint": chips.fingerprint,
+                    "skipped": [list(pair) for pair in chips.skipped],
+                }
+            )
+        return self._chips[variant]
+
+    def _read(self, variant: str) -> Chips:
+        size = self.profile.size
         if self.profile.source == "scenes":
-            from .chips import scenes
+            from .chips import scenes, variants
 
-            return scenes.read(self.profile.chips, size=self.profile.size)
+            if variant != "dehazed-hazy":
+                return scenes.read(self.profile.chips, size=size, variant=variant)
+            original, dehazed = self.chips("original"), self.chips("dehazed")
+            images = variants.compose(original.images, dehazed.images, original.labels)
+            return original.with_images(images, variant)
         if self.data is None:
             raise PaperError(
                 f"the profile {self.profile.name!r} needs the Planet chips",
@@ -83,7 +107,35 @@ class Project:
             )
         from .chips import planet
 
-        return planet.read(self.data, self.profile.size)
+        more = {} if variant == "original" else {"variant": variant}
+        skip_bad = bool(os.environ.get("PAPER_SKIP_BAD"))
+        return planet.read(self.data, size, skip_bad=skip_bad, **more)
+
+    def run(self, config: Config) -> Run:
+        """The training run of a configuration: the kept one, or trained now and kept.
+
+        With chips at hand a kept run counts only if it was made from these very chips; without,
+        the shipped one is returned. Raises `PaperError` where there is neither.
+        """
+        from . import experiment
+
+        if self.has_chips:
+            run = experiment.train(config, self.chips(config.variant), self.runs)
+        else:
+            run = experiment.find(config, self.runs)
+            if run is None:
+                raise PaperError(
+                    f"no training run {config.slug} in {self.runs}, and no chips to train on",
+                    "give the folder of the Planet chips with --data DIR",
+                )
+        self._note(run=config.slug)
+        return run
+
+    def _note(self, **what: Any) -> None:
+        """Tell `paper run` what this notebook used, for the manifest and its cache."""
+        if trace := os.environ.get("PAPER_TRACE"):
+            with open(trace, "a", encoding="utf-8") as handle:
+                handle.write(json.dumps(what) + "\n")
 
     def save_figure(self, figure: Figure, name: str) -> list[Path]:
         """Write `name`.png, .svg and .pdf in `figures/<profile>/`; equal figures, equal bytes."""

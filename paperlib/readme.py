@@ -1,0 +1,90 @@
+"""The generated parts of README.md: what each notebook makes, and what runs took.
+
+A part stands between `<!-- begin:NAME -->` and `<!-- end:NAME -->`. `paper readme` writes the parts
+again; a test holds `notebooks` current. `measured` comes from the manifests in the checkout, which
+differ from machine to machine, so no test holds it.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from . import files, manifest
+from .display import duration
+from .errors import PaperError
+from .notebook_rules import Notebook, read_all
+from .profiles import PROFILES
+
+
+def update(root: Path) -> list[str]:
+    """Write the generated parts of `root`/README.md again; names of those that changed."""
+    path = root / "README.md"
+    text = path.read_text(encoding="utf-8")
+    new, changed = text, []
+    for name, part in (("notebooks", notebooks(root)), ("measured", measured(root))):
+        after = replaced(new, name, part)
+        if after != new:
+            changed.append(name)
+        new = after
+    if changed:
+        files.write_text(path, new)
+    return changed
+
+
+def replaced(text: str, name: str, part: str) -> str:
+    """`text` with what stands between the markers of `name` put in place of `part`."""
+    pattern = re.compile(rf"(<!-- begin:{name} -->\n).*?(<!-- end:{name} -->)", re.DOTALL)
+    if len(pattern.findall(text)) != 1:
+        raise PaperError(
+            f"README.md: no one part called {name}", f"mark it <!-- begin:{name} --> … end"
+        )
+    return pattern.sub(lambda m: f"{m[1]}{part}\n{m[2]}", text)
+
+
+def notebooks(root: Path) -> str:
+    """The table of notebooks: section of the paper, figures and tables each makes."""
+    lines = [
+        "| notebook | paper | what it shows | figures | tables and numbers |",
+        "|" + " --- |" * 5,
+    ]
+    for n in read_all(root / "notebooks"):
+        link = f"[{n.name}](notebooks/{n.path.name})"
+        lines.append(
+            f"| {link} | {n.section} | {n.title} | {_names(_figures(n))} | {_names(n.results)} |"
+        )
+    return "\n".join(lines)
+
+
+def _figures(notebook: Notebook) -> list[str]:
+    """Figure names once each, without the suffixes they are written in."""
+    stems = (name.removesuffix(Path(name).suffix) for name in notebook.figures)
+    return list(dict.fromkeys(stems))
+
+
+def _names(names: list[str] | tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names) or "–"
+
+
+def measured(root: Path) -> str:
+    """The table of complete runs: time, largest memory and machine, as their manifests say."""
+    lines = ["| profile | notebooks | time | peak memory | on |", "|" + " --- |" * 5]
+    known = read_all(root / "notebooks")
+    for profile in PROFILES.values():
+        runs = manifest.read(root / "results" / profile.name)["run"]["notebooks"]
+        rows = [runs[n.name] for n in known if n.name in runs]
+        if len(rows) < len(known) or profile.name == "tiny":
+            continue
+        machines = list(dict.fromkeys(_machine(row["hardware"]) for row in rows))
+        lines.append(
+            f"| `{profile.name}` | {len(rows)} | {duration(sum(r['seconds'] for r in rows))} "
+            f"| {max(r['peak_mb'] for r in rows) / 1000:.1f} GB | {'; '.join(machines)} |"
+        )
+    if len(lines) == 2:
+        return "No complete run in this checkout yet: `make paper`, then `paper readme`."
+    return "\n".join(lines)
+
+
+def _machine(hardware: dict) -> str:
+    parts = [f"{hardware['cores']} cores of {hardware['processor']}", *hardware["gpus"]]
+    return f"{', '.join(parts)}, {hardware['memory_gb']} GB"
