@@ -120,8 +120,17 @@ class Config:
 
     @property
     def slug(self) -> str:
-        """A folder name that says the main things and ends with a digest of all of them."""
-        text = json.dumps(self.to_dict(), sort_keys=True)
+        """A folder name that says the main things and ends with a digest of all of them.
+
+        Only what differs from the defaults is digested, so that a key added later, with the old
+        behaviour as its default, leaves the runs that are there valid.
+        """
+        changed = {
+            f.name: getattr(self, f.name)
+            for f in dataclasses.fields(self)
+            if getattr(self, f.name) != f.default
+        }
+        text = json.dumps(changed, sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         return (
             f"{self.network}-w{self.width:g}-{self.size}px-{self.variant}-{self.loss}"

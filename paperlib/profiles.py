@@ -72,7 +72,7 @@ PROFILES: dict[str, Profile] = {
             32,
             0,
             0.25,
-            30,
+            12,
             128,
             1e-3,
             "",
