@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from . import files, project
@@ -141,6 +142,35 @@ def original(configuration: str, *, size: int = 224, classes: int = 1000) -> ker
         x = layers.Dense(4096, activation="relu", kernel_initializer="zeros", name=name)(x)
     x = layers.Dense(classes, activation="softmax", kernel_initializer="zeros", name="classes")(x)
     return keras.Model(images, x, name=f"vgg_{configuration}")
+
+
+def fold_batch_norm(model: keras.Model) -> keras.Model:
+    """The same function with each convolution's batch normalisation folded into its kernel.
+
+    For a model of `build`; twice as fast where `batch_norm="all"`. The result is float32. With
+    s = γ/√(σ² + ε): kernel·s, and β − μ·s as the bias.
+    """
+    names = {layer.name for layer in model.layers}
+    x = images = keras.Input(model.input_shape[1:], name="images")
+    values: dict[str, list] = {}
+    for layer in model.layers[1:]:
+        if layer.name.removesuffix("_norm") in names and layer.name.endswith("_norm"):
+            continue
+        if layer.name.removesuffix("_relu") in names and layer.name.endswith("_relu"):
+            continue
+        options = {**layer.get_config(), "dtype": "float32"}
+        values[layer.name] = layer.get_weights()
+        if f"{layer.name}_norm" in names:
+            norm = model.get_layer(f"{layer.name}_norm")
+            gamma, beta, mean, variance = norm.get_weights()
+            by = gamma / np.sqrt(variance + norm.epsilon)
+            values[layer.name] = [values[layer.name][0] * by, beta - mean * by]
+            options |= {"use_bias": True, "activation": "relu"}
+        x = type(layer).from_config(options)(x)
+    folded = keras.Model(images, x, name=model.name)
+    for name, weights in values.items():
+        folded.get_layer(name).set_weights(weights)
+    return folded
 
 
 def weights_file(weights: str | Path) -> Path:

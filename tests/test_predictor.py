@@ -1,0 +1,261 @@
+"""The released model: folding, saving, loading, any picture size, files good and bad."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from paperlib import augment, networks, predictor
+from paperlib.errors import PaperError
+from paperlib.labels import LABELS
+from paperlib.ridge import LabelRecalibrator
+
+
+@pytest.fixture(scope="module")
+def network():
+    """A tiny network whose batch normalisation has moved away from the identity."""
+    model = networks.build(size=32, width=0.0625, batch_norm="all", seed=1)
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        if "norm" in layer.name:
+            gamma, beta, mean, variance = layer.get_weights()
+            layer.set_weights(
+                [
+                    gamma * rng.uniform(0.7, 1.4, gamma.shape),
+                    beta + rng.normal(0, 0.2, beta.shape),
+                    mean + rng.normal(0, 0.3, mean.shape),
+                    variance * rng.uniform(0.5, 2, variance.shape),
+                ]
+            )
+    return model
+
+
+@pytest.fixture(scope="module")
+def recalibrator():
+    rng = np.random.default_rng(1)
+    truth = (rng.random((300, 17)) < 0.3).astype(np.uint8)
+    return LabelRecalibrator().fit(np.clip(truth * 0.5 + rng.random((300, 17)) * 0.5, 0, 1), truth)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, network, recalibrator):
+    return predictor.save(
+        tmp_path_factory.mktemp("release") / "model",
+        network,
+        tags=LABELS,
+        thresholds=np.linspace(0.1, 0.4, 17),
+        recalibrator=recalibrator,
+        card={"data": "none", "limits": "a test"},
+    )
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    return predictor.load(folder)
+
+
+def pictures(count=5, size=32, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, size, size, 3), np.uint8)
+
+
+def test_folded_network_is_the_same_function(network):
+    folded = networks.fold_batch_norm(network)
+    names = [layer.name for layer in folded.layers]
+    assert [name for name in names if name.endswith("_norm")] == ["batch_norm"]
+    images = pictures()
+    assert np.allclose(
+        folded.predict(images, verbose=0), network.predict(images, verbose=0), atol=1e-5
+    )
+
+
+def test_folding_turns_a_half_precision_network_into_float32():
+    made = networks.build(size=32, width=0.0625, batch_norm="all", precision="mixed_bfloat16")
+    assert {layer.dtype_policy.name for layer in networks.fold_batch_norm(made).layers} == {
+        "float32"
+    }
+
+
+def test_a_release_predicts_what_was_saved(network, recalibrator, model):
+    images = pictures(7)
+    found = model.predict(images)
+    raw = network.predict(images, verbose=0)
+    assert np.allclose(found.raw, raw, atol=2e-3)  # half precision
+    assert np.allclose(found.probability, recalibrator.predict(found.raw), atol=1e-6)
+    on = found.probability > np.linspace(0.1, 0.4, 17)
+    assert found.labels == [[t for t, yes in zip(LABELS, row, strict=True) if yes] for row in on]
+    assert model.card["limits"] == "a test"
+    assert model.card["parameters"] == networks.fold_batch_norm(network).count_params()
+
+
+def test_equal_networks_give_equal_bytes(tmp_path, network, folder):
+    again = predictor.save(
+        tmp_path / "again", network, tags=LABELS, thresholds=np.linspace(0.1, 0.4, 17)
+    )
+    assert (again / "weights.npz").read_bytes() == (folder / "weights.npz").read_bytes()
+
+
+def test_pictures_of_any_size_and_kind(model):
+    rng = np.random.default_rng(3)
+    mixed = [
+        rng.integers(0, 256, (256, 256, 3), np.uint8),
+        rng.integers(0, 256, (20, 31, 3), np.uint8),
+        rng.integers(0, 256, (32, 32), np.uint8),
+        rng.integers(0, 256, (300, 200, 4), np.uint8),
+    ]
+    together = model.predict(mixed)
+    assert together.probability.shape == (4, 17)
+    for i, image in enumerate(mixed):  # a chip's labels do not depend on its neighbours
+        assert np.allclose(model.predict([image]).raw[0], together.raw[i], atol=1e-5)
+
+
+def test_shrinking_does_not_alias(model):
+    """A one-pixel checkerboard is grey from far away."""
+    board = np.indices((256, 256)).sum(0) % 2 * 255
+    board = np.repeat(board[:, :, None], 3, 2).astype(np.uint8)
+    grey = np.full((32, 32, 3), 128, np.uint8)
+    assert np.allclose(model.predict([board]).raw, model.predict([grey]).raw, atol=5e-3)
+
+
+def test_batches_do_not_change_the_result(model):
+    images = pictures(11)
+    assert np.allclose(model.predict(images, batch=3).raw, model.predict(images).raw, atol=1e-5)
+
+
+def test_no_pictures_is_an_empty_prediction(model):
+    assert model.predict(np.zeros((0, 32, 32, 3), np.uint8)).probability.shape == (0, 17)
+    assert model.predict([]).labels == []
+
+
+def test_views_average_the_symmetries(model):
+    images = pictures(3)
+    by_hand = np.mean([model.predict(v).raw for v in augment.symmetries(images)], axis=0)
+    assert np.allclose(model.predict(images, views=8).raw, by_hand, atol=1e-5)
+    turned = np.rot90(images, axes=(1, 2))
+    assert np.allclose(
+        model.predict(images, views=8).raw, model.predict(turned, views=8).raw, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        (np.zeros((8, 8, 3), np.float32), "uint8"),
+        (np.zeros((8, 8, 2), np.uint8), "expected \\(H, W, 3\\)"),
+        (np.zeros((0, 8, 3), np.uint8), "expected \\(H, W, 3\\)"),
+    ],
+)
+def test_arrays_that_are_no_pictures_are_named(model, bad, says):
+    with pytest.raises(ValueError, match=r"images\[1\].*" + says):
+        model.predict([np.zeros((8, 8, 3), np.uint8), bad])
+
+
+def test_damaged_and_missing_releases(tmp_path, network):
+    with pytest.raises(PaperError, match="no model 'nothing'"):
+        predictor.load("nothing")
+    made = predictor.save(tmp_path / "m", network, tags=LABELS, thresholds=np.full(17, 0.2))
+    data = bytearray((made / "weights.npz").read_bytes())
+    data[len(data) // 2] ^= 1
+    (made / "weights.npz").write_bytes(data)
+    with pytest.raises(PaperError, match=r"weights\.npz is damaged"):
+        predictor.load(made)
+    (made / "weights.npz").unlink()
+    with pytest.raises(PaperError, match="cannot be loaded"):
+        predictor.load(made)
+
+
+@pytest.fixture
+def chips_folder(tmp_path):
+    """Four good files of four formats, and four bad ones."""
+    rng = np.random.default_rng(5)
+    rgb = rng.integers(0, 256, (64, 64, 3), np.uint8)
+    four = Image.fromarray(np.dstack([rgb, np.full((64, 64), 255, np.uint8)]), "CMYK")
+    place = tmp_path / "chips"
+    (place / "deep").mkdir(parents=True)
+    four.save(place / "four.jpg", quality=95)
+    Image.fromarray(rgb).save(place / "three.JPEG", quality=95)
+    Image.fromarray(rgb).save(place / "deep" / "plain.png")
+    Image.fromarray(rgb).save(place / "deep" / "tiff.tif")
+    (place / "empty.jpg").write_bytes(b"")
+    (place / "cut.jpg").write_bytes((place / "four.jpg").read_bytes()[:900])
+    (place / "text.png").write_text("no picture")
+    Image.fromarray(rng.integers(0, 60000, (16, 16), np.uint16)).save(place / "sixteen.tif")
+    (place / "notes.txt").write_text("not looked at")
+    return place
+
+
+def test_files_good_and_bad(model, chips_folder):
+    found = predictor.find_images([chips_folder])
+    assert set(found) == {"four", "three", "plain", "tiff", "empty", "cut", "text", "sixteen"}
+    results = dict(zip(found, model.predict_files(found.values(), batch=3), strict=True))
+    bad = {name for name, r in results.items() if r.error}
+    assert bad == {"empty", "cut", "text", "sixteen"}
+    assert all(str(results[name].path) in results[name].error for name in bad)
+    plain = predictor.read_image(found["plain"])
+    expected = model.predict([plain])
+    assert np.allclose(results["plain"].probability, expected.probability[0], atol=1e-5)
+    assert np.array_equal(results["plain"].probability, results["tiff"].probability)
+
+
+def test_names_are_never_ambiguous(tmp_path):
+    for sub in ("a", "b"):
+        (tmp_path / sub).mkdir()
+        Image.new("RGB", (8, 8)).save(tmp_path / sub / "same.png")
+    Image.new("RGB", (8, 8)).save(tmp_path / "only.png")
+    found = predictor.find_images([tmp_path, tmp_path / "only.png"])
+    assert len(found) == 3
+    assert "only" in found
+    assert "same" not in found
+    with pytest.raises(PaperError, match="no pictures here"):
+        predictor.find_images([_empty(tmp_path)])
+    with pytest.raises(PaperError, match="is not there"):
+        predictor.find_images([tmp_path / "nowhere"])
+
+
+def _empty(tmp_path):
+    (tmp_path / "none").mkdir()
+    return tmp_path / "none"
+
+
+@pytest.mark.slow
+def test_command_line(folder, chips_folder, tmp_path):
+    out = tmp_path / "preds.csv"
+    command = [
+        sys.executable,
+        "-c",
+        "from paperlib.cli import main; main()",
+        "predict",
+        str(chips_folder),
+    ]
+    done = subprocess.run(
+        [*command, "--out", str(out), "--model", str(folder)],
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert all(f"{name}" in done.stderr for name in ("empty.jpg", "cut.jpg", "text.png"))
+    rows = list(csv.DictReader(out.open()))
+    assert list(rows[0]) == ["image_name", "tags", *LABELS]
+    assert {row["image_name"] for row in rows} == {"four", "three", "plain", "tiff"}
+    for row in rows:
+        assert set(row["tags"].split()) <= set(LABELS)
+        assert all(0 <= float(row[tag]) <= 1 for tag in LABELS)
+
+
+def test_the_released_model_is_whole_and_small():
+    if "planet32" not in predictor.names():
+        pytest.skip("no model has been released yet")
+    place = predictor.RELEASED / "planet32"
+    assert sum(p.stat().st_size for p in place.iterdir()) < 10_000_000
+    model = predictor.load("planet32")
+    assert model.tags == LABELS
+    assert {"data", "split", "scores", "limits"} <= set(model.card)
+    assert model.predict(pictures(2, size=256)).probability.shape == (2, 17)
