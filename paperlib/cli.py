@@ -123,7 +123,7 @@ def predict(
     inputs: list[str] = typer.Argument(help="Picture files, or folders of them (to any depth)."),
     out: str = typer.Option(..., "--out", help="The CSV file to write."),
     model: str = typer.Option("planet32", help="A released model's name, or its folder."),
-    views: int = typer.Option(0, min=0, max=8, help="Mean over so many symmetries; 0: as released."),
+    views: int = typer.Option(0, min=0, max=8, help="Symmetries to average; 0: as released."),
     workers: int = typer.Option(0, min=0, help="Threads that read; 0: one for each core."),
 ) -> None:
     """Label pictures: image_name, tags, and one probability for each tag."""
