@@ -1,12 +1,15 @@
 # The two commands are `make paper` and `make test`; each makes the environment first.
-PYTHON ?= python3
-BIN := .venv/bin
+#   make paper                    all notebooks on generated scenes, then the report
+#   make paper PROFILE=planet32 DATA=folder    the same on the real chips
+#   make test lint lab demo readme format lock clean
 PROFILE ?= sample
+DATA ?=
+BIN := .venv/bin
 
-.PHONY: paper test lint format lab demo lock clean
+.PHONY: paper test lint format lab demo readme lock clean
 
 paper: .venv/ready
-	$(BIN)/paper run --profile $(PROFILE)
+	$(BIN)/paper run --profile $(PROFILE) $(if $(DATA),--data "$(DATA)")
 
 test: .venv/ready
 	$(BIN)/python -m pytest
@@ -25,15 +28,13 @@ lab: .venv/ready
 demo: .venv/ready
 	$(BIN)/paper demo
 
-# Everything comes from the lock, hashes checked. uv is taken from the same lock first, since it
-# installs the rest several times faster than pip.
-.venv/ready: requirements.lock pyproject.toml
-	$(PYTHON) -m venv .venv
-	sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
-	touch $@
+# The generated parts of README.md: the table of notebooks, and what the last runs took.
+readme: .venv/ready
+	$(BIN)/paper readme
+
+# PYTHON names the Python to use; without it the first one that fits is found.
+.venv/ready: requirements.lock pyproject.toml .ci/environment
+	.ci/environment $(PYTHON)
 
 # After a change of pyproject.toml: new exact versions with hashes, and no index address.
 lock: .venv/ready
