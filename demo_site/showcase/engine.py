@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from . import tags
 from .models import ModelVersion
 
 _loaded: tuple[object, ModelVersion] | None = None
+_lock = threading.Lock()
 
 
 class NoModel(Exception):
@@ -30,6 +32,11 @@ class NoModel(Exception):
 
 def load():
     """`(predictor, its ModelVersion)`; `NoModel` with the reason where there is none."""
+    with _lock:
+        return _load()
+
+
+def _load() -> tuple[object, ModelVersion]:
     global _loaded
     if _loaded is None:
         try:

@@ -13,6 +13,7 @@ ACCEPT = ".jpg,.jpeg,.png,.tif,.tiff,.zip,image/jpeg,image/png,image/tiff,applic
 NAME = 120  # characters of a file name that are kept
 MINIMUM = 8  # pixels a picture has at least on each side
 ZIP_RATIO = 200  # unpacked bytes per packed byte
+ZIP_MEMBERS = 5000  # files in one archive
 KEEP_FAILED_HOURS = 24  # copies of failed files, so that they can be tried again
 ABANDONED_MINUTES = 30  # an upload that was broken off is then worked on as far as it came
 VANISH_DAYS = (0, 1, 7, 30)  # choices of the form; 0 keeps the batch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import signal
 import socket
@@ -36,19 +37,40 @@ def demo(port: int, *, browser: bool = True) -> int:
     if not _free(port):
         raise PaperError(f"port {port} is in use", f"choose another: paper demo --port {port + 1}")
     env = environment() | {"SHOWCASE_BIND": f"127.0.0.1:{port}"}
-    manage = [sys.executable, str(SITE / "manage.py")]
-    if subprocess.run([*manage, "migrate", "--verbosity", "0"], env=env).returncode:
-        raise PaperError("the database could not be set up", "the lines above say why")
-    with _processes([[*manage, "showcase_worker"], _server(port)], env) as running:
+    os.environ.update(env)
+    _prepare()
+    worker = [sys.executable, str(SITE / "manage.py"), "showcase_worker"]
+    with _processes([_server(port), worker], env) as running:
         address = f"http://127.0.0.1:{port}/"
         _wait(address, running)
         sys.stdout.write(f"The showcase is at {address} (Ctrl-C ends it)\n")
         sys.stdout.flush()
         if browser:
             webbrowser.open(address)
-        while all(process.poll() is None for process in running):
+        server = running[0]
+        while server.poll() is None:
             time.sleep(0.2)
-        return next(p.returncode for p in running if p.poll() is not None) or 0
+            if running[1].poll() is not None:  # a decoder or model took the worker down with it
+                time.sleep(1)
+                running[1] = subprocess.Popen(worker, env=env, cwd=SITE)
+        return server.returncode
+
+
+def _prepare() -> None:
+    """Tables, and on a fresh site the example gallery's task; in this process, to start quickly."""
+    import django
+    from django.core.management import call_command
+    from django.db import DatabaseError, connections
+
+    django.setup()
+    try:
+        call_command("migrate", verbosity=0)
+        call_command("seed_examples", stdout=io.StringIO())
+    except DatabaseError as error:
+        raise PaperError(
+            f"the database could not be set up ({error})", "look at DATABASE_URL and SHOWCASE_VAR"
+        ) from error
+    connections.close_all()
 
 
 def _server(port: int) -> list[str]:

@@ -30,7 +30,8 @@ class AtomicStorage(FileSystemStorage):
                 for piece in content.chunks():
                     handle.write(piece)
                 handle.flush()
-                os.fsync(handle.fileno())
+                if name.startswith("uploads/"):  # the visitor is told that it is kept
+                    os.fsync(handle.fileno())
             os.replace(partial, target)
         finally:
             with contextlib.suppress(FileNotFoundError):
@@ -70,3 +71,12 @@ def remove(names) -> None:
         if name:
             with contextlib.suppress(FileNotFoundError):
                 default_storage.delete(name)
+
+
+def settle() -> None:
+    """Wait until the gallery's copies written so far would survive a power cut.
+
+    They are not synced one by one: once per batch, before its upload copies go, is enough.
+    """
+    if isinstance(default_storage._wrapped, AtomicStorage) and hasattr(os, "sync"):
+        os.sync()

@@ -1,0 +1,212 @@
+"""A worker's process: django-tasks-db's worker, a heartbeat beside it, and the sweeps.
+
+Any worker sweeps for all: every step is conditional on the state in the database, so it does not
+matter how many do it at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+import threading
+import time
+from datetime import timedelta
+
+from django.conf import settings
+from django.contrib.sessions.models import Session
+from django.core.files.storage import default_storage
+from django.db import Error, close_old_connections
+from django.utils import timezone
+from django_tasks import TaskResultStatus
+from django_tasks_db.management.commands.db_worker import Worker as TaskWorker
+from django_tasks_db.models import DBTaskResult
+
+from . import engine, health, intake, limits, removal, storage, work
+from .models import Batch, Count, Upload, Worker, token
+from .tasks import work_on
+
+log = logging.getLogger("showcase.keeper")
+_warm = threading.Event()  # the first attempt to load the model is over
+STUCK_SECONDS = 600  # a single group that takes longer has hung: the process ends itself
+
+
+def run(*, interval: float, until_idle: bool = False) -> None:
+    """Work until interrupted (or, `until_idle`, until no task waits)."""
+    work.me = f"{socket.gethostname()[:30]}-{os.getpid()}-{token()[:8]}"
+    Worker.objects.create(name=work.me, host=socket.gethostname()[:80], pid=os.getpid())
+    stop = threading.Event()
+    heart = threading.Thread(target=_heartbeat, args=(stop,), name="heartbeat", daemon=True)
+    heart.start()
+    worker = TaskWorker(
+        queue_names=["default"],
+        interval=interval,
+        batch=until_idle,
+        backend_name="default",
+        startup_delay=False,
+        max_tasks=None,
+        worker_id=work.me,
+        excluded_queue_names=[],
+    )
+    worker.configure_signals()
+    warm_up()
+    try:
+        worker.run()
+    finally:
+        stop.set()
+        work.reader.close()
+        Worker.objects.filter(name=work.me).delete()
+
+
+def warm_up() -> None:
+    """Load the model before the first batch comes; without one, say so and go on."""
+    ready, trouble = True, ""
+    try:
+        engine.load()
+    except engine.NoModel as missing:
+        ready, trouble = False, str(missing)
+        log.error("no model", extra={"reason": trouble})
+    except Exception:
+        ready, trouble = False, "the model could not be loaded"
+        log.exception("no model")
+    Worker.objects.filter(name=work.me).update(ready=ready, trouble=trouble[:300])
+    _warm.set()
+
+
+def _heartbeat(stop: threading.Event) -> None:
+    last_sweep, last_slow = 0.0, 0.0
+    while not stop.wait(float(settings.SHOWCASE["HEARTBEAT_SECONDS"])):
+        try:
+            close_old_connections()
+            beat()
+            if time.monotonic() - last_sweep > float(settings.SHOWCASE["LOST_SECONDS"]) / 4:
+                sweep()
+                last_sweep = time.monotonic()
+            if time.monotonic() - last_slow > 900:
+                tidy()
+                last_slow = time.monotonic()
+        except Error as error:  # locked or away: the next beat tries again
+            log.warning("heartbeat missed", extra={"error": str(error)})
+        except Exception:
+            log.exception("sweep failed")
+
+
+def beat() -> None:
+    """Say that this process lives, unless what it does has plainly hung."""
+    since = work.busy_since
+    if since is not None and time.monotonic() - since > STUCK_SECONDS:
+        log.critical("stuck: ending this worker")
+        sys.stderr.flush()
+        os._exit(70)
+    now = timezone.now()
+    if not Worker.objects.filter(name=work.me).update(seen_at=now):
+        Worker.objects.create(name=work.me, host=socket.gethostname()[:80], pid=os.getpid())
+    Batch.objects.filter(state="running", worker=work.me).update(touched_at=now)
+    if _warm.is_set() and not Worker.objects.filter(name=work.me, ready=True).exists():
+        _retry_model()
+
+
+def _retry_model() -> None:
+    """A model that appears later is taken up without a restart."""
+    try:
+        engine.load()
+    except engine.NoModel as missing:
+        Worker.objects.filter(name=work.me).update(trouble=str(missing)[:300])
+    else:
+        Worker.objects.filter(name=work.me).update(ready=True, trouble="")
+
+
+def sweep() -> dict[str, int]:
+    """Put right what was left lying; how many of each kind."""
+    lost = timezone.now() - timedelta(seconds=float(settings.SHOWCASE["LOST_SECONDS"]))
+    done = {
+        "batches": work.requeue(Batch.objects.filter(touched_at__lt=lost), trouble="worker"),
+        "tasks": _free_tasks(),
+        "unqueued": _queue_again(lost),
+        "abandoned": _abandoned(),
+        "vanished": _vanish(),
+    }
+    if any(done.values()):
+        log.info("swept", extra=done)
+    return done
+
+
+def _free_tasks() -> int:
+    """Tasks whose worker is gone are ready again; each of them may run twice without harm."""
+    alive = set(health.alive().values_list("name", flat=True))
+    running = DBTaskResult.objects.filter(status=TaskResultStatus.RUNNING)
+    count = 0
+    for row in running:
+        if not row.worker_ids or row.worker_ids[-1] not in alive:
+            count += running.filter(pk=row.pk, started_at=row.started_at).update(
+                status=TaskResultStatus.READY, started_at=None
+            )
+    return count
+
+
+def _queue_again(lost) -> int:
+    """Batches that wait although no task is there for them."""
+    open_tasks = DBTaskResult.objects.filter(
+        task_path=work_on.module_path,
+        status__in=(TaskResultStatus.READY, TaskResultStatus.RUNNING),
+    )
+    there = {row["args"][0] for row in open_tasks.values_list("args_kwargs", flat=True)}
+    waiting = Batch.objects.filter(state="queued", queued_at__lt=lost).exclude(pk__in=there)
+    for batch in waiting:
+        work_on.enqueue(batch.pk)
+    return len(waiting)
+
+
+def _abandoned() -> int:
+    """Uploads that broke off: what has arrived is worked on, nothing at all is forgotten."""
+    old = timezone.now() - timedelta(minutes=limits.ABANDONED_MINUTES)
+    rows = Batch.objects.filter(state="receiving", touched_at__lt=old)
+    for batch in rows:
+        if batch.uploads.exists():
+            intake.submit(batch)
+        else:
+            removal.remove_batch(batch)
+    return len(rows)
+
+
+def _vanish() -> int:
+    rows = Batch.objects.filter(vanishes_at__lt=timezone.now()).exclude(state="running")
+    for batch in rows:
+        removal.remove_batch(batch)
+    return len(rows)
+
+
+def tidy() -> None:
+    """What has time: old copies of failed files, orphans, counts, sessions, finished tasks."""
+    now = timezone.now()
+    failed = Upload.objects.filter(
+        state="failed",
+        batch__finished_at__lt=now - timedelta(hours=limits.KEEP_FAILED_HOURS),
+    )
+    for upload in failed.exclude(copy=""):
+        Upload.objects.filter(pk=upload.pk).update(copy="")
+        storage.remove([upload.copy])
+    Count.objects.filter(hour__lt=int(time.time() // 3600) - 1).delete()
+    Session.objects.filter(expire_date__lt=now).delete()
+    DBTaskResult.objects.finished().filter(finished_at__lt=now - timedelta(days=1)).delete()
+    Worker.objects.filter(seen_at__lt=now - timedelta(days=1)).delete()
+    drop_orphans()
+
+
+def drop_orphans(minutes: float = 60) -> int:
+    """Upload copies without a row: a server killed between the file and the database leaves one."""
+    try:
+        names = default_storage.listdir("uploads")[1]
+    except FileNotFoundError:
+        return 0
+    old = timezone.now() - timedelta(minutes=minutes)
+    count = 0
+    for start in range(0, len(names), 500):
+        part = [f"uploads/{name}" for name in names[start : start + 500]]
+        kept = set(Upload.objects.filter(copy__in=part).values_list("copy", flat=True))
+        for name in part:
+            if name not in kept and default_storage.get_modified_time(name) < old:
+                storage.remove([name])
+                count += 1
+    return count

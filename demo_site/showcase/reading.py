@@ -1,0 +1,210 @@
+"""The parent's side of `reader_child`: one child per worker, replaced when it dies or dawdles."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from django.conf import settings
+
+from . import limits as site
+from .reasons import REASONS
+
+log = logging.getLogger("showcase.reading")
+_LARGEST = 2**24  # bytes of one chip at most
+_SCRIPT = Path(__file__).with_name("reader_child.py")
+
+
+class Refused(Exception):
+    """The file is not read; the argument is a code of `reasons.REASONS`."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """What the file is: for a picture its size and the grid it is cut into."""
+
+    kind: str
+    width: int = 0
+    height: int = 0
+    rows: int = 0
+    columns: int = 0
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One chip of a picture: RGB `(H, W, 3)` uint8 at its place in the grid."""
+
+    row: int
+    column: int
+    pixels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Member:
+    """One file of an archive, or the reason why it stays packed."""
+
+    position: int
+    name: str
+    reason: str
+    data: bytes
+
+
+class Reader:
+    """Decodes files one after the other in a child process; not for several threads at once."""
+
+    def __init__(self) -> None:
+        self.child: subprocess.Popen | None = None
+        self.late = False
+
+    def read(
+        self, data: bytes, *, chips: int, inside: bool = False
+    ) -> Iterator[Head | Piece | Member]:
+        """The file's `Head`, then its `Piece`s or `Member`s.
+
+        chips   how many chips the batch may still hold
+        inside  the file comes from an archive; an archive is then refused
+        Raises `Refused`, also in the middle; an abandoned iterator costs the child its life.
+        """
+        most = site.limits()
+        seconds = float(settings.SHOWCASE["READ_SECONDS"])
+        request = {
+            "size": len(data),
+            "seconds": seconds,
+            "least_side": site.MINIMUM,
+            "pixels": most.pixels,
+            "chip": most.chip_pixels,
+            "chips": chips,
+            "members": site.ZIP_MEMBERS,
+            "batch_bytes": most.batch_bytes,
+            "file_bytes": most.file_bytes,
+            "ratio": site.ZIP_RATIO,
+            "inside": inside,
+        }
+        whole = False
+        try:
+            self._send(request, data, seconds)
+            while True:
+                value, payload = self._frame(seconds)
+                if "refused" in value:
+                    whole = True
+                    code = value["refused"]
+                    raise Refused(code if code in REASONS else "broken")
+                if "end" in value:
+                    whole = True
+                    return
+                yield self._part(value, payload)
+        except (OSError, EOFError, ValueError, KeyError, struct.error) as error:
+            reason = "time" if self.late or self._out_of_time() else "crashed"
+            log.warning("decoder ended", extra={"reason": reason, "error": str(error)})
+            raise Refused(reason) from error
+        finally:
+            if not whole:
+                self.close()
+
+    @staticmethod
+    def _part(value: dict, payload: bytes) -> Head | Piece | Member:
+        if "head" in value:
+            return Head(**value["head"])
+        if "position" in value:
+            return Member(value["position"], value["name"], value["reason"], payload)
+        shape = (value["height"], value["width"], 3)
+        pixels = np.frombuffer(payload, np.uint8).reshape(shape)
+        return Piece(int(value["row"]), int(value["column"]), pixels)
+
+    def _start(self) -> subprocess.Popen:
+        if self.child is None or self.child.poll() is not None:
+            self.close()
+            # Nothing of this process's environment: it holds the keys of database and storage.
+            env = {
+                "OMP_NUM_THREADS": "1",
+                "OPENBLAS_NUM_THREADS": "1",
+                "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+                "GDAL_CACHEMAX": "64",
+                "GDAL_NUM_THREADS": "1",
+                "GDAL_PAM_ENABLED": "NO",
+                "LC_ALL": "C.UTF-8",
+            }
+            if "LD_LIBRARY_PATH" in os.environ:
+                env["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
+            self.child = subprocess.Popen(
+                [sys.executable, "-I", str(_SCRIPT), str(int(settings.SHOWCASE["READ_MEGABYTES"]))],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=env,
+                cwd="/",
+            )
+        return self.child
+
+    @contextlib.contextmanager
+    def _watched(self, seconds: float):
+        """Kill the child where the block takes longer; the block then meets a closed pipe."""
+        child = self._start()
+        self.late = False
+
+        def kill() -> None:
+            self.late = True
+            child.kill()
+
+        timer = threading.Timer(seconds + 1, kill)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield child
+        finally:
+            timer.cancel()
+
+    def _send(self, request: dict, data: bytes, seconds: float) -> None:
+        with self._watched(seconds) as child:
+            head = json.dumps(request).encode()
+            child.stdin.write(struct.pack(">I", len(head)) + head)
+            child.stdin.write(data)
+            child.stdin.flush()
+
+    def _frame(self, seconds: float) -> tuple[dict, bytes]:
+        with self._watched(seconds) as child:
+            size = struct.unpack(">I", self._exactly(child, 4))[0]
+            if size > 1_000_000:
+                raise ValueError("a frame's head is too long")
+            value = json.loads(self._exactly(child, size))
+            payload = int(value["size"])
+            if not 0 <= payload <= max(site.limits().file_bytes, _LARGEST):
+                raise ValueError("a frame's payload is too long")
+            return value, self._exactly(child, payload)
+
+    @staticmethod
+    def _exactly(child: subprocess.Popen, size: int) -> bytes:
+        data = child.stdout.read(size)
+        if len(data) != size:
+            raise EOFError("the decoder closed its end")
+        return data
+
+    def _out_of_time(self) -> bool:
+        """The kernel ends a child that used up its processor time by SIGXCPU (24)."""
+        if self.child is None:
+            return False
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self.child.wait(1) == -24
+        return False
+
+    def close(self) -> None:
+        child, self.child = self.child, None
+        if child is not None:
+            child.kill()
+            child.wait()
+            for pipe in (child.stdin, child.stdout):
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+
+reader = Reader()
