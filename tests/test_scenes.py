@@ -72,8 +72,8 @@ def test_haze_is_thicker_than_a_clear_day_and_cloud_is_not_haze():
         return np.array([s.transmission.mean() for s in drawn])
 
     hazy, clear = level("haze"), level("clear")
-    assert hazy.max() < 0.8
-    assert clear.min() > 0.6
+    assert hazy.max() < 0.85
+    assert clear.min() > 0.5
     assert np.median(hazy) + 0.25 < np.median(clear)
     # a cloud stays in the haze-free scene
     bright = [
@@ -186,7 +186,7 @@ def test_every_label_leaves_evidence_that_mere_statistics_see(tag, plain_forest)
     y = np.repeat([0, 1], 40)
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.3, max_iter=500))
     score = cross_val_predict(model, x, y, cv=5, method="decision_function")
-    assert roc_auc_score(y, score) > 0.7
+    assert roc_auc_score(y, score) > 0.85
 
 
 def test_read_draws_once_and_keeps(cache, monkeypatch):

@@ -25,11 +25,11 @@ def light(c: Canvas) -> np.ndarray:
 def transmission(c: Canvas, weather: str) -> np.ndarray:
     """t, `(256, 256)` float32: high on clear days, low under haze, with a wide border between."""
     if weather == "haze":
-        level, change = c.uniform(0.26, 0.62), c.uniform(0.02, 0.1)
+        level, change = c.uniform(0.24, 0.68), c.uniform(0.02, 0.1)
     elif weather == "cloudy":
         level, change = c.uniform(0.3, 0.9), c.uniform(0.0, 0.1)
     else:
-        level, change = 1 - 0.3 * float(c.rng.beta(1.2, 2.6)), c.uniform(0.0, 0.03)
+        level, change = 1 - 0.42 * float(c.rng.beta(1.2, 2.6)), c.uniform(0.0, 0.03)
     slope = c.side(SIZE / 2, SIZE / 2, c.uniform(0, 2 * np.pi)) / np.float32(SIZE / 2)
     t = level + change * (0.6 * slope + 0.5 * _wisps(c))
     return np.clip(t, 0.06, 1).astype(np.float32)
