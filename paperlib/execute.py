@@ -7,6 +7,7 @@ these is an error or is taken out.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import sys
@@ -150,7 +151,7 @@ def kernel_environment(cache: Path, **more: str) -> dict[str, str]:
     environment = {
         name: value
         for name, value in os.environ.items()
-        if name not in {"MPLBACKEND", "MATPLOTLIBRC", "PYTHONSTARTUP"}
+        if name not in {"MPLBACKEND", "PYTHONSTARTUP"}
     }
     return {
         "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -159,10 +160,18 @@ def kernel_environment(cache: Path, **more: str) -> dict[str, str]:
         "PYTHONHASHSEED": "0",
         "PYTHONNOUSERSITE": "1",
         "PYTHONUTF8": "1",
-        "MPLCONFIGDIR": str(cache / "matplotlib"),
+        "MATPLOTLIBRC": str(_matplotlib_defaults()),
         "IPYTHONDIR": str(cache / "ipython"),
         **more,
     }
+
+
+def _matplotlib_defaults() -> Path:
+    """Matplotlib's own settings file: named, it goes before a user's, and fonts stay cached."""
+    spec = importlib.util.find_spec("matplotlib")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).with_name("mpl-data") / "matplotlibrc"
 
 
 def normalise(node: nbformat.NotebookNode, replace: Mapping[str, str]) -> nbformat.NotebookNode:

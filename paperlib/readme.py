@@ -1,8 +1,8 @@
 """The generated parts of README.md: what each notebook makes, and what runs took.
 
 A part stands between `<!-- begin:NAME -->` and `<!-- end:NAME -->`. `paper readme` writes the parts
-again; a test holds `notebooks` current. `measured` comes from the manifests in the checkout, which
-differ from machine to machine, so no test holds it.
+again; a test holds `notebooks` and `profiles` current. `measured` comes from the manifests in the
+checkout, which differ from machine to machine, so no test holds it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from . import files, manifest
 from .display import duration
 from .errors import PaperError
 from .notebook_rules import Notebook, read_all
-from .profiles import PROFILES
+from .profiles import DEFAULT, PROFILES
 
 
 def update(root: Path) -> list[str]:
@@ -22,8 +22,8 @@ def update(root: Path) -> list[str]:
     path = root / "README.md"
     text = path.read_text(encoding="utf-8")
     new, changed = text, []
-    for name, part in (("notebooks", notebooks(root)), ("measured", measured(root))):
-        after = replaced(new, name, part)
+    for name, make in PARTS.items():
+        after = replaced(new, name, make(root))
         if after != new:
             changed.append(name)
         new = after
@@ -33,7 +33,7 @@ def update(root: Path) -> list[str]:
 
 
 def replaced(text: str, name: str, part: str) -> str:
-    """`text` with what stands between the markers of `name` put in place of `part`."""
+    """`text` with `part` between the markers of `name`; `PaperError` where they are not there."""
     pattern = re.compile(rf"(<!-- begin:{name} -->\n).*?(<!-- end:{name} -->)", re.DOTALL)
     if len(pattern.findall(text)) != 1:
         raise PaperError(
@@ -66,6 +66,20 @@ def _names(names: list[str] | tuple[str, ...]) -> str:
     return ", ".join(f"`{name}`" for name in names) or "–"
 
 
+def profiles(root: Path) -> str:
+    """The table of profiles, as `profiles.py` has them."""
+    del root
+    lines = ["| profile | chips | network | meant for |", "|" + " --- |" * 4]
+    for p in PROFILES.values():
+        chips = f"{p.chips:,} generated scenes" if p.chips else "all Planet chips there are"
+        network = "VGG-16" if p.width == 1 else f"VGG-16, {p.width:g} of its channels"
+        network += f", {p.weights} weights" if p.weights else ""
+        name = f"`{p.name}`" + (" (default)" if p.name == DEFAULT else "")
+        meant_for = p.meant_for.rpartition(": ")[2]
+        lines.append(f"| {name} | {chips}, {p.size} px | {network} | {meant_for} |")
+    return "\n".join(lines)
+
+
 def measured(root: Path) -> str:
     """The table of complete runs: time, largest memory and machine, as their manifests say."""
     lines = ["| profile | notebooks | time | peak memory | on |", "|" + " --- |" * 5]
@@ -88,3 +102,6 @@ def measured(root: Path) -> str:
 def _machine(hardware: dict) -> str:
     parts = [f"{hardware['cores']} cores of {hardware['processor']}", *hardware["gpus"]]
     return f"{', '.join(parts)}, {hardware['memory_gb']} GB"
+
+
+PARTS = {"notebooks": notebooks, "measured": measured, "profiles": profiles}

@@ -23,6 +23,7 @@ from paperlib.errors import PaperError
 from paperlib.reproduce import Runner, literals
 
 PAPER = [sys.executable, "-c", "from paperlib.cli import main; main()"]
+LIBRARY_DIGEST = manifest.library_digest
 OPEN = "from paperlib.project import Project\npaper = Project(profile, data)"
 TABLE = "import pandas as pd\npaper.save_table(pd.DataFrame({'x': [1, 2]}), 'table')"
 
@@ -69,8 +70,10 @@ def go(root: Path, *wanted: str, **options: object) -> tuple[Runner, str]:
 
 
 @pytest.fixture(autouse=True)
-def _no_cache_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+def _nothing_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No cache of the user's, and a library that nobody edits while the tests run."""
     monkeypatch.delenv("PAPER_CACHE", raising=False)
+    monkeypatch.setattr(manifest, "library_digest", lambda: "library")
 
 
 # ---- what it does --------------------------------------------------------------------------------
@@ -176,6 +179,22 @@ def test_two_runs_in_two_folders_differ_in_nothing_but_the_run_key(tmp_path):
         trees.append((tree, made))
     assert len(trees[0][0]) == 5
     assert trees[0] == trees[1]
+
+
+def test_the_library_counts_by_what_computes(tmp_path):
+    package = tmp_path / "paperlib"
+    (package / "chips").mkdir(parents=True)
+    (package / "f2.py").write_bytes(b"a = 1\n")
+    (package / "chips/read.py").write_bytes(b"b = 1\n")
+    (package / "cli.py").write_bytes(b"c = 1\n")
+    first = LIBRARY_DIGEST(package)
+    (package / "f2.py").write_bytes(b"a = 1\r\n")  # a checkout on Windows
+    (package / "cli.py").write_bytes(b"c = 2\n")
+    (package / "__pycache__").mkdir()
+    (package / "__pycache__/f2.pyc").write_bytes(b"x")
+    assert LIBRARY_DIGEST(package) == first
+    (package / "chips/read.py").write_bytes(b"b = 2\n")
+    assert LIBRARY_DIGEST(package) != first
 
 
 def test_a_needed_notebook_comes_first(tmp_path):
@@ -411,7 +430,7 @@ def test_killed_in_the_middle_it_continues(tmp_path):
     command = [*PAPER, "run", "--profile", "tiny"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
     seen = tmp_path / "seen"
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 240
     while not seen.exists() or not seen.read_text():
         assert time.monotonic() < deadline
         assert process.poll() is None
@@ -421,7 +440,7 @@ def test_killed_in_the_middle_it_continues(tmp_path):
     process.wait()
     first = files.sha256(tmp_path / "results/tiny/table.csv")
 
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     assert "01_first: nothing changed: taken from the cache" in done.stdout
     assert "1 run, 1 from the cache" in done.stdout

@@ -1,0 +1,71 @@
+"""README.md: its generated parts are current, and what it tells people to type exists."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from paperlib import readme
+from paperlib.errors import PaperError
+
+
+@pytest.fixture(scope="module")
+def text(root) -> str:
+    return (root / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("part", ["notebooks", "profiles"])
+def test_the_generated_parts_are_current(root, text, part):
+    again = readme.replaced(text, part, readme.PARTS[part](root))
+    assert again == text, "run: make readme"
+
+
+def test_a_part_without_markers_is_an_error():
+    with pytest.raises(PaperError, match="no one part called measured"):
+        readme.replaced("# A page\n", "measured", "x")
+
+
+def test_only_what_stands_between_the_markers_is_replaced():
+    page = "a\n<!-- begin:x -->\nold\n<!-- end:x -->\nb\n"
+    assert readme.replaced(page, "x", r"new \1") == page.replace("old", r"new \1")
+
+
+def test_the_two_commands_open_it_and_every_target_exists(root, text):
+    makefile = (root / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z]+):", makefile, flags=re.M))
+    used = re.findall(r"make ([a-z]+)", "\n".join(re.findall(r"```.*?```|`[^`]+`", text, re.S)))
+    assert used[:2] == ["paper", "test"]
+    assert set(used) <= targets
+    assert text.index("make paper") < text.index("## ")
+
+
+def test_every_paper_command_it_names_exists(text):
+    from paperlib.cli import app, data_app
+
+    def names(group) -> set[str]:
+        return {c.name or c.callback.__name__.strip("_") for c in group.registered_commands}
+
+    used = set(re.findall(r"\bpaper ((?:data )?[a-z]+)", "\n".join(re.findall(r"`[^`]+`", text))))
+    used |= set(re.findall(r"bin/paper ((?:data )?[a-z]+)", text))
+    assert used
+    assert used <= names(app) | {f"data {name}" for name in names(data_app)}
+
+
+def test_its_files_and_links_exist(root, text):
+    for target in re.findall(r"\]\(([^)#]+)\)", text):
+        assert target.startswith("https://") or (root / target).exists(), target
+    for folder in ("notebooks", "paperlib", "demo_site", "tests"):
+        assert (root / folder).is_dir()
+
+
+def test_its_python_names_exist(text):
+    block = re.search(r"```python\n(.*?)```", text, re.S)
+    assert block is not None
+    code = block[1].splitlines()
+    imports = [line for line in code if line.startswith(("from", "import"))]
+    check = "; ".join([*imports, "dehaze.dehaze", "predictor.load"])
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
