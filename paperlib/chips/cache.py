@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,19 +45,14 @@ def load(name: str) -> tuple[np.ndarray, dict[str, Any]] | None:
 
 
 def save(name: str, images: np.ndarray, **note: Any) -> None:
-    try:
-        with files.replacing(folder() / f"{name}.npy") as partial:
-            np.save(partial, images, allow_pickle=False)
-        remember(name, shape=list(images.shape), **note)
-    except OSError as error:
-        raise PaperError(
-            f"{folder()} cannot be written ({error.strerror})",
-            "free some space, or name another cache folder in PAPER_CACHE",
-        ) from None
+    """Keep an array and its note; `PaperError` where the cache folder cannot be written."""
+    _keep(folder() / f"{name}.npy", images)
+    remember(name, shape=list(images.shape), **note)
 
 
 def remember(name: str, **note: Any) -> None:
-    files.write_json(folder() / f"{name}.json", note)
+    with _writable():
+        files.write_json(folder() / f"{name}.json", note)
 
 
 def recall(name: str) -> dict[str, Any] | None:
@@ -76,8 +72,7 @@ def block(name: str, number: int, make: Callable[[], np.ndarray]) -> np.ndarray:
     except (OSError, ValueError, EOFError):
         pass
     images = make()
-    with files.replacing(path) as partial:
-        np.save(partial, images, allow_pickle=False)
+    _keep(path, images)
     return images
 
 
@@ -88,3 +83,19 @@ def drop_blocks(name: str) -> None:
         path.unlink(missing_ok=True)
     if place.is_dir() and not any(place.iterdir()):
         place.rmdir()
+
+
+def _keep(path: Path, images: np.ndarray) -> None:
+    with _writable(), files.replacing(path) as partial:
+        np.save(partial, images, allow_pickle=False)
+
+
+@contextmanager
+def _writable() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise PaperError(
+            f"{folder()} cannot be written ({error.strerror or error})",
+            "free some space, or name another cache folder in PAPER_CACHE",
+        ) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from ..errors import PaperError
 from ..labels import INDEX, LABELS, WEATHER
 
 HEADER = ["image_name", "tags"]
+_SUFFIX = re.compile(r"\.jpe?g$", re.IGNORECASE)  # some copies of the file write it
 
 
 @dataclass
@@ -86,7 +88,7 @@ def _take(table: LabelTable, cells: list[str], line: int, twice: set[str]) -> No
     if len(cells) != 2:
         table.bad.append((cells[0].strip(), f"line {line} has {len(cells)} fields instead of 2"))
         return
-    name, tags = cells[0].strip(), cells[1].split()
+    name, tags = _SUFFIX.sub("", cells[0].strip()), cells[1].split()
     unknown = [tag for tag in tags if tag not in INDEX]
     if name in twice or name in table.rows:
         table.rows.pop(name, None)
