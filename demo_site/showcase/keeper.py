@@ -32,6 +32,14 @@ _warm = threading.Event()  # the first attempt to load the model is over
 STUCK_SECONDS = 600  # a single group that takes longer has hung: the process ends itself
 
 
+class _Worker(TaskWorker):
+    """Asked to end, it gives its batch back after the group in hand instead of finishing it."""
+
+    def shutdown(self, signum, frame) -> None:
+        work.stopping.set()
+        super().shutdown(signum, frame)
+
+
 def run(*, interval: float, until_idle: bool = False) -> None:
     """Work until interrupted (or, `until_idle`, until no task waits)."""
     work.me = f"{socket.gethostname()[:30]}-{os.getpid()}-{token()[:8]}"
@@ -39,7 +47,7 @@ def run(*, interval: float, until_idle: bool = False) -> None:
     stop = threading.Event()
     heart = threading.Thread(target=_heartbeat, args=(stop,), name="heartbeat", daemon=True)
     heart.start()
-    worker = TaskWorker(
+    worker = _Worker(
         queue_names=["default"],
         interval=interval,
         batch=until_idle,

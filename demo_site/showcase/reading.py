@@ -6,10 +6,11 @@ import contextlib
 import json
 import logging
 import os
+import selectors
 import struct
 import subprocess
 import sys
-import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,8 @@ class Reader:
 
     def __init__(self) -> None:
         self.child: subprocess.Popen | None = None
-        self.late = False
+        self.ready: selectors.BaseSelector | None = None
+        self.late = False  # the child was killed for taking too long
 
     def read(
         self, data: bytes, *, chips: int, inside: bool = False
@@ -92,7 +94,7 @@ class Reader:
         }
         whole = False
         try:
-            self._send(request, data, seconds)
+            self._send(request, data)
             while True:
                 value, payload = self._frame(seconds)
                 if "refused" in value:
@@ -143,51 +145,52 @@ class Reader:
                 stderr=subprocess.DEVNULL,
                 env=env,
                 cwd="/",
+                bufsize=0,
             )
+            self.ready = selectors.DefaultSelector()
+            self.ready.register(self.child.stdout, selectors.EVENT_READ)
+            with contextlib.suppress(AttributeError, ImportError, OSError):
+                import fcntl
+
+                for pipe in (self.child.stdin, self.child.stdout):  # a chip at once, not in thirds
+                    fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 1 << 20)
         return self.child
 
-    @contextlib.contextmanager
-    def _watched(self, seconds: float):
-        """Kill the child where the block takes longer; the block then meets a closed pipe."""
+    def _send(self, request: dict, data: bytes) -> None:
         child = self._start()
         self.late = False
-
-        def kill() -> None:
-            self.late = True
-            child.kill()
-
-        timer = threading.Timer(seconds + 1, kill)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield child
-        finally:
-            timer.cancel()
-
-    def _send(self, request: dict, data: bytes, seconds: float) -> None:
-        with self._watched(seconds) as child:
-            head = json.dumps(request).encode()
-            child.stdin.write(struct.pack(">I", len(head)) + head)
-            child.stdin.write(data)
-            child.stdin.flush()
+        head = json.dumps(request).encode()
+        for part in (struct.pack(">I", len(head)) + head, data):
+            left = memoryview(part)
+            while left:
+                left = left[child.stdin.write(left) :]
 
     def _frame(self, seconds: float) -> tuple[dict, bytes]:
-        with self._watched(seconds) as child:
-            size = struct.unpack(">I", self._exactly(child, 4))[0]
-            if size > 1_000_000:
-                raise ValueError("a frame's head is too long")
-            value = json.loads(self._exactly(child, size))
-            payload = int(value["size"])
-            if not 0 <= payload <= max(site.limits().file_bytes, _LARGEST):
-                raise ValueError("a frame's payload is too long")
-            return value, self._exactly(child, payload)
+        end = time.monotonic() + seconds + 1
+        size = struct.unpack(">I", self._exactly(4, end))[0]
+        if size > 1_000_000:
+            raise ValueError("a frame's head is too long")
+        value = json.loads(self._exactly(size, end))
+        payload = int(value["size"])
+        if not 0 <= payload <= max(site.limits().file_bytes, _LARGEST):
+            raise ValueError("a frame's payload is too long")
+        return value, self._exactly(payload, end)
 
-    @staticmethod
-    def _exactly(child: subprocess.Popen, size: int) -> bytes:
-        data = child.stdout.read(size)
-        if len(data) != size:
-            raise EOFError("the decoder closed its end")
-        return data
+    def _exactly(self, size: int, end: float) -> bytes:
+        """`size` bytes of the child's answer; a child that is silent until `end` is killed."""
+        pipe = self.child.stdout.fileno()
+        parts, left = [], size
+        while left:
+            if not self.ready.select(max(end - time.monotonic(), 0)):
+                self.late = True
+                self.child.kill()
+                raise EOFError("the decoder took too long")
+            part = os.read(pipe, min(left, 1 << 20))
+            if not part:
+                raise EOFError("the decoder closed its end")
+            parts.append(part)
+            left -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _out_of_time(self) -> bool:
         """The kernel ends a child that used up its processor time by SIGXCPU (24)."""
@@ -200,6 +203,7 @@ class Reader:
     def close(self) -> None:
         child, self.child = self.child, None
         if child is not None:
+            self.ready.close()
             child.kill()
             child.wait()
             for pipe in (child.stdin, child.stdout):

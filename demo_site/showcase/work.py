@@ -25,7 +25,8 @@ from django.utils import timezone
 from . import copies, engine, health, intake, names, storage
 from .limits import limits
 from .models import Batch, Chip, ModelVersion, Placement, Prediction, Upload, Worker, token
-from .reading import Head, Member, Piece, Refused, reader
+from .reading import Head, Member, Refused, reader
+from .rows import update_rows
 from .states import BATCH, PLACEMENT, UPLOAD
 
 log = logging.getLogger("showcase.work")
@@ -36,6 +37,8 @@ ATTEMPTS = 3  # without progress, until what is left of a batch counts as failed
 me = f"process-{token()}"
 #: When the group in hand began, for the keeper; None between groups.
 busy_since: float | None = None
+#: Set when the process was asked to end.
+stopping = threading.Event()
 _guard = threading.Lock()
 
 
@@ -48,6 +51,7 @@ class Cut:
     column: int
     pixels: np.ndarray
     sha256: str
+    head: Head
     last: bool  # of its upload: when it is kept, the upload is read
 
 
@@ -127,7 +131,7 @@ def _slice(pk: int, version: ModelVersion) -> str:
         _settle(pk, version, group)
         _note_speed(len(group), time.monotonic() - begun, first)
         first = False
-        if time.monotonic() > end:
+        if time.monotonic() > end or stopping.is_set():
             return _yield(pk)
     _set_busy(time.monotonic())
     if not _still_mine(pk):
@@ -164,52 +168,52 @@ def _groups(pk: int) -> Iterator[list[Cut | Placement]]:
         last = found[-1].pk
         yield found
     group: list[Cut] = []
+    room = limits().chips - Placement.objects.filter(batch_id=pk).count()
     last = 0
     stored = Upload.objects.filter(batch_id=pk, state="stored").order_by("pk")
-    while upload := stored.filter(pk__gt=last).first():
-        last = upload.pk
-        if places := _known(upload):
-            with transaction.atomic():
-                Placement.objects.bulk_create(places, ignore_conflicts=True)
-                _mark_read(upload)
-            yield list(Placement.objects.filter(upload=upload).select_related("chip"))
-            continue
-        try:
-            for cut in _read(upload):
-                group.append(cut)
-                if len(group) >= size:
-                    yield group
-                    group, size = [], GROUP
-        except Refused as refusal:
-            # Whole files only: chips of a picture that broke in the middle are not kept.
-            group = [cut for cut in group if cut.upload != upload.pk]
-            _refuse(upload, str(refusal))
+    while uploads := list(stored.filter(pk__gt=last)[:GROUP]):
+        last = uploads[-1].pk
+        likes = _likes(uploads)
+        for upload in uploads:
+            if places := _known(upload, likes.get(upload.sha256), room):
+                room -= len(places)
+                with transaction.atomic():
+                    Placement.objects.bulk_create(places, ignore_conflicts=True)
+                    _mark_read([(upload.pk, likes[upload.sha256])])
+                yield list(Placement.objects.filter(upload=upload).select_related("chip"))
+                continue
+            try:
+                for cut in _read(upload, room):
+                    group.append(cut)
+                    if cut.last:
+                        room -= cut.head.rows * cut.head.columns
+                    if len(group) >= size:
+                        yield group
+                        group, size = [], GROUP
+            except Refused as refusal:
+                # Whole files only: chips of a picture that broke in the middle are not kept.
+                group = [cut for cut in group if cut.upload != upload.pk]
+                _refuse(upload, str(refusal))
     if group:
         yield group
 
 
-def _read(upload: Upload) -> Iterator[Cut]:
+def _read(upload: Upload, room: int) -> Iterator[Cut]:
     """Cut one upload copy; an archive becomes uploads of its own, which are read in their turn."""
     try:
         data = storage.read(upload.copy)
     except (FileNotFoundError, ValueError):
         raise Refused("missing") from None
-    room = limits().chips - Placement.objects.filter(batch_id=upload.batch_id).count()
     parts = reader.read(data, chips=max(room, 0), inside=upload.parent_id is not None)
     head = next(parts)
-    assert isinstance(head, Head)
     if head.kind == "zip":
         _unpack(upload, parts)
         _count(upload.batch_id)
         return
-    Upload.objects.filter(pk=upload.pk).update(
-        kind=head.kind, width=head.width, height=head.height, rows=head.rows, columns=head.columns
-    )
     for piece in parts:
-        assert isinstance(piece, Piece)
         last = (piece.row + 1, piece.column + 1) == (head.rows, head.columns)
         mark = fingerprint(piece.pixels)
-        yield Cut(upload.pk, piece.row, piece.column, piece.pixels, mark, last)
+        yield Cut(upload.pk, piece.row, piece.column, piece.pixels, mark, head, last)
 
 
 def fingerprint(pixels: np.ndarray) -> str:
@@ -244,24 +248,21 @@ def _unpack(archive: Upload, parts: Iterator[Member]) -> None:
     UPLOAD.step(Upload.objects.filter(pk=archive.pk), "read", kind="zip")
 
 
-def _like(upload: Upload) -> Upload | None:
-    """Another upload with the same bytes that was read already."""
-    if not upload.sha256:
-        return None
-    same = Upload.objects.filter(sha256=upload.sha256, state="read", rows__gt=0)
-    return same.exclude(pk=upload.pk).first()
+def _likes(uploads: list[Upload]) -> dict[str, Upload]:
+    """By sha256: other uploads with the same bytes that were read already."""
+    same = Upload.objects.filter(
+        sha256__in={u.sha256 for u in uploads}, state="read", rows__gt=0
+    ).exclude(sha256="")
+    return {upload.sha256: upload for upload in same.order_by("-pk")}
 
 
-def _known(upload: Upload) -> list[Placement]:
+def _known(upload: Upload, like: Upload | None, room: int) -> list[Placement]:
     """Placements for bytes that were read before: nothing needs to be decoded again."""
-    like = _like(upload)
     if like is None:
         return []
     places = list(like.placements.all())
-    if len(places) != like.rows * like.columns:
-        return []  # some of its chips were deleted
-    if Placement.objects.filter(batch_id=upload.batch_id).count() + len(places) > limits().chips:
-        return []
+    if len(places) != like.rows * like.columns or len(places) > room:
+        return []  # some of its chips were deleted, or they are too many
     return [
         Placement(
             batch_id=upload.batch_id,
@@ -274,17 +275,23 @@ def _known(upload: Upload) -> list[Placement]:
     ]
 
 
-def _mark_read(upload: Upload) -> None:
-    like = _like(upload)
-    UPLOAD.step(
-        Upload.objects.filter(pk=upload.pk),
-        "read",
-        kind=like.kind,
-        width=like.width,
-        height=like.height,
-        rows=like.rows,
-        columns=like.columns,
+def _mark_read(uploads: list[tuple[int, Head | Upload]]) -> None:
+    """These uploads are read: what was found in each goes into its row."""
+    update_rows(
+        [
+            Upload(
+                pk=pk,
+                kind=found.kind,
+                width=found.width,
+                height=found.height,
+                rows=found.rows,
+                columns=found.columns,
+            )
+            for pk, found in uploads
+        ],
+        ["kind", "width", "height", "rows", "columns"],
     )
+    UPLOAD.step(Upload.objects.filter(pk__in=[pk for pk, _ in uploads]), "read")
 
 
 def _refuse(upload: Upload, reason: str) -> None:
@@ -337,8 +344,7 @@ def _keep(pk: int, cuts: list[Cut]) -> tuple[list[Placement], dict[int, np.ndarr
             ],
             ignore_conflicts=True,
         )
-        whole = [cut.upload for cut in cuts if cut.last]
-        UPLOAD.step(Upload.objects.filter(pk__in=whole), "read")
+        _mark_read([(cut.upload, cut.head) for cut in cuts if cut.last])
     # Another worker kept the same content at the same moment: our copies have no row.
     for chip in new:
         if rows[chip.sha256].key != chip.key:
@@ -385,9 +391,7 @@ def _predict(
         done[chip.pk] = row
     with transaction.atomic():
         good = [row for row in done.values() if row]
-        Prediction.objects.bulk_update(
-            good, ["probability", "raw", "labels", "confidence", "created_at"]
-        )
+        update_rows(good, ["probability", "raw", "labels", "confidence", "created_at"])
         bad = [mine[pk].pk for pk, row in done.items() if row is None]
         Prediction.objects.filter(pk__in=bad).delete()
     return done
@@ -424,14 +428,12 @@ def _label(
             chip.name = chip.name or place.name
         chip.shown = chip.public and not chip.hidden
     with transaction.atomic():
-        Chip.objects.bulk_update(
-            chips.values(), ["labels", "confidence", "public", "name", "shown"]
-        )
+        update_rows(chips.values(), ["labels", "confidence", "public", "name", "shown"])
         labelled = [p for p in places if p.chip_id in chips]
         for place in labelled:
             place.prediction = predictions[place.chip_id]
             place.known = place.chip_id not in predicted
-        Placement.objects.bulk_update(labelled, ["prediction", "known"])
+        update_rows(labelled, ["prediction", "known"])
         PLACEMENT.step(Placement.objects.filter(pk__in=[p.pk for p in labelled]), "label")
         refused = [p.pk for p in places if p.chip_id not in chips and p.chip_id in predicted]
         PLACEMENT.step(Placement.objects.filter(pk__in=refused), "fail", reason="predictor")
