@@ -67,6 +67,12 @@ def chip_f2(y_true: Array, y_pred: Array) -> Array:
     return _f2((y_true & y_pred).sum(1), y_true.sum(1), y_pred.sum(1))
 
 
+def from_counts(hits: Array, misses: Array, false_alarms: Array) -> Array:
+    """F2 from TP, FN and FP, of any shapes that go together; 0 where all three are 0."""
+    hits = np.asarray(hits)
+    return _f2(hits, hits + np.asarray(misses), hits + np.asarray(false_alarms))
+
+
 def precision_recall(y_true: Array, y_pred: Array) -> tuple[Array, Array]:
     """Precision and recall of each label, `(L,)` each; 0 where nothing is predicted (or true)."""
     y_true, y_pred = _pair(y_true, y_pred)
@@ -280,7 +286,8 @@ def _f2(hits: Array, true: Array, predicted: Array) -> Array:
 
 
 def _ratio(above: Array, below: Array) -> Array:
-    return np.divide(above, below, out=np.zeros(np.shape(below), np.float64), where=below != 0)
+    out = np.zeros(np.broadcast_shapes(np.shape(above), np.shape(below)))
+    return np.divide(above, below, out=out, where=np.asarray(below) != 0)
 
 
 def _binary(values: Array, name: str, like: Array | None = None) -> Array:
