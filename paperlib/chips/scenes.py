@@ -252,10 +252,10 @@ def _lit(c: Canvas) -> np.ndarray:
     flat = cv2.transform(cv2.GaussianBlur(c.image, (0, 0), c.uniform(0.5, 0.9)), dull)
     crowns = cv2.GaussianBlur(c.crowns, (5, 5), 1.0)
     shade = cv2.multiply(
-        crowns, c.texture("canopy"), scale=c.uniform(0.1, 0.26) / 255, dtype=cv2.CV_32F
+        crowns, c.texture("canopy"), scale=c.uniform(0.2, 0.42) / 255, dtype=cv2.CV_32F
     )
     shade = cv2.scaleAdd(c.texture("grain"), 0.03, shade)
-    shade = 1 + cv2.scaleAdd(c.texture("relief"), c.uniform(0.01, 0.08), shade)
+    shade = np.maximum(1 + cv2.scaleAdd(c.texture("relief"), c.uniform(0.01, 0.08), shade), 0.06)
     cast = np.exp(np.clip(c.rng.normal(0, 0.16), -0.4, 0.3) + c.rng.normal(0, 0.05, 3))
     if c.chance(0.04):  # the sepia of some Planet products
         cast *= (1.25, 0.9, 0.5)

@@ -14,7 +14,7 @@ import numpy as np
 
 from .scenes_canvas import SIZE, Canvas, Colour, box, jitter
 
-FOREST: list[Colour] = [(33, 52, 34), (30, 50, 38), (42, 52, 34), (36, 56, 30), (28, 44, 32)]
+FOREST: list[Colour] = [(31, 49, 26), (27, 47, 29), (40, 50, 26), (34, 54, 24), (26, 41, 25)]
 GRASS: list[Colour] = [(98, 112, 66), (122, 120, 80), (84, 106, 58), (132, 122, 92)]
 FIELD: list[Colour] = [
     (104, 116, 70),
