@@ -1,15 +1,78 @@
-"""`{% load showcase %}`: labels of a bitmask."""
+"""`{% load showcase %}`: labels of a bitmask, and the few sums that drawing pages needs."""
 
 from __future__ import annotations
 
+import unicodedata
+
 from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from paperlib.labels import GROUP, INDEX
 
 from .. import tags
+from ..reasons import sentence
 
 register = template.Library()
+PLACES = 60  # tiles on one page of a batch
 
 
 @register.filter
 def labels(mask: int | None) -> list[dict]:
     """`[{name, title, group}]` of a bitmask: `{% for label in chip.labels|labels %}`."""
     return tags.describe(mask or 0)
+
+
+@register.filter
+def group(name: str) -> str:
+    """weather, common or rare."""
+    return GROUP.get(name, "")
+
+
+@register.filter
+def label_title(text: str) -> str:
+    """A label's name in the language of the page; other text stays as it is."""
+    return tags.title(text) if text in INDEX else text
+
+
+@register.filter
+def reason(code: str) -> str:
+    """Why a file or chip failed, as a sentence."""
+    return sentence(code)
+
+
+@register.filter
+def percent(share: float | None) -> str:
+    """0…1 as a whole percentage."""
+    return "–" if share is None else f"{100 * share:.0f} %"
+
+
+@register.filter
+def times(value: int, factor: int) -> int:
+    return int(value) * int(factor)
+
+
+@register.filter
+def plate(text: str) -> int:
+    """The width of the plate behind a label of a mosaic, in units of 1/256 chip: 17 px type."""
+    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
+    return round(14 + 17.2 * wide + 9.3 * (len(text) - wide))
+
+
+@register.filter
+def coming(progress, page) -> range:
+    """Empty tiles for the chips that are still to come, so that results move nothing."""
+    return range(max(min(progress.left, PLACES - len(page)), 0))
+
+
+@register.simple_tag
+def icon(name: str, extra: str = "") -> SafeString:
+    """One of the drawings of `icons.svg`; it says nothing to a screen reader."""
+    from django.templatetags.static import static
+
+    return format_html(
+        '<svg class="icon {}" aria-hidden="true"><use href="{}#{}"></use></svg>',
+        extra,
+        static("showcase/icons.svg"),
+        name,
+    )

@@ -1,0 +1,23 @@
+// The waiting page: htmx brings the changing part; this says aloud what changed, now and then.
+import "./copy.js";
+
+const live = document.querySelector("[data-live]");
+const usual = document.title;
+let said = "";
+
+function report() {
+  const { state, title, done, all, percent, finished } = document.getElementById("progress").dataset;
+  const over = finished !== undefined;
+  document.title = over || percent === "" ? usual : `${percent} % · ${usual}`;
+  // A screen reader hears each new state and each quarter, not every second.
+  const mark = `${state} ${Math.floor((percent || 0) / 25)}`;
+  if (mark === said) return;
+  const first = said === "";
+  said = mark;
+  if (first && over) return; // a batch that was done when the page was opened
+  live.textContent = live.dataset.t
+    .replace("{state}", title).replace("{done}", done).replace("{n}", all);
+}
+
+report();
+document.body.addEventListener("htmx:afterSwap", report);
