@@ -119,6 +119,34 @@ def data_fetch(
 
 
 @app.command()
+def train(
+    grid: str = typer.Option("", help="main, seeds, labels, paper, full, readings, transforms."),
+    profile: str = typer.Option("sample", help="sample, tiny, planet32 or paper."),
+    data: str = typer.Option("", help="Folder with train_v2.csv and train-jpg (or an archive)."),
+    scheduler: str = typer.Option("", help="Address of a Dask scheduler, to train elsewhere."),
+    set_: list[str] = typer.Option(None, "--set", metavar="KEY=VALUE", help="Change all runs."),
+) -> None:
+    """Train a grid of networks, or the profile's one; finished runs are kept, killed ones go on."""
+    print("paper: starting the training …", file=sys.stderr, flush=True)
+    from . import grid as grids
+    from .experiment import Config
+    from .project import Project
+
+    project = Project(profile, data)
+    changes = Config.parse(set_ or ())
+    if grid:
+        wanted = grids.configs(grid, project.profile, **changes)
+    else:
+        wanted = [Config.of(project.profile, **changes)]
+    finished = grids.run(project, wanted, scheduler=scheduler)
+    for one in finished:
+        best = one.history.iloc[one.facts["best_epoch"]]
+        print(f"{one.folder.name}: F2 {best['val_f2']:.4f} at 0.2, best of {len(one.history)} epochs")
+    if grid:
+        print(f"written: {grids.record(project, grid, finished)}", file=sys.stderr)
+
+
+@app.command()
 def predict(
     inputs: list[str] = typer.Argument(help="Picture files, or folders of them (to any depth)."),
     out: str = typer.Option(..., "--out", help="The CSV file to write."),
@@ -138,6 +166,19 @@ def predict(
     for problem in failed:
         print(f"paper: {problem}", file=sys.stderr)
     raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def release(
+    profile: str = typer.Option("planet32", help="Whose network."),
+    data: str = typer.Option("", help="Folder with train_v2.csv and train-jpg (or an archive)."),
+    views: int = typer.Option(1, min=1, max=8, help="Symmetries averaged at prediction."),
+) -> None:
+    """Make the released model of a profile from its kept training run, with its card."""
+    from .project import Project
+    from .release import release as write
+
+    print(write(Project(profile, data), views=views))
 
 
 def main() -> None:

@@ -1,0 +1,132 @@
+"""From a kept training run to the released model: thresholds, ridge and an honest card.
+
+What is released is not quite what was trained: batch normalisation is folded in and the weights
+are stored in half precision. So everything the card says is measured on the released files, read
+back as a user would.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import files, integrity, predictor, selection
+from .errors import PaperError
+from .experiment import Config, Run
+from .project import Project
+
+KINDS = ("none", "ridge")
+
+LIMITS = (
+    "Trained on Planet Dove scenes of the Amazon basin, 2016–2017, orthorectified chips of about "
+    "950 m; on other sensors, regions or scales the probabilities mean little.",
+    "Labels covered by fewer than 500 training chips (slash_burn, selective_logging, blooming, "
+    "both mines, blow_down) are found unreliably: see their F2 below.",
+    "The labels of the training chips come from a crowd and contain mistakes.",
+)
+
+
+def release(
+    paper: Project, config: Config | None = None, *, views: int = 1, folder: Path | None = None
+) -> Path:
+    """Write the released model of a profile; returns its folder.
+
+    config  the run to release, by default the profile's own network; its weights must be at hand
+    views   symmetries averaged at prediction, 1 to 8
+    folder  by default `paperlib/released/<profile>/`
+
+    Thresholds and recalibration are fitted on the validation chips; whether there is a
+    recalibration at all is decided by the nested protocol, within which they are fitted anew for
+    each fold. The predictions on which all this rests go to `results/<profile>/released.npz`.
+    """
+    run = paper.run(config or Config.of(paper.profile))
+    if run.config.outputs != "all":
+        raise PaperError(f"{run.config.slug} predicts one label", "release one that predicts all")
+    if run.config.variant != "original":
+        raise PaperError(
+            f"{run.config.slug} expects dehazed chips, and the predictor is given plain ones",
+            "release a network of the variant 'original'",
+        )
+    folder = folder or predictor.RELEASED / paper.profile.name
+    chips = paper.chips()
+    held = chips.part("validation")
+    integrity.check_training(chips.part("train"), held)
+    everything = np.zeros(len(run.tags))
+    predictor.save(folder, run.model(), tags=run.tags, thresholds=everything)
+    raw = predictor.load(folder).predict(held.images, views=views, progress=True).raw
+    raw = raw.astype(np.float16).astype(np.float32)  # as it is kept, so that anyone can recompute
+
+    given = (held.labels, raw, held.names)
+    nested = {kind: selection.protocol_nested(*given, recalibration=kind) for kind in KINDS}
+    kind = max(KINDS, key=lambda k: nested[k].score)
+    fitted = selection.System(recalibration=kind).fit(held.names, held.labels, raw)
+    predictor.save(
+        folder,
+        run.model(),
+        tags=run.tags,
+        thresholds=fitted.thresholds_,
+        recalibrator=fitted.recalibrator_,
+        views=views,
+        card=_card(paper, run, nested, kind),
+    )
+    files.write_arrays(
+        paper.results / "released.npz",
+        names=held.names,
+        truth=held.labels,
+        probability=raw.astype(np.float16),
+    )
+    return folder
+
+
+def _card(
+    paper: Project, run: Run, nested: dict[str, selection.Outcome], kind: str
+) -> dict[str, Any]:
+    outcome = nested[kind]
+    by_label = outcome.label_f2()
+    score = outcome.interval
+    gain = outcome.minus(nested["none"])
+    return {
+        "name": paper.profile.name,
+        "what": "Labels satellite chips with the 17 tags of Planet's Amazon set.",
+        "network": run.config.to_dict(),
+        "run": run.config.slug,
+        "trained_on": {
+            "chips": run.facts["chips"]["source"],
+            "count": int((paper.chips().split == "train").sum()),
+            "split": "sha256 of the chip's name mod 100: train 36–99, validation 20–35, test 0–19",
+            "epochs": run.facts["epochs"],
+            "backend": run.facts["backend"],
+            "hardware": run.facts["hardware"],
+        },
+        "scores": {
+            "protocol": "nested, 5 folds of the validation chips; 95 % bootstrap over chips",
+            "chips": len(outcome.truth),
+            "seeds": 1,
+            "f2_mean_over_chips": _interval(score),
+            "f2_without_recalibration": _interval(nested["none"].interval),
+            "recalibration_gains": _interval(gain),
+            "f2_of_each_label": {
+                tag: _interval((by_label.value[i], by_label.low[i], by_label.high[i]))
+                for i, tag in enumerate(run.tags)
+            },
+            "note": "The epoch kept was chosen on the same validation chips.",
+        },
+        "recipe": {
+            "VGG-16 with the paper's head": True,
+            "log loss": run.config.loss == "log",
+            "dehazing": False,
+            "one model per label": False,
+            "ridge recalibration": kind == "ridge",
+        },
+        "limits": list(LIMITS),
+        "licence": "MIT for the weights; the chips are under the competition's own terms.",
+    }
+
+
+def _interval(interval: Any) -> dict[str, float]:
+    return {
+        name: round(float(number), 4)
+        for name, number in zip(("value", "low", "high"), interval, strict=True)
+    }
