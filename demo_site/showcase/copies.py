@@ -61,7 +61,7 @@ def draw(chip: Chip) -> None:
     dark = dehaze.dark_channel(image, patch=patch)
     light = dehaze.atmospheric_light(image, dark)
     rough = dehaze.transmission(image, light, patch=patch)
-    smooth = dehaze.guided_filter(image, rough, radius=radius)
+    smooth = dehaze.guided_filter(dehaze.luma(image), rough, radius=radius)
     clear = dehaze.recover(image, smooth, light)
     storage.write(storage.chip_copy(chip.key, "dehazed"), png(clear))
     grey = np.rint(255 * np.clip(smooth, 0, 1)).astype(np.uint8)
