@@ -17,7 +17,9 @@ from .chips import Chips
 from .errors import PaperError
 
 if TYPE_CHECKING:
-    from .experiment import Run
+    from .experiment import Config, Run
+    from .profiles import Profile
+    from .project import Project
 
 Array = np.ndarray
 
@@ -125,3 +127,38 @@ def _merge(kept: Array, more: Array, name: str, tags: tuple[str, ...]) -> Array:
             "give one network for each label",
         )
     return np.where(np.isnan(kept), more, kept)
+
+
+def live_configs(profile: Profile) -> list[Config]:
+    """The networks that notebook 05 trains itself where they are not kept; the first is the base.
+
+    Scenes are quick: all six of the grid `main` (`tiny`: one loss, to stay within seconds). On real
+    chips a network takes long, so only the base is trained unasked; `paper train --grid` does the
+    others, and what it made is used from then on.
+    """
+    from . import grid
+    from .experiment import Config
+
+    base = Config.of(profile)
+    if profile.source != "scenes":
+        return [base]
+    main = grid.configs("main", profile)
+    return [c for c in main if profile.name != "tiny" or c.loss == base.loss]
+
+
+def kept_runs(paper: Project, grids: Iterable[str] = ("main", "labels")) -> list[Run]:
+    """The finished runs of `grids` that are there, the profile's base network first.
+
+    Raises `PaperError` where not even the base is kept and there are no chips to train it on.
+    """
+    from . import experiment, grid
+
+    configs = [experiment.Config.of(paper.profile)]
+    for name in grids:
+        configs += grid.configs(name, paper.profile)
+    runs = []
+    for number, config in enumerate(dict.fromkeys(configs)):
+        chips = paper.chips(config.variant) if paper.has_chips else None
+        if number == 0 or experiment.find(config, paper.runs, chips):
+            runs.append(paper.run(config))
+    return runs

@@ -1,0 +1,198 @@
+"""Tables of the results notebooks: one function each, kept predictions in, a data frame out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy.stats import beta
+
+from . import f2, integrity
+from .chips import SPLITS, Chips
+from .claims import published_f2
+from .errors import PaperError
+from .labels import LABELS
+from .selection import Outcome, protocol_nested, protocol_paper, protocol_test
+
+if TYPE_CHECKING:
+    from .candidates import Pool
+    from .project import Project
+
+Array = np.ndarray
+
+
+def label_counts(paper: Project) -> pd.DataFrame:
+    """Chips of each split that carry each label: `label`, `train`, `validation`, `test`.
+
+    Counted from the chips, which are also checked for leaks between the splits; where only shipped
+    results are at hand, the shipped table. The last row, `chips`, counts the chips themselves.
+    """
+    if paper.has_chips:
+        return _count(paper.chips())
+    path = paper.results / "label_counts.csv"
+    if not path.is_file():
+        raise PaperError(f"{path} is not there", "give the chips' folder with --data DIR")
+    return pd.read_csv(path)
+
+
+def _count(chips: Chips) -> pd.DataFrame:
+    parts = {split: chips.part(split) for split in SPLITS}
+    for held in ("validation", "test"):
+        integrity.check_training(parts["train"], parts[held])
+    frame = pd.DataFrame({split: part.labels.sum(0) for split, part in parts.items()})
+    frame.insert(0, "label", chips.tags)
+    total = {"label": "chips", **{split: len(part) for split, part in parts.items()}}
+    return pd.concat([frame, pd.DataFrame([total])], ignore_index=True)
+
+
+def evaluate(
+    validation: Pool, test: Pool | None = None, *, recalibrations: Sequence[str] = ("none", "ridge")
+) -> dict[str, dict[str, Outcome]]:
+    """The paper's system, built up step by step, on every protocol there are chips for.
+
+    validation  the pool of candidates; its first one is the base network
+    test        the same candidates on test chips, where there are any
+    Returns system -> protocol -> outcome: the base network at threshold 0.2, then with fitted
+    thresholds, then with each recalibration; then the same with the choice per label, where there
+    is more than one candidate. The last is the paper's whole system.
+    """
+    base = next(iter(validation.probability))
+    steps: dict[str, tuple[Sequence[str], dict[str, str | float]]] = {
+        "one network, threshold 0.2": ((base,), {"thresholds": 0.2})
+    }
+    pools = {"one network": (base,)}
+    if len(validation.probability) > 1:
+        pools["choice per label"] = tuple(validation.probability)
+    for name, members in pools.items():
+        for kind in recalibrations:
+            system = name if kind == "none" else f"{name}, {kind}"
+            steps[system] = (members, {"recalibration": kind})
+    outcomes: dict[str, dict[str, Outcome]] = {}
+    for system, (members, how) in steps.items():
+        p = {name: validation.probability[name] for name in members}
+        known = validation.truth, p, validation.names
+        outcomes[system] = {
+            "paper": protocol_paper(*known, labels=validation.tags, **how),
+            "nested": protocol_nested(*known, labels=validation.tags, **how),
+        }
+        if test is not None and len(test.names):
+            q = {name: test.probability[name] for name in members}
+            outcomes[system]["test"] = protocol_test(
+                (validation.names, validation.truth, p),
+                (test.names, test.truth, q),
+                labels=validation.tags,
+                **how,
+            )
+    return outcomes
+
+
+def differences(outcomes: Mapping[str, Mapping[str, Outcome]]) -> pd.DataFrame:
+    """Each system less the base network (fitted thresholds), paired over chips.
+
+    Columns: `system`, `protocol`, `difference` of the mean-over-chips F2, `low`, `high`.
+    """
+    base = outcomes["one network"]
+    return pd.DataFrame(
+        [
+            {
+                "system": system,
+                "protocol": protocol,
+                **dict(
+                    zip(("difference", "low", "high"), outcome.minus(base[protocol]), strict=True)
+                ),
+            }
+            for system, by_protocol in outcomes.items()
+            if by_protocol is not base
+            for protocol, outcome in by_protocol.items()
+        ]
+    )
+
+
+def table1(paper_outcome: Outcome, nested: Outcome) -> pd.DataFrame:
+    """Table 1 of the paper beside ours: a row per label.
+
+    Columns: `label`, `chips`, `published` (which average it is, the paper does not say), binary F2
+    on the paper's protocol, nested with its 95 % interval, nested precision and recall, threshold.
+    """
+    inner = nested.label_f2()
+    precision, recall = f2.precision_recall(nested.truth, nested.prediction)
+    return pd.DataFrame(
+        {
+            "label": LABELS,
+            "chips": nested.truth.sum(0),
+            "published": published_f2(),
+            "f2_paper_protocol": paper_outcome.label_f2(replicates=1).value,
+            "f2_nested": inner.value,
+            "low": inner.low,
+            "high": inner.high,
+            "precision": precision,
+            "recall": recall,
+            "threshold": paper_outcome.thresholds[0],
+        }
+    )
+
+
+def overall(outcomes: Mapping[str, Mapping[str, Outcome]]) -> pd.DataFrame:
+    """Mean-over-chips F2 of several systems on each protocol, a row for each pair.
+
+    outcomes  system -> protocol -> outcome
+    Columns: `system`, `protocol`, `chips`, `f2`, `low`, `high`, `mean_label_f2`, `macro_ap` (mean
+    over labels of the average precision, which needs no threshold).
+    """
+    rows = []
+    for system, by_protocol in outcomes.items():
+        for protocol, outcome in by_protocol.items():
+            rows.append(
+                {
+                    "system": system,
+                    "protocol": protocol,
+                    "chips": len(outcome.truth),
+                    "f2": outcome.interval.value,
+                    "low": outcome.interval.low,
+                    "high": outcome.interval.high,
+                    "mean_label_f2": outcome.label_f2(replicates=1).value.mean(),
+                    "macro_ap": macro_average_precision(outcome.truth, outcome.probability),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def macro_average_precision(truth: Array, probability: Array) -> float:
+    """Mean of the average precision of the labels that some chip carries."""
+    from sklearn.metrics import average_precision_score
+
+    there = truth.any(0)
+    return float(average_precision_score(truth[:, there], probability[:, there], average="macro"))
+
+
+def reliability(truth: Array, probability: Array, bins: int = 10) -> pd.DataFrame:
+    """How often a label is there when it is given probability p: all labels together.
+
+    truth, probability  `(N, L)`
+    Returns a row per bin of equal width that holds any: `probability` (mean given), `frequency`
+    (share that is there), `low`, `high` (Clopper–Pearson, 95 %), `count`.
+    """
+    p, y = np.asarray(probability, float).ravel(), truth.ravel().astype(float)
+    place = np.minimum((p * bins).astype(int), bins - 1)
+    count = np.bincount(place, minlength=bins)
+    used = count > 0
+    n, hits = count[used], np.bincount(place, y, bins)[used]
+    with np.errstate(invalid="ignore"):
+        low, high = beta.ppf(0.025, hits, n - hits + 1), beta.ppf(0.975, hits + 1, n - hits)
+    return pd.DataFrame(
+        {
+            "probability": np.bincount(place, p, bins)[used] / n,
+            "frequency": hits / n,
+            "low": np.where(hits == 0, 0.0, low),
+            "high": np.where(hits == n, 1.0, high),
+            "count": n,
+        }
+    )
+
+
+def calibration_error(frame: pd.DataFrame) -> float:
+    """Mean distance of probability and frequency over all predictions (ECE; Guo et al. 2017)."""
+    distance = (frame["probability"] - frame["frequency"]).abs()
+    return float((distance * frame["count"]).sum() / frame["count"].sum())
