@@ -15,8 +15,10 @@ import dataclasses
 import hashlib
 import json
 import time
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -25,6 +27,9 @@ from . import files, project
 from .chips import Chips
 from .errors import PaperError
 from .profiles import Profile
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 VARIANTS = ("original", "dehazed", "dehazed-hazy")
 SCHEDULES = ("plateau", "one-cycle")
@@ -83,7 +88,7 @@ class Config:
     @classmethod
     def from_dict(cls, values: dict) -> Config:
         """A configuration from JSON; `PaperError` for a key that does not exist."""
-        known = {f.name: f for f in dataclasses.fields(cls)}
+        known = {f.name: f for f in fields(cls)}
         if unknown := sorted(set(values) - set(known)):
             raise PaperError(
                 f"configuration: unknown key {', '.join(map(repr, unknown))}",
@@ -115,6 +120,22 @@ class Config:
             given |= {"batch_norm": "all", "schedule": "one-cycle"}
         return cls.from_dict(given | changes)
 
+    @classmethod
+    def parse(cls, pairs: Iterable[str]) -> dict:
+        """`["loss=f2", "epochs=4"]` of a command line -> changes for `of`."""
+        kinds = {f.name: {"int": int, "float": float}.get(str(f.type), str) for f in fields(cls)}
+        changes = {}
+        for pair in pairs:
+            key, _, text = pair.partition("=")
+            if key not in kinds:
+                raise PaperError(f"unknown key {key!r}", f"the keys are {', '.join(kinds)}")
+            try:
+                changes[key] = kinds[key](text)
+            except ValueError:
+                kind = kinds[key].__name__
+                raise PaperError(f"{key}={text}: no {kind}", f"write {key}=VALUE") from None
+        return changes
+
     def to_dict(self) -> dict:
         return dataclasses.asdict(self)
 
@@ -127,7 +148,7 @@ class Config:
         """
         changed = {
             f.name: getattr(self, f.name)
-            for f in dataclasses.fields(self)
+            for f in fields(self)
             if getattr(self, f.name) != f.default
         }
         text = json.dumps(changed, sort_keys=True)
@@ -176,18 +197,22 @@ class Run:
     @property
     def timing(self) -> dict | None:
         """Seconds in all and per epoch, where this machine trained the run; else None."""
-        path = _cache(self.config, self.facts["chips"]["fingerprint"]) / "timing.json"
+        path = self.weights_file.with_name("timing.json")
         return files.read_json(path) if path.is_file() else None
+
+    @property
+    def weights_file(self) -> Path:
+        """Where the trained weights lie on this machine, if it has them."""
+        return _cache(self.config, self.facts["chips"]["fingerprint"]) / "weights.npz"
 
     def model(self):
         """The trained Keras network; `PaperError` where its weights are not in the cache."""
         from . import checkpoint
 
-        path = _cache(self.config, self.facts["chips"]["fingerprint"]) / "weights.npz"
-        stored = checkpoint.read(path)
+        stored = checkpoint.read(self.weights_file)
         if stored is None:
             raise PaperError(
-                f"the weights of {self.config.slug} are not on this machine ({path})",
+                f"the weights of {self.config.slug} are not here ({self.weights_file})",
                 f"remove {self.folder} and train it again",
             )
         model = network(replace(self.config, weights=""), len(self.tags), like=self.config)
@@ -275,13 +300,16 @@ def same_chips(kept: dict, now: dict) -> bool:
     return bool(np.abs(np.subtract(kept["colours"], now["colours"])).max() <= 0.25)
 
 
-def train(config: Config, chips: Chips, runs_folder: str | Path, *, progress: bool = True) -> Run:
+def train(
+    config: Config, chips: Chips, runs_folder: str | Path, *, progress: bool | tqdm = True
+) -> Run:
     """Train `config` on the training chips, or continue, or take the run that is there.
 
     chips        of `config.variant`, at `config.size`; the validation chips choose the epoch, the
                  test chips (where there are any) are only predicted
     runs_folder  where the run folder goes; a run of the same configuration on other chips is kept,
                  and this one gets the chips' fingerprint in its folder name
+    progress     whether to show a bar, or the bar of a whole grid to advance by batches
 
     The weights kept are those of the epoch with the lowest validation loss. Raises `PaperError` for
     chips that cannot train the configuration.

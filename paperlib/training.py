@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -12,6 +14,9 @@ from tqdm.auto import tqdm
 from . import augment, checkpoint, determinism, f2, losses
 from .chips import Chips
 from .experiment import Config, network
+
+_KEPT: dict[tuple, tuple[keras.Model, keras.Model]] = {}  # compiled models, last used last
+_KEEP = 3  # the paper's three losses
 
 
 class Batches(keras.utils.PyDataset):
@@ -35,7 +40,7 @@ class Batches(keras.utils.PyDataset):
 class Training:
     """A run in progress; `run()` takes it from its last finished epoch to its end."""
 
-    def __init__(self, config: Config, chips: Chips, cache: Path, *, progress: bool = True):
+    def __init__(self, config: Config, chips: Chips, cache: Path, *, progress: bool | tqdm = True):
         determinism.prepare()
         self.config, self.progress = config, progress
         self.images = chips.images
@@ -61,18 +66,8 @@ class Training:
     def run(self) -> None:
         """Train the epochs that are left, then take the weights of the best one."""
         if not self.finished:
-            bar = tqdm(
-                total=self.config.epochs * self.steps,
-                initial=len(self.history) * self.steps,
-                desc=self.config.slug,
-                unit="batch",
-                disable=not self.progress,
-                mininterval=0.5,
-            )
-            with bar:
-                while len(self.history) < self.config.epochs and not self._flat(
-                    self.config.patience
-                ):
+            with self._bar() as bar:
+                while len(self.history) < self.config.epochs and not self._stopped():
                     self._epoch(bar)
             self.finished = True
             self._save()
@@ -81,16 +76,47 @@ class Training:
             raise RuntimeError(f"{self.weights} has gone: remove {self.checkpoint} and start again")
         checkpoint.assign(self.network.weights, stored[1]["weights"])
 
+    def _bar(self) -> AbstractContextManager[tqdm]:
+        if not isinstance(self.progress, bool):
+            self.progress.set_description_str(self.config.slug)
+            self.progress.update(len(self.history) * self.steps)
+            return nullcontext(self.progress)
+        return tqdm(
+            total=self.config.epochs * self.steps,
+            initial=len(self.history) * self.steps,
+            desc=self.config.slug,
+            unit="batch",
+            disable=not self.progress,
+            mininterval=0.5,
+        )
+
     def predict(self, index: np.ndarray) -> np.ndarray:
         """Probabilities `(len(index), outputs)` float32 of the chips at `index`."""
         return augment.predict(self.network, self.images[index])
 
     def _build(self, labels: int) -> tuple[keras.Model, keras.Model]:
+        """The network, and the model that trains it; compiled once per process and architecture.
+
+        Tracing and compiling takes as long as an epoch of a narrow network, and the networks of a
+        grid mostly differ in their weights, not their graph: the next one takes a compiled one over.
+        """
         config = self.config
+        alike = str(replace(config, seed=0, variant="original", outputs="all")), self.steps
+        key = (*alike, len(self.columns))
+        if key in _KEPT:
+            built, model = _KEPT[key] = _KEPT.pop(key)
+            checkpoint.assign(built.weights, network(config, labels).get_weights())
+            for variable in model.optimizer.variables:
+                variable.assign(keras.ops.zeros_like(variable))
+            if config.schedule == "plateau":
+                model.optimizer.learning_rate = config.rate
+            return built, model
+        while len(_KEPT) >= _KEEP:
+            del _KEPT[next(iter(_KEPT))]
         built = network(config, labels)
         images = keras.Input((config.size, config.size, 3), dtype="uint8", name="chips")
         x = images
-        for layer in augment.random_transforms(config.augment, config.seed):
+        for layer in augment.random_transforms(config.augment):
             x = layer(x)
         model = keras.Model(images, built(x))
         rate: float | keras.optimizers.schedules.LearningRateSchedule = config.rate
@@ -105,6 +131,7 @@ class Training:
         optimizer = keras.optimizers.Adam(rate)
         model.compile(optimizer=optimizer, loss=self.loss, jit_compile=determinism.jit())
         model.optimizer.build(model.trainable_variables)
+        _KEPT[key] = built, model
         return built, model
 
     def _epoch(self, bar: tqdm) -> None:
@@ -131,7 +158,7 @@ class Training:
         if self.best_epoch < 0 or row["val_loss"] < self.history[self.best_epoch]["val_loss"]:
             self.best_epoch = epoch
             checkpoint.write(self.weights, {"epoch": epoch}, {"weights": self.network.weights})
-        elif config.schedule == "plateau" and self._flat(config.plateau):
+        elif config.schedule == "plateau" and self._flat() >= config.plateau:
             self.rate = self.rate * 0.1
         self.seconds.append(time.time() - started)
         self._save()
@@ -148,11 +175,12 @@ class Training:
             total += value * len(truth[part])
         return total / len(truth)
 
-    def _flat(self, epochs: int) -> bool:
-        """Whether the last `epochs` epochs brought no lower validation loss."""
-        if self.config.schedule != "plateau":
-            return False
-        return len(self.history) - 1 - self.best_epoch >= epochs
+    def _flat(self) -> int:
+        """How many of the last epochs brought no lower validation loss."""
+        return len(self.history) - 1 - self.best_epoch if self.history else 0
+
+    def _stopped(self) -> bool:
+        return self.config.schedule == "plateau" and self._flat() >= self.config.patience
 
     def _save(self) -> None:
         meta = {

@@ -1,0 +1,267 @@
+"""Grids of runs: the paper's candidates, the spread between seeds, one network per label.
+
+A grid is a list of configurations. Each run is kept and resumable on its own, so a grid that was
+killed continues, a grid on two machines can be put together by copying folders, and two grids share
+the runs they have in common.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm.auto import tqdm
+
+from . import files
+from .errors import PaperError
+from .experiment import Config, Run, find, load, train
+from .labels import LABELS
+from .profiles import Profile
+from .project import Project
+
+LOSSES = ("log", "f2", "hard")
+PAIR = ("original", "dehazed")
+SEEDS = (0, 1, 2)
+#: Of the shipped full-width runs (torchvision's VGG-16); `weights="imagenet"` is Keras's own.
+WEIGHTS = "vgg16_imagenet_torchvision_notop.h5@acf0d53f"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A named list of configurations. meant_for: one line; configs: profile, changes -> runs."""
+
+    meant_for: str
+    configs: Callable[..., list[Config]]
+
+
+def _main(profile: Profile, **changes: Any) -> list[Config]:
+    return [
+        Config.of(profile, **{"variant": variant, "loss": loss, **changes})
+        for variant in PAIR
+        for loss in LOSSES
+    ]
+
+
+def _seeds(profile: Profile, **changes: Any) -> list[Config]:
+    return [c for seed in SEEDS for c in _main(profile, **{"seed": seed, **changes})]
+
+
+def _labels(profile: Profile, **changes: Any) -> list[Config]:
+    return [
+        Config.of(profile, **{"variant": variant, "outputs": tag, **changes})
+        for variant in PAIR
+        for tag in LABELS
+    ]
+
+
+def _paper(profile: Profile, **changes: Any) -> list[Config]:
+    return [c for loss in LOSSES for c in _labels(profile, **{"loss": loss, **changes})]
+
+
+def _full(profile: Profile, **changes: Any) -> list[Config]:
+    paper = {"width": 1.0, "weights": WEIGHTS, "rate": 1e-4, "epochs": 6}
+    return _main(profile, **paper | changes)
+
+
+def _readings(profile: Profile, **changes: Any) -> list[Config]:
+    losses = ("f2-chip", "hard-chip", "hard-label")
+    return [
+        *(Config.of(profile, **{"variant": "dehazed-hazy", "loss": a, **changes}) for a in LOSSES),
+        *(Config.of(profile, **{"loss": loss, **changes}) for loss in losses),
+    ]
+
+
+def _transforms(profile: Profile, **changes: Any) -> list[Config]:
+    return [
+        Config.of(profile, **{"augment": name, **changes})
+        for name in ("none", "symmetries", "paper")
+    ]
+
+
+#: Every grid, by the name that `paper train --grid` takes.
+GRIDS: dict[str, Grid] = {
+    "main": Grid("2 variants × 3 losses, one network for all labels", _main),
+    "seeds": Grid("the same with 3 seeds: how much of a difference is chance", _seeds),
+    "labels": Grid("2 variants × 17 labels, a network for each label, log loss", _labels),
+    "paper": Grid("2 variants × 17 labels × 3 losses, as the paper says", _paper),
+    "readings": Grid(
+        "other readings: only hazy chips dehazed, other sums in the losses", _readings
+    ),
+    "transforms": Grid("the random transforms: none, symmetries, all of the paper's", _transforms),
+}
+
+
+def configs(name: str, profile: Profile, **changes: Any) -> list[Config]:
+    """The configurations of a grid; `changes` hold for all of them.
+
+    Raises `PaperError` for a name that is not in `GRIDS`.
+    """
+    if name not in GRIDS:
+        raise PaperError(f"no grid is called {name!r}", f"choose one of {', '.join(GRIDS)}")
+    made = GRIDS[name].configs(profile, **changes)
+    return list(dict.fromkeys(made))  # a change can make two of them equal
+
+
+def finished(project: Project, wanted: Iterable[Config]) -> list[Run]:
+    """The finished runs of a grid, in its order; `PaperError` where one is missing."""
+    found = [(config, find(config, project.runs)) for config in wanted]
+    if missing := [config.slug for config, run in found if run is None]:
+        raise PaperError(
+            f"{len(missing)} of {len(found)} runs are missing, the first is {missing[0]}",
+            "train them with paper train --grid",
+        )
+    return [run for _, run in found if run is not None]
+
+
+def run(
+    project: Project, wanted: list[Config], *, scheduler: str = "", progress: bool = True
+) -> list[Run]:
+    """Train what is missing of a grid, one after the other or on a Dask cluster.
+
+    scheduler  address of a Dask scheduler; its workers need this package, and the chips where
+               `project.data` says; each trains one network at a time
+
+    Raises `PaperError` at the end for runs that failed on the cluster; the others are kept.
+    """
+    order = {variant: i for i, variant in enumerate(dict.fromkeys(c.variant for c in wanted))}
+    queue = sorted(wanted, key=lambda c: order[c.variant])  # one variant's chips in memory at once
+    if scheduler:
+        _on_cluster(project, queue, scheduler, progress)
+    else:
+        _here(project, queue, progress)
+    return finished(project, wanted)
+
+
+def _here(project: Project, queue: list[Config], progress: bool) -> None:
+    missing = []
+    for config in queue:
+        if not project.has_chips or find(config, project.runs, project.chips(config.variant)):
+            continue
+        chips = project.chips(config.variant)
+        steps = config.epochs * (int((chips.split == "train").sum()) // config.batch)
+        missing.append((config, steps))
+    total = sum(steps for _, steps in missing)
+    kept = len(queue) - len(missing)
+    with tqdm(total=total, unit="batch", disable=not progress, mininterval=0.5) as bar:
+        done = 0
+        for i, (config, steps) in enumerate(missing, start=1):
+            note = f"run {kept + i} of {len(queue)}"
+            bar.set_postfix_str(note)
+            train(config, project.chips(config.variant), project.runs, progress=bar)
+            done += steps
+            bar.update(done - bar.n)  # where a run stopped early
+
+
+def _on_cluster(project: Project, queue: list[Config], scheduler: str, progress: bool) -> None:
+    from distributed import Client, as_completed
+
+    missing = [c for c in queue if find(c, project.runs) is None]
+    if not missing:
+        return
+    try:
+        client = Client(scheduler, timeout="20s")
+    except (OSError, ValueError) as error:
+        raise PaperError(
+            f"no Dask scheduler answers at {scheduler} ({error})",
+            "start one with dask scheduler, and workers with dask worker ADDRESS --nthreads 1",
+        ) from error
+    data = str(project.data or "")
+    failed = []
+    with client, tqdm(total=len(missing), unit="run", disable=not progress) as bar:
+        futures = {
+            client.submit(
+                _remote, config.to_dict(), project.profile.name, data, pure=False, retries=2
+            ): config
+            for config in missing
+        }
+        for future in as_completed(futures):
+            config = futures[future]
+            if future.status == "finished":
+                _keep(project.runs, future.result())
+            else:
+                failed.append(f"{config.slug}: {future.exception()}")
+            bar.update(1)
+    if failed:
+        raise PaperError(f"{len(failed)} runs failed, the first is {failed[0]}", "run it again")
+
+
+def _remote(config: dict, profile: str, data: str) -> dict[str, dict[str, bytes] | str]:
+    """One run on a worker -> its files, which the machine that asked writes to its own disk."""
+    from distributed.lock import Lock
+    from distributed.worker import get_worker
+
+    with Lock(f"paperlib-{get_worker().address}"):  # one network at a time, however many threads
+        project = _worker_project(profile, data)
+        wanted = Config.from_dict(config)
+        made = train(wanted, project.chips(wanted.variant), project.runs, progress=False)
+    weights = made.weights_file
+    return {
+        "name": made.folder.name,
+        "files": {p.name: p.read_bytes() for p in sorted(made.folder.iterdir())},
+        "cache": weights.parent.name,
+        "weights": {weights.name: weights.read_bytes()} if weights.is_file() else {},
+    }
+
+
+_WORKER: dict[tuple[str, str], Project] = {}
+
+
+def _worker_project(profile: str, data: str) -> Project:
+    """The worker's own project, whose chips stay in memory between runs."""
+    from .project import cache_folder
+
+    key = profile, data
+    if key not in _WORKER:
+        _WORKER[key] = Project(profile, data, root=cache_folder() / "grid")
+    return _WORKER[key]
+
+
+def _keep(runs_folder: Path, result: dict[str, Any]) -> Run:
+    from .project import cache_folder
+
+    cache = cache_folder() / "runs" / result["cache"]
+    last = "run.json"  # says that the others are whole
+    ordered = sorted(result["files"].items(), key=lambda item: item[0] == last)
+    for folder, contents in (
+        (cache, result["weights"].items()),
+        (_at(runs_folder, result), ordered),
+    ):
+        for name, data in contents:
+            with files.replacing(folder / name) as partial:
+                partial.write_bytes(data)
+    return load(_at(runs_folder, result))
+
+
+def _at(runs_folder: Path, result: dict[str, Any]) -> Path:
+    return runs_folder / result["name"]
+
+
+def record(project: Project, name: str, kept: list[Run]) -> Path:
+    """Write `<results>/grid_<name>.json`: the grid's runs, and how long each took where known."""
+    path = project.results / f"grid_{name}.json"
+    before = {}
+    if path.is_file():
+        before = {row["run"]: row for row in files.read_json(path)["runs"]}
+    rows = []
+    for one in kept:
+        timing = one.timing
+        best = one.history.iloc[one.facts["best_epoch"]]
+        rows.append(
+            {
+                "run": one.folder.name,
+                "config": one.config.to_dict(),
+                "epochs": len(one.history),
+                "best_epoch": one.facts["best_epoch"],
+                "val_f2_at_0.2": round(float(best["val_f2"]), 5),
+                "backend": one.facts["backend"],
+                "hardware": one.facts["hardware"],
+                "seconds": round(sum(timing["seconds"]), 1)
+                if timing
+                else before.get(one.folder.name, {}).get("seconds"),
+            }
+        )
+    files.write_json(path, {"grid": name, "written": time.strftime("%Y-%m-%d"), "runs": rows})
+    return path
