@@ -141,7 +141,8 @@ def train(
     finished = grids.run(project, wanted, scheduler=scheduler)
     for one in finished:
         best = one.history.iloc[one.facts["best_epoch"]]
-        print(f"{one.folder.name}: F2 {best['val_f2']:.4f} at 0.2, best of {len(one.history)} epochs")
+        score = f"F2 {best['val_f2']:.4f} at 0.2"
+        print(f"{one.folder.name}: {score}, best of {len(one.history)} epochs")
     if grid:
         print(f"written: {grids.record(project, grid, finished)}", file=sys.stderr)
 
