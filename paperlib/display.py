@@ -42,14 +42,15 @@ class Screen:
         """One line that stays."""
         self.console.print(text, markup=False, emoji=False)
 
-    def start(self, name: str, last: float | None) -> None:
+    def start(self, name: str, last: float | None, why: str) -> None:
         """A notebook begins; `last` is what it took the last time, in seconds, if known."""
         self._name, self._cells, self._note = name, "", ""
         self._began = self._spoke = time.monotonic()
         about = f"about {duration(last)}" if last is not None else "first time"
         if not self.console.is_terminal:
-            self.line(f"{name}: running, {about}")
+            self.line(f"{name}: running ({why}), {about}")
             return
+        self.line(f"{name}: running ({why})")
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=16),

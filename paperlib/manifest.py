@@ -22,7 +22,6 @@ from typing import Any
 import psutil
 
 from . import files
-from .chips import archive
 from .errors import PaperError
 from .notebook_rules import Notebook
 from .profiles import Profile
@@ -30,7 +29,6 @@ from .profiles import Profile
 SCHEMA = 1
 # Front ends that arrange a run but cannot change what a notebook computes.
 _NOT_COMPUTING = {"cli.py", "reproduce.py", "manifest.py", "notebook_rules.py", "readme.py"}
-_ARCHIVES = ("train-jpg.tar", "train-jpg.zip")
 
 
 def read(results: Path) -> dict[str, Any]:
@@ -103,16 +101,14 @@ def data_identity(data: Path | None, cache: Path) -> dict[str, str]:
     """
     if data is None:
         return {}
-    if not data.is_dir():
-        raise PaperError(f"{data}: no such folder", "give the folder with train_v2.csv (--data)")
-    places = [data / "train_v2.csv", *(data / name for name in _ARCHIVES)]
-    found = {path.name: _remembered(path, cache) for path in places if path.is_file()}
-    if (folder := data / "train-jpg").is_dir():
-        found["train-jpg/"] = _remembered(folder, cache)
-    return found
+    from .chips import planet
+
+    return {path.name: _remembered(path, cache) for path in planet.locate(data)}
 
 
 def _remembered(path: Path, cache: Path) -> str:
+    from .chips import archive
+
     memo = cache / "sha256" / f"{archive.stamp(path)}.txt"
     if not memo.is_file():
         if path.is_file():

@@ -119,16 +119,16 @@ class Project:
         """
         from . import experiment
 
-        if self.has_chips:
-            run = experiment.train(config, self.chips(config.variant), self.runs)
-        else:
-            run = experiment.find(config, self.runs)
-            if run is None:
-                raise PaperError(
-                    f"no training run {config.slug} in {self.runs}, and no chips to train on",
-                    "give the folder of the Planet chips with --data DIR",
-                )
-        self._note(run=config.slug)
+        chips = self.chips(config.variant) if self.has_chips else None
+        run = kept = experiment.find(config, self.runs, chips)
+        if chips is not None and run is None:
+            run = experiment.train(config, chips, self.runs)
+        if run is None:
+            raise PaperError(
+                f"no training run {config.slug} in {self.runs}, and no chips to train on",
+                "give the folder of the Planet chips with --data DIR",
+            )
+        self._note(run=run.folder.name, kept=kept is not None)
         return run
 
     def _note(self, **what: Any) -> None:

@@ -86,7 +86,7 @@ def measured(root: Path) -> str:
     known = read_all(root / "notebooks")
     for profile in PROFILES.values():
         runs = manifest.read(root / "results" / profile.name)["run"]["notebooks"]
-        rows = [runs[n.name] for n in known if n.name in runs]
+        rows = [runs[n.name] for n in known if runs.get(n.name, {}).get("status") == "done"]
         if len(rows) < len(known) or profile.name == "tiny":
             continue
         machines = list(dict.fromkeys(_machine(row["hardware"]) for row in rows))

@@ -111,7 +111,8 @@ class Runner:
         parameters: Mapping[str, Any] | None,
     ) -> str:
         if entry is None:
-            return "not run yet"
+            failed = notebook.name in self.manifest["run"]["notebooks"]
+            return "failed the last time" if failed else "not run yet"
         if missing:
             return f"{missing[0]} is missing"
         now = self.made_from(notebook, entry["parameters"] if parameters is None else parameters)
@@ -187,6 +188,7 @@ class Runner:
             notebook.check_parameters(more)
         started = time.monotonic()
         report = Report()
+        self._commit, self._hardware = manifest.commit(self.root), manifest.hardware()
         with _only_one(self.cache / f"run-{self.profile.name}.lock", screen) as lock:
             self.manifest = manifest.read(self.project.results)  # another run may just have ended
             self._remove_partial()
@@ -243,7 +245,7 @@ class Runner:
         todo = [s for s in states if force or s.reason]
         if todo and all(s.last is not None for s in todo):
             about = duration(sum(s.last or 0.0 for s in todo))
-            screen.line(f"{len(todo)} notebooks to run, about {about} as the last time")
+            screen.line(f"to run: {', '.join(s.notebook.number for s in todo)}; about {about}")
 
     def _run_one(
         self, notebook: Notebook, more: dict[str, Any], screen: Screen, lock: _Lock
@@ -256,11 +258,9 @@ class Runner:
         trace.parent.mkdir(parents=True, exist_ok=True)
         for old in (trace, working, failed):
             old.unlink(missing_ok=True)
-        self.manifest["notebooks"].pop(name, None)  # its outputs may change from here on
-        before = self._snapshot()
-        commit, clean = manifest.commit(self.root)
         state = self.state(notebook, more)
-        screen.start(name, state.last)
+        before = self._snapshot()
+        screen.start(name, state.last, state.reason or "--force")
         try:
             done = execute(
                 notebook,
@@ -281,6 +281,8 @@ class Runner:
             for line in error.tail:
                 screen.line(f"    {line}")
             self._keep_failed(working, failed)
+            self.manifest["notebooks"].pop(name, None)
+            self._write_manifest(name, {"status": "failed", "error": error.problem})
             cure = error.cure.replace(str(working), self._relative(failed))
             raise NotebookFailed(error.problem, cure, error.tail) from error
         except BaseException:
@@ -304,24 +306,33 @@ class Runner:
             "executed": self._hashes(executed),
             "runs": {slug: self.run_digest(slug) for slug in slugs},
         }
-        self.manifest["run"]["notebooks"][name] = {
-            "commit": commit,
-            "clean": clean,
-            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            "seconds": round(done.seconds, 1),
-            "peak_mb": done.peak_mb,
-            "hardware": manifest.hardware(),
-        }
-        self._write_manifest(commit, clean)
-        bad = sum(len(c["skipped"]) for c in chips[:1])
-        note = f", without {bad} bad chips" if bad else ""
-        how = "" if self.project.has_chips else "made from shipped predictions, "
-        screen.done(name, f"{how}{duration(done.seconds)}, {done.peak_mb} MB{note}")
+        took = {"seconds": round(done.seconds, 1), "peak_mb": done.peak_mb}
+        self._write_manifest(name, {"status": "done", **took})
+        screen.done(name, f"{self._how(told)}{duration(done.seconds)}, {done.peak_mb} MB")
 
-    def _write_manifest(self, commit: str | None, clean: bool | None) -> None:
-        names = [n.name for n in self.notebooks]
-        entries = self.manifest["notebooks"]
-        runs = self.manifest["run"]["notebooks"]
+    def _how(self, told: list[dict[str, Any]]) -> str:
+        """What a reader must know of how results came about: nothing is passed over in silence."""
+        notes = []
+        if not self.project.has_chips:
+            notes.append("made from shipped predictions")
+        elif kept := sum(t.get("kept", False) for t in told):
+            notes.append(f"{kept} network{'s' * (kept > 1)} not trained again but kept from before")
+        if bad := max((len(t["chips"]["skipped"]) for t in told if "chips" in t), default=0):
+            notes.append(f"{bad} bad chips left out")
+        return "".join(f"{note}, " for note in notes)
+
+    def _write_manifest(self, name: str, ended: Mapping[str, Any]) -> None:
+        """Write it with how the notebook `name` ended; what may differ between equal runs goes
+        under "run"."""
+        order = [n.name for n in self.notebooks]
+        entries, runs = self.manifest["notebooks"], self.manifest["run"]["notebooks"]
+        runs[name] = {
+            **ended,
+            "commit": self._commit[0],
+            "clean": self._commit[1],
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "hardware": self._hardware,
+        }
         manifest.write(
             self.project.results,
             {
@@ -329,13 +340,8 @@ class Runner:
                 "profile": self.profile.name,
                 "seed": 0,
                 "versions": manifest.versions(),
-                "notebooks": {name: entries[name] for name in names if name in entries},
-                "run": {
-                    "commit": commit,
-                    "clean": clean,
-                    "hardware": manifest.hardware(),
-                    "notebooks": {name: runs[name] for name in names if name in runs},
-                },
+                "notebooks": {n: entries[n] for n in order if n in entries},
+                "run": {"notebooks": {n: runs[n] for n in order if n in runs}},
             },
         )
 
