@@ -125,13 +125,13 @@ def retry(batch: Batch) -> bool:
     from .tasks import work_on
 
     with transaction.atomic():
-        files = UPLOAD.step(batch.uploads.exclude(copy=""), "retry", reason="")
-        chips = PLACEMENT.step(batch.placements.all(), "retry", reason="")
+        files = UPLOAD.step(batch.uploads.exclude(copy=""), "retry", code="")
+        chips = PLACEMENT.step(batch.placements.all(), "retry", code="")
         if not files + chips:
             return False
         now = timezone.now()
         rows = Batch.objects.filter(pk=batch.pk)
-        if not BATCH.step(rows, "retry", queued_at=now, finished_at=None, trouble=""):
+        if not BATCH.step(rows, "retry", queued_at=now, finished_at=None, setback=""):
             transaction.set_rollback(True)
             return False
         work_on.enqueue(batch.pk)

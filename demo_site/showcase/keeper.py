@@ -129,7 +129,7 @@ def sweep() -> dict[str, int]:
     """Put right what was left lying; how many of each kind."""
     lost = timezone.now() - timedelta(seconds=float(settings.SHOWCASE["LOST_SECONDS"]))
     done = {
-        "batches": work.requeue(Batch.objects.filter(touched_at__lt=lost), trouble="worker"),
+        "batches": work.requeue(Batch.objects.filter(touched_at__lt=lost), setback="worker"),
         "tasks": _free_tasks(),
         "unqueued": _queue_again(lost),
         "abandoned": _abandoned(),

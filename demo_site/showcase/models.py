@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from paperlib.labels import COUNT
 
-from . import tags
+from . import reasons, tags
 from .states import BATCH, PLACEMENT, UPLOAD
 
 
@@ -65,7 +65,7 @@ class Batch(models.Model):
     vanishes_at = models.DateTimeField(null=True, blank=True)
     worker = models.CharField(max_length=64, blank=True)
     attempts = models.PositiveIntegerField(default=0)
-    trouble = models.CharField(max_length=300, blank=True)
+    setback = models.CharField(max_length=300, blank=True)  # a code of reasons.SETBACKS
     files = models.PositiveIntegerField(default=0)
     files_read = models.PositiveIntegerField(default=0)
     files_failed = models.PositiveIntegerField(default=0)
@@ -92,6 +92,11 @@ class Batch(models.Model):
         return reverse("batch", args=[self.token])
 
     @property
+    def trouble(self) -> str:
+        """What holds the batch up, as a sentence; "" where nothing does."""
+        return "" if self.finished else reasons.setback(self.setback)
+
+    @property
     def finished(self) -> bool:
         return self.state in BATCH.final
 
@@ -108,7 +113,7 @@ class Upload(models.Model):
     position = models.PositiveIntegerField(default=0)  # order in the batch, or in the zip
     name = models.CharField(max_length=160)  # cleaned for display; never part of a path
     state = models.CharField(max_length=12, choices=_choices(UPLOAD), default="stored")
-    reason = models.CharField(max_length=300, blank=True)
+    code = models.CharField(max_length=40, blank=True)  # of reasons.REASONS
     copy = models.CharField(max_length=160, blank=True)  # storage name; "" once it is deleted
     size = models.PositiveBigIntegerField(default=0)
     sha256 = models.CharField(max_length=64, blank=True)
@@ -131,6 +136,11 @@ class Upload(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def reason(self) -> str:
+        """Why it failed, as a sentence."""
+        return reasons.sentence(self.code)
 
 
 class Chip(models.Model):
@@ -208,7 +218,7 @@ class Placement(models.Model):
     row = models.PositiveIntegerField(default=0)
     column = models.PositiveIntegerField(default=0)
     state = models.CharField(max_length=12, choices=_choices(PLACEMENT), default="waiting")
-    reason = models.CharField(max_length=300, blank=True)
+    code = models.CharField(max_length=40, blank=True)  # of reasons.REASONS
     known = models.BooleanField(default=False)  # its prediction was there before this batch
     prediction = models.ForeignKey(Prediction, null=True, blank=True, on_delete=models.SET_NULL)
 
@@ -224,6 +234,11 @@ class Placement(models.Model):
 
     def __str__(self) -> str:
         return f"{self.upload_id}[{self.row}, {self.column}]"
+
+    @property
+    def reason(self) -> str:
+        """Why it failed, as a sentence."""
+        return reasons.sentence(self.code)
 
     @property
     def name(self) -> str:

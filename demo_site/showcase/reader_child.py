@@ -164,6 +164,8 @@ def members(data: bytes, most: dict):
         if len(entries) > most["members"]:
             raise Refused("too_many_members")
         total, ceiling = 0, min(most["batch_bytes"], most["ratio"] * max(len(data), 1))
+        if sum(entry.file_size for entry in entries) > ceiling:
+            raise Refused("bomb")
         for position, entry in enumerate(entries):
             name = entry.filename
             parts = name.replace("\\", "/").split("/")
@@ -184,7 +186,7 @@ def members(data: bytes, most: dict):
                     reason = "broken"
                 except Exception as error:  # zlib.error, lzma.LZMAError …
                     reason = "broken" if "rror" in type(error).__name__ else "unreadable"
-                total += len(content)
+                total += len(content)  # what it says of itself may be a lie
                 if len(content) > most["file_bytes"]:
                     reason, content = "too_large", b""
                 if total > ceiling:

@@ -29,6 +29,18 @@ REASONS = {
 }
 
 
+SETBACKS = {
+    "model": _("The model is not loaded. The batch waits and starts by itself when it is."),
+    "worker": _("The worker stopped in the middle. Another one continues; nothing is lost."),
+    "fault": _("Something broke. It is tried again in a moment; nothing is lost."),
+}
+
+
+def setback(code: str) -> str:
+    """The sentence for what holds a batch up."""
+    return str(SETBACKS.get(code, code))
+
+
 def sentence(code: str) -> str:
     """The sentence for a code, in the language of the page; other text stays as it is."""
     return str(REASONS.get(code, code))

@@ -13,6 +13,8 @@ from pathlib import Path
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, default_storage
 
+_MEMBER = "member-"
+
 
 class AtomicStorage(FileSystemStorage):
     """Files on disk that are whole or not there: written beside, synced, then renamed.
@@ -30,7 +32,8 @@ class AtomicStorage(FileSystemStorage):
                 for piece in content.chunks():
                     handle.write(piece)
                 handle.flush()
-                if name.startswith("uploads/"):  # the visitor is told that it is kept
+                if name.startswith("uploads/") and _MEMBER not in name:
+                    # The visitor is told that it is kept. Everything else could be made again.
                     os.fsync(handle.fileno())
             os.replace(partial, target)
         finally:
@@ -46,9 +49,9 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def new_copy() -> str:
-    """A fresh name for an upload copy."""
-    return f"uploads/{uuid.uuid4().hex}"
+def new_copy(*, member: bool = False) -> str:
+    """A fresh name for an upload copy, or for a member of an archive whose copy is still there."""
+    return f"uploads/{_MEMBER if member else ''}{uuid.uuid4().hex}"
 
 
 def chip_copy(key: str, kind: str) -> str:

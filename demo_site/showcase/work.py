@@ -60,8 +60,8 @@ def work(batch: int) -> str:
     rows = Batch.objects.filter(pk=batch)
     try:
         version = engine.load()[1]
-    except engine.NoModel as missing:
-        rows.filter(state="queued").update(trouble=f"model: {missing}"[:300])
+    except engine.NoModel:
+        rows.filter(state="queued").update(setback="model")
         _again(batch, 5)
         return "no model"
     now = timezone.now()
@@ -72,7 +72,7 @@ def work(batch: int) -> str:
         model=version,
         started_at=Coalesce("started_at", now),
         touched_at=now,
-        trouble="",
+        setback="",
     )
     if not claimed:
         return "nothing to do"
@@ -80,7 +80,7 @@ def work(batch: int) -> str:
         state = _slice(batch, version)
     except Exception:
         log.exception("slice failed", extra={"batch": batch})
-        requeue(rows.filter(worker=me), trouble="fault")
+        requeue(rows.filter(worker=me), setback="fault")
         return "fault"
     finally:
         _set_busy(None)
@@ -95,22 +95,22 @@ def _again(batch: int, seconds: float = 0) -> None:
     work_on.using(run_after=later).enqueue(batch)
 
 
-def requeue(rows, trouble: str) -> int:
+def requeue(rows, setback: str) -> int:
     """Give running batches back to the queue; one that fails for the third time is given up."""
     count = 0
     for pk, attempts in list(rows.filter(state="running").values_list("pk", "attempts")):
         one = Batch.objects.filter(pk=pk)
         with transaction.atomic():
             now = timezone.now()
-            changes = {"attempts": attempts + 1, "trouble": trouble, "queued_at": now}
+            changes = {"attempts": attempts + 1, "setback": setback, "queued_at": now}
             if not BATCH.step(one.filter(attempts=attempts), "reclaim", **changes):
                 continue
             count += 1
             if attempts + 1 >= ATTEMPTS:
-                died = {"reason": "worker_died"}
+                died = {"code": "worker_died"}
                 UPLOAD.step(Upload.objects.filter(batch_id=pk), "refuse", **died)
                 PLACEMENT.step(Placement.objects.filter(batch_id=pk), "fail", **died)
-            _again(pk, 2 if trouble == "fault" else 0)
+            _again(pk, 2 if setback == "fault" else 0)
     return count
 
 
@@ -232,7 +232,7 @@ def _unpack(archive: Upload, parts: Iterator[Member]) -> None:
         reason = member.reason or ("" if member.data else "truncated")
         copy = ""
         if not reason:
-            copy = storage.new_copy()
+            copy = storage.new_copy(member=True)
             storage.write(copy, member.data)
         Upload.objects.create(
             batch_id=archive.batch_id,
@@ -240,7 +240,7 @@ def _unpack(archive: Upload, parts: Iterator[Member]) -> None:
             position=member.position,
             name=names.clean(member.name),
             state="failed" if reason else "stored",
-            reason=reason,
+            code=reason,
             copy=copy,
             size=len(member.data),
             sha256=hashlib.sha256(member.data).hexdigest() if copy else "",
@@ -295,9 +295,13 @@ def _mark_read(uploads: list[tuple[int, Head | Upload]]) -> None:
 
 
 def _refuse(upload: Upload, reason: str) -> None:
+    members = Upload.objects.filter(parent=upload)  # of an archive that turned out to be a bomb
+    stored = list(members.values_list("copy", flat=True))
     with transaction.atomic():
         Placement.objects.filter(upload=upload).delete()
-        UPLOAD.step(Upload.objects.filter(pk=upload.pk), "refuse", reason=reason)
+        members.delete()
+        UPLOAD.step(Upload.objects.filter(pk=upload.pk), "refuse", code=reason)
+    storage.remove(stored)
     _count(upload.batch_id)
     log.info("file refused", extra={"upload": upload.pk, "reason": reason})
 
@@ -436,7 +440,7 @@ def _label(
         update_rows(labelled, ["prediction", "known"])
         PLACEMENT.step(Placement.objects.filter(pk__in=[p.pk for p in labelled]), "label")
         refused = [p.pk for p in places if p.chip_id not in chips and p.chip_id in predicted]
-        PLACEMENT.step(Placement.objects.filter(pk__in=refused), "fail", reason="predictor")
+        PLACEMENT.step(Placement.objects.filter(pk__in=refused), "fail", code="predictor")
         Batch.objects.filter(pk=pk).update(attempts=0)
         _count(pk)
 

@@ -1,0 +1,113 @@
+"""The showcase under test: its own data folder, the planted predictor, pictures made here."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+SITE = HERE.parents[1] / "demo_site"
+
+pytest.importorskip("django", reason="the extra `demo` is not installed")
+
+for folder in (str(SITE), str(HERE)):
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+
+for name in [name for name in os.environ if name.startswith("SHOWCASE_")]:
+    del os.environ[name]  # a developer's own settings do not change what is tested
+os.environ.pop("DATABASE_URL", None)
+os.environ |= {
+    "DJANGO_SETTINGS_MODULE": "config.settings",
+    "SHOWCASE_VAR": tempfile.mkdtemp(prefix="showcase-test-"),
+    "SHOWCASE_LOOPBACK": "1",
+    "SHOWCASE_PREDICTOR": "planted.load",
+    "SHOWCASE_LOG_LEVEL": "ERROR",
+    "SHOWCASE_UPLOADS_PER_HOUR": "0",
+}
+
+import django  # noqa: E402
+
+django.setup()
+
+from django.conf import settings as django_settings  # noqa: E402
+from django.core.files.uploadedfile import SimpleUploadedFile  # noqa: E402
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _reader_ends():
+    """The decoder process of this session ends with it."""
+    yield
+    from showcase.work import reader
+
+    reader.close()
+
+
+@pytest.fixture(autouse=True)
+def _own_files(tmp_path, settings):
+    """Each test has its own file store, and the model is loaded anew."""
+    from showcase import engine, similar
+
+    store = django_settings.STORAGES["default"]
+    options = {**store["OPTIONS"], "location": str(tmp_path / "files")}
+    settings.STORAGES = {**django_settings.STORAGES, "default": {**store, "OPTIONS": options}}
+    settings.SHOWCASE = dict(django_settings.SHOWCASE)
+    engine.forget()
+    similar._index.clear()
+
+
+class Showcase:
+    """Shortcuts of the tests: send files, let a worker work, look at the batch."""
+
+    def __init__(self, client):
+        self.client = client
+
+    def send(self, files, **fields):
+        """`[(name, bytes)]` through the form without JavaScript; the response."""
+        sent = [SimpleUploadedFile(name, data) for name, data in files]
+        return self.client.post("/", {"files": sent, **fields})
+
+    def batch(self, files, **fields):
+        """Send files and hand back their batch, not worked on yet."""
+        from showcase.models import Batch
+
+        before = set(Batch.objects.values_list("pk", flat=True))
+        response = self.send(files, **fields)
+        assert response.status_code == 302, response.content[:500]
+        return Batch.objects.exclude(pk__in=before).get()
+
+    def work(self, batch):
+        """Do all its slices here and now."""
+        from showcase import work
+
+        for _ in range(50):
+            work.work(batch.pk)
+            batch.refresh_from_db()
+            if batch.state != "queued":
+                break
+        return batch
+
+    def run(self, files, **fields):
+        """Send files, work, and hand back the finished batch."""
+        return self.work(self.batch(files, **fields))
+
+    def stored(self) -> list[str]:
+        """Every file in the store, as names."""
+        root = Path(django_settings.STORAGES["default"]["OPTIONS"]["location"])
+        return sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file())
+
+
+@pytest.fixture
+def showcase(client, db) -> Showcase:
+    return Showcase(client)
+
+
+@pytest.fixture
+def staff(django_user_model, db):
+    return django_user_model.objects.create_user(
+        "keeper", password="a long password", is_staff=True
+    )

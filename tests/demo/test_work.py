@@ -1,0 +1,397 @@
+"""Figure 5's flow: both copies stored, only the new predicted, upload copies gone at the end."""
+
+from __future__ import annotations
+
+import io
+from datetime import timedelta
+
+import numpy as np
+import pictures
+import planted
+import pytest
+from django.utils import timezone
+from PIL import Image
+from showcase import engine, intake, keeper, removal, storage, work
+from showcase.models import Batch, Chip, ModelVersion, Placement, Prediction, Upload, Worker
+
+from paperlib.labels import LABELS
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def log(tmp_path, monkeypatch):
+    """Every chip that the predictor is given."""
+    path = tmp_path / "predicted.log"
+    path.touch()
+    monkeypatch.setenv("PLANTED_LOG", str(path))
+    return lambda: path.read_text().split()
+
+
+def test_a_batch_goes_through_the_papers_flow(showcase, log):
+    batch = showcase.batch([(f"chip_{i}.png", pictures.png(i)) for i in range(5)])
+    assert batch.state == "queued"
+    assert len(showcase.stored()) == 5  # upload copies
+    showcase.work(batch)
+    assert batch.state == "done"
+    assert (batch.files_read, batch.chips, batch.chips_labelled) == (5, 5, 5)
+    assert len(log()) == 5
+    assert not [name for name in showcase.stored() if name.startswith("uploads/")]
+    assert len([name for name in showcase.stored() if name.endswith("original")]) == 5
+    assert Chip.objects.filter(shown=True).count() == 5
+    assert set(Upload.objects.values_list("copy", flat=True)) == {""}
+
+
+def test_labels_and_probabilities_are_the_predictors_own(showcase):
+    images = [pictures.pixels(i) for i in range(20)]
+    batch = showcase.run([(f"{i}.png", pictures.encode(im)) for i, im in enumerate(images)])
+    own = planted.load().predict(images)
+    rows = {int(p.name): p for p in batch.placements.select_related("upload", "prediction")}
+    for i in range(20):
+        found = rows[i].prediction
+        assert np.array_equal(Prediction.unpack(found.probability), own.probability[i])
+        assert np.array_equal(Prediction.unpack(found.raw), own.raw[i])
+        names = [n for k, n in enumerate(LABELS) if found.labels >> k & 1]
+        assert names == own.labels[i]
+
+
+def test_the_same_bytes_are_never_predicted_twice(showcase, log):
+    files = [(f"{i}.png", pictures.png(i)) for i in range(6)]
+    first = showcase.run(files)
+    second = showcase.run([*files, ("new.png", pictures.png(100))])
+    assert len(log()) == 7
+    assert (first.chips_known, second.chips_known, second.chips_labelled) == (0, 6, 7)
+    assert Prediction.objects.count() == 7
+
+
+def test_the_same_pixels_in_another_file_are_the_same_chip(showcase, log):
+    image = pictures.pixels(1)
+    exif = Image.Exif()
+    exif[0x010E] = "other bytes"
+    files = [("a.png", pictures.encode(image)), ("b.png", pictures.encode(image, exif=exif))]
+    files += [("c.tif", pictures.encode(image, "TIFF"))]
+    assert len({data for _, data in files}) == 3
+    batch = showcase.run(files)
+    assert (batch.chips, Chip.objects.count(), len(log())) == (3, 1, 1)
+
+
+def test_a_new_model_version_predicts_again_and_keeps_the_old(showcase, log, monkeypatch):
+    files = [("a.png", pictures.png(1))]
+    showcase.run(files)
+    monkeypatch.setattr(planted.PlantedPredictor, "card", {"name": "planted", "version": 2})
+    engine.forget()
+    batch = showcase.run(files)
+    assert len(log()) == 2
+    assert ModelVersion.objects.count() == 2
+    assert Prediction.objects.filter(chip=Chip.objects.get()).count() == 2
+    assert batch.placements.get().prediction.model == ModelVersion.current()
+
+
+def test_four_component_jpegs_have_the_colours_of_the_planet_loader(showcase):
+    from paperlib.chips.decode import exact
+
+    data = pictures.planet_jpeg(3)
+    showcase.run([("train_1.jpg", data)])
+    kept = storage.read(storage.chip_copy(Chip.objects.get().key, "original"))
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(kept))), exact(data))
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "1", "I;16"])
+def test_every_kind_of_png_becomes_colours(showcase, mode):
+    grey = pictures.pixels(2)[..., 0]
+    if mode == "I;16":
+        image = Image.fromarray(grey.astype(np.uint16) * 256)
+    else:
+        image = Image.fromarray(pictures.pixels(2)).convert(mode)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    assert showcase.run([("a.png", buffer.getvalue())]).chips_labelled == 1
+    kept = storage.read(storage.chip_copy(Chip.objects.get().key, "original"))
+    got = np.asarray(Image.open(io.BytesIO(kept)))
+    assert got.shape == (64, 64, 3)
+    if mode == "I;16":
+        assert np.array_equal(got[..., 0], grey)
+
+
+def geotiff(bands: np.ndarray, **profile) -> bytes:
+    from rasterio.io import MemoryFile
+    from rasterio.transform import from_origin
+
+    count, height, width = bands.shape
+    with MemoryFile() as memory:
+        with memory.open(
+            driver="GTiff", count=count, height=height, width=width, dtype=bands.dtype,
+            crs="EPSG:32720", transform=from_origin(0, 0, 3, 3), **profile,
+        ) as image:  # fmt: skip
+            image.write(bands)
+        return memory.read()
+
+
+def test_a_geotiff_of_8_bits_keeps_its_pixels(showcase):
+    image = pictures.pixels(5)
+    data = geotiff(image.transpose(2, 0, 1), photometric="RGB", compress="deflate")
+    showcase.run([("scene.tif", data)])
+    kept = storage.read(storage.chip_copy(Chip.objects.get().key, "original"))
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(kept))), image)
+
+
+def test_a_geotiff_of_16_bits_and_4_bands_is_stretched(showcase):
+    image = pictures.pixels(5, 128).astype(np.uint16)
+    bands = np.stack([image[..., 0], image[..., 1], image[..., 2], image[..., 0]]) * 10 + 300
+    showcase.run([("scene.tif", geotiff(bands, photometric="RGB"))])
+    kept = storage.read(storage.chip_copy(Chip.objects.get().key, "original"))
+    got = np.asarray(Image.open(io.BytesIO(kept)))[..., 0].astype(float)
+    assert got.min() == 0
+    assert got.max() == 255
+    assert np.corrcoef(got.ravel(), image[..., 0].ravel())[0, 1] > 0.99
+
+
+def test_a_large_picture_becomes_a_mosaic_without_gaps(showcase, client):
+    image = pictures.pixels(9, (600, 900))
+    batch = showcase.run([("scene.png", pictures.encode(image)), ("b.png", pictures.png(1))])
+    upload = Upload.objects.get(name="scene")
+    assert (upload.rows, upload.columns, upload.width, upload.height) == (2, 4, 900, 600)
+    rows = []
+    for row in range(2):
+        parts = []
+        for place in upload.placements.filter(row=row).order_by("column"):
+            data = storage.read(storage.chip_copy(place.chip.key, "original"))
+            parts.append(np.asarray(Image.open(io.BytesIO(data))))
+        rows.append(np.concatenate(parts, axis=1))
+    assert np.array_equal(np.concatenate(rows), image)
+    page = client.get(f"/batch/{batch.token}/picture/{upload.pk}/")
+    assert page.status_code == 200
+    names = {p.name for p in upload.placements.all()}
+    assert "scene_r001_c003" in names
+
+
+def test_a_zip_of_a_folder_becomes_its_pictures(showcase):
+    entries = [(f"chips/sub/{i}.png", pictures.png(i)) for i in range(4)]
+    entries += [("__MACOSX/._1.png", b"x"), ("chips/.DS_Store", b"x"), ("chips/notes.txt", b"hi")]
+    batch = showcase.run([("chips.zip", pictures.archive(entries))])
+    assert (batch.state, batch.chips_labelled, batch.files, batch.files_failed) == ("done", 4, 5, 1)
+    assert Upload.objects.get(batch=batch, state="failed").name == "notes.txt"
+    assert not [name for name in showcase.stored() if name.startswith("uploads/")] or (
+        # the copy of what failed is kept for another try
+        len([name for name in showcase.stored() if name.startswith("uploads/")]) == 1
+    )
+
+
+def test_a_batch_in_which_nothing_can_be_read_fails(showcase):
+    batch = showcase.run([("a.png", b"nothing"), ("b.png", b"at all")])
+    assert (batch.state, batch.files_failed, batch.chips) == ("failed", 2, 0)
+
+
+def test_a_chip_the_model_refuses_says_so_and_can_be_tried_again(showcase, client, monkeypatch):
+    bad = np.full((64, 64, 3), 13, np.uint8)
+    files = [("bad.png", pictures.encode(bad))] + [(f"{i}.png", pictures.png(i)) for i in range(3)]
+    batch = showcase.run(files)
+    assert (batch.state, batch.chips_labelled, batch.chips_failed) == ("done", 3, 1)
+    assert Placement.objects.get(batch=batch, state="failed").code == "predictor"
+    monkeypatch.setattr(planted.PlantedPredictor, "_raw", staticmethod(lambda im: np.ones(17)))
+    assert client.post(f"/batch/{batch.token}/retry/").status_code == 302
+    showcase.work(batch)
+    assert (batch.state, batch.chips_labelled, batch.chips_failed) == ("done", 4, 0)
+
+
+def test_a_file_that_failed_can_be_tried_again_while_its_copy_is_kept(showcase, settings):
+    settings.SHOWCASE["MAX_MEGAPIXELS"] = 0.1
+    batch = showcase.run([("a.png", pictures.png(1, 400)), ("b.png", pictures.png(2))])
+    assert (batch.files_failed, batch.chips_labelled) == (1, 1)
+    settings.SHOWCASE["MAX_MEGAPIXELS"] = 100
+    assert intake.retry(batch)
+    showcase.work(batch)
+    assert (batch.state, batch.files_failed, batch.chips_labelled) == ("done", 0, 5)
+    assert not intake.retry(batch)  # nothing failed any more
+
+
+def test_without_a_model_the_batch_waits_and_says_so(showcase, monkeypatch, tmp_path, client):
+    missing = tmp_path / "missing"
+    missing.touch()
+    monkeypatch.setenv("PLANTED_MISSING", str(missing))
+    batch = showcase.batch([("a.png", pictures.png(1))])
+    assert work.work(batch.pk) == "no model"
+    batch.refresh_from_db()
+    assert batch.state == "queued"
+    assert "model" in client.get(batch.get_absolute_url()).content.decode()
+    assert batch.trouble
+    missing.unlink()
+    assert showcase.work(batch).state == "done"
+    assert not batch.trouble
+
+
+def test_cancelling_keeps_what_was_predicted_and_drops_the_copies(showcase, settings, client):
+    settings.SHOWCASE["SLICE_SECONDS"] = 0.0
+    batch = showcase.batch([(f"{i}.png", pictures.png(i)) for i in range(30)])
+    work.work(batch.pk)
+    batch.refresh_from_db()
+    assert (batch.state, batch.chips_labelled) == ("queued", work.FIRST)
+    assert client.post(f"/batch/{batch.token}/cancel/").status_code == 302
+    assert work.work(batch.pk) == "nothing to do"
+    batch.refresh_from_db()
+    assert (batch.state, batch.chips_labelled) == ("cancelled", work.FIRST)
+    assert not [name for name in showcase.stored() if name.startswith("uploads/")]
+
+
+def test_a_cancelled_batch_stops_after_the_group_in_hand(showcase, monkeypatch):
+    batch = showcase.batch([(f"{i}.png", pictures.png(i)) for i in range(30)])
+    original = engine.predict
+
+    def predict(images):
+        intake.cancel(Batch.objects.get(pk=batch.pk))
+        return original(images)
+
+    monkeypatch.setattr(engine, "predict", predict)
+    assert work.work(batch.pk) == "cancelled"
+    batch.refresh_from_db()
+    assert (batch.state, batch.chips_labelled) == ("cancelled", work.FIRST)
+
+
+# --- faults, in one process -----------------------------------------------------------------------
+
+
+def test_a_lost_batch_is_reclaimed_and_nothing_is_predicted_twice(showcase, log, monkeypatch):
+    batch = showcase.batch([(f"{i}.png", pictures.png(i)) for i in range(30)])
+    label = work._label
+    calls = []
+
+    def die(*args):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt  # as a kill: nothing of the except clauses runs
+        return label(*args)
+
+    monkeypatch.setattr(work, "_label", die)
+    with pytest.raises(KeyboardInterrupt):
+        work.work(batch.pk)
+    batch.refresh_from_db()
+    assert (batch.state, batch.chips_labelled) == ("running", work.FIRST)
+    assert work.work(batch.pk) == "nothing to do"  # it is somebody's
+    Batch.objects.update(touched_at=timezone.now() - timedelta(minutes=5))
+    assert keeper.sweep()["batches"] == 1
+    monkeypatch.setattr(work, "me", "another worker")
+    showcase.work(batch)
+    assert (batch.state, batch.chips_labelled) == ("done", 30)
+    # What was predicted before the kill was in the database, though its labels were not given.
+    assert sorted(log()) == sorted(set(log()))
+    assert len(log()) == 30
+
+
+def test_a_batch_that_fails_three_times_is_given_up(showcase, monkeypatch):
+    batch = showcase.batch([(f"{i}.png", pictures.png(i)) for i in range(3)])
+    monkeypatch.setattr(work, "_settle", lambda *args: 1 / 0)
+    for _ in range(work.ATTEMPTS):
+        assert work.work(batch.pk) == "fault"
+    monkeypatch.undo()
+    batch.refresh_from_db()
+    assert batch.state == "queued"
+    work.work(batch.pk)
+    batch.refresh_from_db()
+    assert batch.state == "failed"
+    assert set(batch.uploads.values_list("code", flat=True)) == {"worker_died"}
+
+
+def test_claims_of_a_worker_that_is_gone_become_free(showcase):
+    showcase.run([("a.png", pictures.png(1))])
+    Prediction.objects.update(probability=None, raw=None, worker="gone")
+    Placement.objects.update(state="waiting", prediction=None)
+    batch = Batch.objects.get()
+    Batch.objects.update(state="queued")
+    work.work(batch.pk)
+    batch.refresh_from_db()
+    assert batch.state == "queued"  # taken over, to be predicted in the next slice
+    showcase.work(batch)
+    assert batch.state == "done"
+    assert Prediction.objects.get().probability is not None
+
+
+def test_claims_of_a_living_worker_are_left_to_it(showcase, log):
+    showcase.run([("a.png", pictures.png(1))])
+    Worker.objects.create(name="busy", host="h", pid=1)
+    Prediction.objects.update(probability=None, raw=None, worker="busy")
+    Placement.objects.update(state="waiting", prediction=None)
+    Batch.objects.update(state="queued")
+    work.work(Batch.objects.get().pk)
+    assert Batch.objects.get().state == "queued"
+    assert len(log()) == 1
+
+
+# --- what has had its time ------------------------------------------------------------------------
+
+
+def test_a_batch_set_to_vanish_takes_only_its_own_chips_along(
+    showcase, django_capture_on_commit_callbacks
+):
+    both = pictures.png(1)
+    showcase.run([("a.png", both)])
+    short = showcase.run([("b.png", both), ("c.png", pictures.png(2))], days="7")
+    assert short.vanishes_at is not None
+    assert keeper.sweep()["vanished"] == 0
+    Batch.objects.filter(pk=short.pk).update(vanishes_at=timezone.now() - timedelta(1))
+    with django_capture_on_commit_callbacks(execute=True):
+        assert keeper.sweep()["vanished"] == 1
+    assert Batch.objects.count() == 1
+    chip = Chip.objects.get()
+    assert chip.shown
+    assert {name.split("/")[2] for name in showcase.stored()} == {chip.key}
+
+
+def test_an_upload_that_broke_off_is_worked_on_as_far_as_it_came(showcase, client):
+    token = client.post("/upload/", {}).json()["token"]
+    from django.core.files.uploadedfile import SimpleUploadedFile
+
+    file = SimpleUploadedFile("a.png", pictures.png(1))
+    assert client.post(f"/batch/{token}/files/", {"files": [file]}).json()["files"][0]["accepted"]
+    client.post("/upload/", {})  # and one that never got a file
+    assert keeper.sweep()["abandoned"] == 0
+    Batch.objects.update(touched_at=timezone.now() - timedelta(hours=2))
+    assert keeper.sweep()["abandoned"] == 2
+    batch = Batch.objects.get()
+    assert batch.token == token
+    assert showcase.work(batch).state == "done"
+
+
+def test_a_batch_whose_task_was_lost_is_queued_again(showcase):
+    from django_tasks_db.models import DBTaskResult
+
+    showcase.batch([("a.png", pictures.png(1))])
+    DBTaskResult.objects.all().delete()
+    Batch.objects.update(queued_at=timezone.now() - timedelta(hours=1))
+    assert keeper.sweep()["unqueued"] == 1
+    assert DBTaskResult.objects.count() == 1
+    assert keeper.sweep()["unqueued"] == 0
+
+
+def test_copies_without_a_row_are_removed_after_an_hour(showcase):
+    storage.write("uploads/orphan", b"left by a killed server")
+    batch = showcase.batch([("a.png", pictures.png(1))])
+    assert keeper.drop_orphans(minutes=60) == 0
+    assert keeper.drop_orphans(minutes=-1) == 1
+    assert batch.uploads.get().copy in showcase.stored()
+
+
+def test_views_are_drawn_by_the_papers_equations(showcase):
+    from showcase import copies
+
+    from paperlib import dehaze
+
+    image = pictures.pixels(3, 128)
+    showcase.run([("a.png", pictures.encode(image))])
+    chip = Chip.objects.get()
+    assert not chip.views
+    copies.draw_missing()
+    chip.refresh_from_db()
+    assert chip.views
+    kept = storage.read(storage.chip_copy(chip.key, "dehazed"))
+    patch, radius = copies.scaled(128)
+    assert (patch, radius) == (9, 20)
+    assert copies.scaled(256) == (15, 40)
+    want = dehaze.dehaze(image, patch=patch, radius=radius)
+    assert np.abs(np.asarray(Image.open(io.BytesIO(kept))).astype(int) - want).max() <= 1
+
+
+def test_deleting_a_chip_removes_it_everywhere(showcase):
+    showcase.run([("a.png", pictures.png(1))])
+    removal.remove_chip(Chip.objects.get())
+    assert not Chip.objects.exists()
+    assert not Placement.objects.exists()
