@@ -41,7 +41,9 @@ def _count(chips: Chips) -> pd.DataFrame:
     parts = {split: chips.part(split) for split in SPLITS}
     for held in ("validation", "test"):
         integrity.check_training(parts["train"], parts[held])
-    frame = pd.DataFrame({split: part.labels.sum(0) for split, part in parts.items()})
+    frame = pd.DataFrame(
+        {split: part.labels.sum(0, dtype=np.int64) for split, part in parts.items()}
+    )
     frame.insert(0, "label", chips.tags)
     total = {"label": "chips", **{split: len(part) for split, part in parts.items()}}
     return pd.concat([frame, pd.DataFrame([total])], ignore_index=True)
@@ -115,10 +117,11 @@ def table1(paper_outcome: Outcome, nested: Outcome) -> pd.DataFrame:
 
     Columns: `label`, `chips`, `published` (which average it is, the paper does not say), binary F2
     on the paper's protocol, nested with its 95 % interval, nested precision and recall, threshold.
+    Scores of a label that no chip carries are NaN: there is nothing to find.
     """
     inner = nested.label_f2()
     precision, recall = f2.precision_recall(nested.truth, nested.prediction)
-    return pd.DataFrame(
+    frame = pd.DataFrame(
         {
             "label": LABELS,
             "chips": nested.truth.sum(0),
@@ -132,6 +135,9 @@ def table1(paper_outcome: Outcome, nested: Outcome) -> pd.DataFrame:
             "threshold": paper_outcome.thresholds[0],
         }
     )
+    scores = ["f2_paper_protocol", "f2_nested", "low", "high", "precision", "recall"]
+    frame.loc[frame["chips"] == 0, scores] = np.nan
+    return frame
 
 
 def overall(outcomes: Mapping[str, Mapping[str, Outcome]]) -> pd.DataFrame:

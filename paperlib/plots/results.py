@@ -148,7 +148,7 @@ def overall(table: pd.DataFrame, published: float, constant: float) -> Figure:
     )
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="x")
-    ax.legend(loc="upper center", bbox_to_anchor=(0.4, -0.28 - 0.15 / len(systems)), ncols=3)
+    figure.legend(loc="outside lower center", ncols=3)
     return figure
 
 
@@ -161,6 +161,7 @@ def precision_recall(table: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(5.4, 5.0))
     ax = figure.add_subplot()
     iso_f2(ax)
+    table = table[table["chips"] > 0]
     for group, colour in GROUP_COLOURS.items():
         rows = table[[GROUP[tag] == group for tag in table["label"]]]
         ax.scatter(
@@ -224,8 +225,8 @@ def reliability(curves: Mapping[str, pd.DataFrame], errors: Mapping[str, float])
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3.2, 1))
     top.plot([0, 1], [0, 1], color="#AAAAAA", lw=1)
     top.text(
-        0.66,
-        0.62,
+        0.8,
+        0.73,
         "calibrated",
         rotation=45,
         fontsize=7,
@@ -263,7 +264,7 @@ def reliability(curves: Mapping[str, pd.DataFrame], errors: Mapping[str, float])
             color=colour,
         )
     top.set(ylabel="share of labels that are there", xlim=(0, 1), ylim=(0, 1))
-    top.legend(loc="upper left")
+    figure.legend(loc="outside upper left")
     bottom.set(yscale="log", xlabel="probability given", ylabel="predictions")
     bottom.grid(axis="y")
     return figure

@@ -44,7 +44,7 @@ def label_counts(counts: pd.DataFrame) -> Figure:
             ms=5.5,
             label=note,
         )
-    for at, number in zip(where, labels[shown[0]].clip(lower=0.5), strict=True):
+    for at, number in zip(where, labels[shown[0]], strict=True):
         ax.text(
             max(number, 0.5) * 1.25, at, f"{number:,}", va="center", fontsize=7, color="#555555"
         )
