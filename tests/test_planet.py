@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from paperlib.chips import archive, cache, decode, planet, reader, variants
+from paperlib.chips import archive, cache, decode, planet, reader, source, variants
 from paperlib.errors import PaperError
 from paperlib.labels import LABELS
 
@@ -363,7 +363,7 @@ def test_dehazed_hazy_changes_only_hazy_chips(tmp_path, halving):
 
 
 def test_dehazing_is_kept_by_block_and_goes_on(tmp_path, halving, monkeypatch):
-    monkeypatch.setattr(planet, "_BLOCK", 3)
+    monkeypatch.setattr(source, "_BLOCK", 3)
     place = chipmaker.folder(tmp_path / "d", chipmaker.chips(8))
     undisturbed = read(place, variant="dehazed", cache=False).images
 

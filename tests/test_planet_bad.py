@@ -238,7 +238,7 @@ def test_chip_that_is_there_as_tif_only(tmp_path):
     members = {**chipmaker.chips(2), "train_2.tif": b"II*\0"}
     text = chipmaker.table(["train_0", "train_1", "train_2"])
     place = chipmaker.folder(tmp_path / "d", members, text=text)
-    refused(place, "train_2 is not in train-jpg, except in another format than JPEG")
+    refused(place, "train_2 is not in train-jpg, except in another format than jpg or jpeg")
 
 
 def test_link_to_nothing(tmp_path):

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from ..errors import PaperError
 
-SUFFIXES = ("jpg", "jpeg")
+JPEG = ("jpg", "jpeg")
 LARGEST = 64 << 20  # bytes of one chip; a Planet chip has 16 kB
 _END = bytes(tarfile.BLOCKSIZE)
 _ZIP_LOCAL = struct.Struct("<4s22xHH")  # signature … length of the name, length of the extra field
@@ -49,12 +49,14 @@ class Archive:
     kind     `"folder"`, `"tar"` or `"zip"`
     chips    chip name (no folder, no suffix) -> where its bytes are
     twice    chip name -> the members that claim it, where there are several (not in `chips`)
-    others   names of files that are not JPEG by suffix, for the hint in an error
+    suffixes of the files that are chips, in lower case
+    others   names of files with another suffix, for the hint in an error
     cut      what is wrong with a tar that ends in the middle, else `""`
     """
 
     path: Path
     kind: str
+    suffixes: tuple[str, ...] = JPEG
     chips: dict[str, Member] = field(default_factory=dict)
     twice: dict[str, list[str]] = field(default_factory=dict)
     others: set[str] = field(default_factory=set)
@@ -67,7 +69,7 @@ class Archive:
         if name.startswith(".") or "__MACOSX" in folders:
             return
         stem, _, suffix = name.rpartition(".")
-        if suffix.lower() not in SUFFIXES:
+        if suffix.lower() not in self.suffixes:
             self.others.add(stem)
         elif stem in self.twice:
             self.twice[stem].append(member.name)
@@ -128,7 +130,7 @@ class Archive:
         return data
 
 
-def open_archive(path: Path) -> Archive:
+def open_archive(path: Path, suffixes: tuple[str, ...] = JPEG) -> Archive:
     """Find the chips of a folder, a `.tar` or a `.zip`.
 
     Raises `PaperError` for an archive that is none, is cut before its index, is encrypted, or holds
@@ -137,16 +139,18 @@ def open_archive(path: Path) -> Archive:
     """
     try:
         if path.is_dir():
-            return _folder(path)
-        return _zip(path) if path.suffix.lower() == ".zip" else _tar(path)
+            return _folder(Archive(path, "folder", suffixes))
+        if path.suffix.lower() == ".zip":
+            return _zip(Archive(path, "zip", suffixes))
+        return _tar(Archive(path, "tar", suffixes))
     except PermissionError:
         raise PaperError(f"{path}: permission denied", "make it readable for you") from None
     except OSError as error:
         raise PaperError(f"{path}: {error.strerror or error}", "check the disk") from None
 
 
-def _folder(path: Path) -> Archive:
-    archive = Archive(path, "folder")
+def _folder(archive: Archive) -> Archive:
+    path = archive.path
     for prefix, entry in _files(path):
         try:
             size = entry.stat().st_size
@@ -187,8 +191,8 @@ def _hidden(path: Path) -> bool:
     return path.name.startswith(".") or path.name == "__MACOSX"
 
 
-def _tar(path: Path) -> Archive:
-    archive = Archive(path, "tar")
+def _tar(archive: Archive) -> Archive:
+    path = archive.path
     plain = _plain_tar(path)
     if plain is not None:
         for member in plain:
@@ -254,8 +258,8 @@ def _plain_tar(path: Path) -> list[Member] | None:
     return members
 
 
-def _zip(path: Path) -> Archive:
-    archive = Archive(path, "zip")
+def _zip(archive: Archive) -> Archive:
+    path = archive.path
     try:
         with zipfile.ZipFile(path) as packed:
             for info in packed.infolist():

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from ..labels import GROUP, LABELS, PUBLISHED_CHIPS, PUBLISHED_COUNTS
 from . import SPLITS, reader, split_of
-from .planet import Source
+from .planet import open_source
 
 _SIZE = 32  # every chip is decoded once; at which size does not matter
 
@@ -167,11 +167,13 @@ def check(data: str | Path, *, workers: int | None = None, progress: bool = True
     Raises `PaperError` where there is nothing to look at: no label file or another header, no
     chips, an archive that cannot be opened. Everything else is in the report.
     """
-    source = Source(data, workers=workers, progress=progress)
+    source = open_source(data, workers=workers, progress=progress)
     table = source.table
     looked = source.survey
     with source.archive as opened:
-        _, undecoded = reader.decode_all(opened, looked.shapes, _SIZE, **source.how)
+        _, undecoded = reader.decode_all(
+            opened, looked.shapes, _SIZE, source.decode, source.fit, **source.how
+        )
     failed = {**looked.bad, **undecoded}
     known = {*source.archive.chips, *source.archive.twice}
     rows = {*table.rows, *(name for name, _ in table.bad)}

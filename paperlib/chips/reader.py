@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 import cv2
@@ -64,7 +65,7 @@ class Survey:
     bad: dict[str, str]
     digest: str
 
-    @property
+    @cached_property
     def usual(self) -> tuple[int, int]:
         """The height and width that most chips have; (0, 0) where there is no chip."""
         sizes = Counter(shape[:2] for shape in self.shapes.values())
@@ -72,15 +73,21 @@ class Survey:
 
 
 def survey(
-    archive: Archive, names: Sequence[str], *, workers: int = 1, progress: bool = False
+    archive: Archive,
+    names: Sequence[str],
+    header: Callable[[bytes], tuple[int, int, int]] = decode.header,
+    *,
+    workers: int = 1,
+    progress: bool = False,
 ) -> Survey:
-    """Read the bytes and the header of each named chip."""
+    """Read the bytes and the header (height, width, components) of each named chip."""
 
     def look(name: str) -> tuple[bytes, tuple[int, int, int] | str]:
         if name in archive.twice:
             return b"twice", f"is there twice ({', '.join(archive.twice[name][:2])})"
         if name not in archive.chips:
-            other = ", except in another format than JPEG" if name in archive.others else ""
+            kinds = " or ".join(archive.suffixes[:2])
+            other = f", except in another format than {kinds}" if name in archive.others else ""
             return b"missing", f"is not in {archive.path.name}{other}"
         try:
             data = archive.read(name)
@@ -88,7 +95,7 @@ def survey(
             return b"unread", str(error)
         digest = hashlib.sha256(data).digest()
         try:
-            return digest, decode.header(data)
+            return digest, header(data)
         except BadChip as error:
             return digest, str(error)
 
@@ -109,13 +116,15 @@ def decode_all(
     archive: Archive,
     shapes: dict[str, tuple[int, int, int]],
     size: int,
+    decode: Callable[[bytes, int], np.ndarray] = decode.decode,
+    fit: Callable[[np.ndarray, int], np.ndarray] = decode.fit,
     *,
     workers: int = 1,
     progress: bool = False,
-    bar: str = "",
-    fit: Callable[[np.ndarray, int], np.ndarray] = decode.fit,
 ) -> tuple[np.ndarray, dict[str, str]]:
-    """Decode the chips of `shapes` to `(N, size, size, 3)` uint8.
+    """Decode the chips of `shapes` and bring them to `(N, size, size, 3)` uint8.
+
+    decode  bytes and number of components -> `(H, W, 3)`; fit  `(H, W, 3)` and size -> pixels
 
     Chips that cannot be decoded are named with the reason, and are not among the N.
     """
@@ -124,13 +133,13 @@ def decode_all(
 
     def one(index: int) -> str:
         try:
-            rgb = decode.decode(archive.read(names[index]), shapes[names[index]][2])
+            rgb = decode(archive.read(names[index]), shapes[names[index]][2])
         except BadChip as error:
             return str(error)
         images[index] = fit(rgb, size)
         return ""
 
-    bar = bar or f"chips: to {size} px"
+    bar = f"chips: to {size} px"
     reasons = list(parallel(one, range(len(names)), workers, bar, progress))
     bad = {name: why for name, why in zip(names, reasons, strict=True) if why}
     return (images[[not why for why in reasons]] if bad else images), bad

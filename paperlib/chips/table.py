@@ -7,11 +7,14 @@ import hashlib
 import io
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from ..errors import PaperError
-from ..labels import INDEX, LABELS, WEATHER
+from ..labels import LABELS, PUBLISHED_CHIPS, WEATHER
 
 HEADER = ["image_name", "tags"]
 _SUFFIX = re.compile(r"\.jpe?g$", re.IGNORECASE)  # some copies of the file write it
@@ -25,12 +28,17 @@ class LabelTable:
     digest    sha256 of its bytes
     rows      chip name -> its tags as written (a tag may be repeated), in the file's order
     bad       (chip name, reason) for each row that cannot be used; such a row is not in `rows`
+    tags      the labels there are, in the order of their columns
+    whole     chips of the whole published set
     """
 
     path: Path
     digest: str
     rows: dict[str, list[str]] = field(default_factory=dict)
     bad: list[tuple[str, str]] = field(default_factory=list)
+    tags: tuple[str, ...] = LABELS
+    whole: int = PUBLISHED_CHIPS
+    _twice: set[str] = field(default_factory=set)
 
     @property
     def repeated(self) -> dict[str, list[str]]:
@@ -45,7 +53,44 @@ class LabelTable:
     def counts(self) -> dict[str, int]:
         """Tag -> chips that carry it."""
         found = Counter(tag for tags in self.rows.values() for tag in set(tags))
-        return {tag: found[tag] for tag in LABELS}
+        return {tag: found[tag] for tag in self.tags}
+
+    def encode(self, names: Sequence[str]) -> np.ndarray:
+        """`(N, L)` uint8 of 0 and 1, columns in the order of `tags`; a repeated tag counts once."""
+        column = {tag: i for i, tag in enumerate(self.tags)}
+        rows = np.zeros((len(names), len(self.tags)), np.uint8)
+        for i, name in enumerate(names):
+            rows[i, [column[tag] for tag in self.rows[name]]] = 1
+        return rows
+
+    def add(self, line: int, name: str, tags: list[str]) -> None:
+        """File one row among the good or the bad ones.
+
+        A name that comes twice leaves with both rows: nothing says which of them is right.
+        """
+        unknown = [tag for tag in tags if tag not in self.tags]
+        if name in self._twice or name in self.rows:
+            self.rows.pop(name, None)
+            self.bad.append((name, f"the name is there again on line {line}"))
+            self._twice.add(name)
+        elif not name or any(mark in name for mark in "/\\\0:\n") or name.startswith("."):
+            self.bad.append((name, f"line {line} has no usable chip name"))
+        elif unknown:
+            self.bad.append((name, f"line {line} has the unknown tag {unknown[0]!r}"))
+        elif not tags:
+            self.bad.append((name, f"line {line} has no tags"))
+        else:
+            self.rows[name] = tags
+
+
+def read_bytes(path: Path) -> bytes:
+    """The label file's bytes; `PaperError` where they cannot be read."""
+    try:
+        return path.read_bytes()
+    except PermissionError:
+        raise PaperError(f"{path}: permission denied", "make it readable for you") from None
+    except OSError as error:
+        raise PaperError(f"{path} cannot be read ({error.strerror})", "check the path") from None
 
 
 def read_table(path: Path) -> LabelTable:
@@ -54,12 +99,7 @@ def read_table(path: Path) -> LabelTable:
     Raises `PaperError` where the file as a whole cannot be used: not there, not text, another
     header, no rows.
     """
-    try:
-        data = path.read_bytes()
-    except PermissionError:
-        raise PaperError(f"{path}: permission denied", "make it readable for you") from None
-    except OSError as error:
-        raise PaperError(f"{path} cannot be read ({error.strerror})", "check the path") from None
+    data = read_bytes(path)
     cure = "the first line must read image_name,tags as in the competition's train_v2.csv"
     try:
         text = data.decode("utf-8-sig")  # spreadsheets write a byte order mark
@@ -69,10 +109,13 @@ def read_table(path: Path) -> LabelTable:
             shown = ",".join(header)[:60]
             raise PaperError(f"{path}: the header is {shown!r}", cure)
         table = LabelTable(path, hashlib.sha256(data).hexdigest())
-        twice: set[str] = set()
         for cells in lines:
             if any(cell.strip() for cell in cells):
-                _take(table, cells, lines.line_num, twice)
+                if len(cells) == 2:
+                    table.add(lines.line_num, _SUFFIX.sub("", cells[0].strip()), cells[1].split())
+                else:
+                    said = f"line {lines.line_num} has {len(cells)} fields instead of 2"
+                    table.bad.append((cells[0].strip(), said))
     except UnicodeDecodeError:
         raise PaperError(f"{path} is not UTF-8 text", "save it as CSV in UTF-8") from None
     except csv.Error as error:
@@ -80,25 +123,3 @@ def read_table(path: Path) -> LabelTable:
     if not table.rows and not table.bad:
         raise PaperError(f"{path} holds no rows", "copy or download it again")
     return table
-
-
-def _take(table: LabelTable, cells: list[str], line: int, twice: set[str]) -> None:
-    """File one row among the good or the bad ones. A name that comes twice leaves with both rows:
-    nothing says which of them is right."""
-    if len(cells) != 2:
-        table.bad.append((cells[0].strip(), f"line {line} has {len(cells)} fields instead of 2"))
-        return
-    name, tags = _SUFFIX.sub("", cells[0].strip()), cells[1].split()
-    unknown = [tag for tag in tags if tag not in INDEX]
-    if name in twice or name in table.rows:
-        table.rows.pop(name, None)
-        table.bad.append((name, f"the name is there again on line {line}"))
-        twice.add(name)
-    elif not name or any(character in name for character in "/\\\0:\n") or name.startswith("."):
-        table.bad.append((name, f"line {line} has no usable chip name"))
-    elif unknown:
-        table.bad.append((name, f"line {line} has the unknown tag {unknown[0]!r}"))
-    elif not tags:
-        table.bad.append((name, f"line {line} has no tags"))
-    else:
-        table.rows[name] = tags
