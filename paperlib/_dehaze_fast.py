@@ -6,8 +6,9 @@ the image and the parameters only, never on the number of threads, so the result
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from . import _dehaze_kernels as kernels
 from . import dehaze as equations
 from ._dehaze_check import SCALE, Parameters, values
+from ._dehaze_light import merged
 
 ROWS = 512  # of a strip: enough that the halo is a small part, few enough to stay in cache
 PIXELS = 1 << 22  # of small images handed to a thread at a time
@@ -107,7 +109,7 @@ def scene_light(
         )
 
     _run(work, range(0, height, ROWS), threads)
-    table = merge(tables.values())
+    table = functools.reduce(merged, tables.values())
     return light_from(table, needed, 255.0)
 
 
@@ -126,22 +128,6 @@ def light_table(
         rows, _fixed(valid), patch, box, needed, *_dark_space(height, width, patch), table
     )
     return table
-
-
-def merge(tables: Iterable[np.ndarray]) -> np.ndarray:
-    """One table out of those of several blocks: counts added, ties of equal brightness too."""
-    total: np.ndarray | None = None
-    for table in tables:
-        if total is None:
-            total = table.copy()
-            continue
-        total[:, 0] += table[:, 0]
-        higher, equal = table[:, 1] > total[:, 1], table[:, 1] == total[:, 1]
-        total[higher, 1:] = table[higher, 1:]
-        total[equal, 2:] += table[equal, 2:]
-    if total is None:
-        raise ValueError("no tables")
-    return total
 
 
 def light_from(table: np.ndarray, needed: int, scale: float) -> np.ndarray:
