@@ -182,6 +182,38 @@ def release(
     print(write(Project(profile, data), views=views))
 
 
+@app.command()
+def dehaze(
+    source: str = typer.Argument(metavar="IN", help="GeoTIFF, PNG or JPEG; or a folder of them."),
+    target: str = typer.Argument(metavar="OUT", help="The file, or folder, to write."),
+    patch: int = typer.Option(15, help="Side of the dark channel's window, pixels."),
+    omega: float = typer.Option(0.95, help="Share of the haze that is removed."),
+    t0: float = typer.Option(0.1, help="Least transmission divided by."),
+    fraction: float = typer.Option(0.01, help="Share of the pixels that may be the light."),
+    radius: int = typer.Option(40, help="Half the guided filter's window, pixels."),
+    eps: float = typer.Option(1e-3, help="The guided filter's smoothing."),
+    tile: int = typer.Option(1024, help="Side of the tiles, pixels; memory grows with it."),
+    workers: int = typer.Option(0, min=0, help="Threads; 0: one for each core."),
+    scheduler: str = typer.Option("", help="Address of a Dask scheduler to work on."),
+    quiet: bool = typer.Option(False, "--quiet", help="No progress bar."),
+) -> None:
+    """Remove haze from an image, or a folder of them, of any size; a killed run continues."""
+    from .dehaze import dehaze_scene
+
+    try:
+        report = dehaze_scene(
+            source, target, tile=tile, scheduler=scheduler or None, workers=workers or None,
+            progress=not quiet, patch=patch, omega=omega, t0=t0, fraction=fraction,
+            radius=radius, eps=eps,
+        )  # fmt: skip
+    except ValueError as error:  # an option out of range; the message names it
+        raise PaperError(f"--{error}") from error
+    print(report, file=sys.stderr)
+    for name, why in report.failed:
+        print(f"paper: {name}: {why}", file=sys.stderr)
+    raise typer.Exit(1 if report.failed else 0)
+
+
 def main() -> None:
     """Entry point: a `PaperError` becomes one line and exit code 1, an interrupt 130."""
     try:
@@ -189,6 +221,7 @@ def main() -> None:
     except PaperError as error:
         print(f"paper: {error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("paper: interrupted; the same command continues from here", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as end:  # typer turns an interrupt into this exit code without a word
+        if end.code == 130:
+            print("paper: interrupted; the same command continues from here", file=sys.stderr)
+        raise
