@@ -156,9 +156,6 @@ def kept_runs(paper: Project, grids: Iterable[str] = ("main", "labels")) -> list
     configs = [experiment.Config.of(paper.profile)]
     for name in grids:
         configs += grid.configs(name, paper.profile)
-    runs = []
-    for number, config in enumerate(dict.fromkeys(configs)):
-        chips = paper.chips(config.variant) if paper.has_chips else None
-        if number == 0 or experiment.find(config, paper.runs, chips):
-            runs.append(paper.run(config))
-    return runs
+    base, *others = dict.fromkeys(configs)
+    found = (paper.find(config) for config in others)
+    return [paper.run(base), *(run for run in found if run)]

@@ -27,6 +27,7 @@ from .notebook_rules import Notebook
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _ADDRESS = re.compile(r"\bat 0x[0-9a-f]{6,16}\b")
+_STYLER = re.compile(r"\bT_([0-9a-f]{5})(?![0-9a-zA-Z])")
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -184,10 +185,15 @@ def normalise(node: nbformat.NotebookNode, replace: Mapping[str, str]) -> nbform
     out (a failed notebook is kept as it is).
     """
 
+    styled: dict[str, str] = {}  # pandas gives every styled table a random id
+
     def clean(value: Any) -> Any:
         if isinstance(value, str):
             for old, new in replace.items():
                 value = value.replace(old, new)
+            value = _STYLER.sub(
+                lambda m: styled.setdefault(m[0], f"T_{len(styled) + 1:05d}"), value
+            )
             return _ADDRESS.sub("at 0x…", value)
         if isinstance(value, list):
             return [clean(item) for item in value]

@@ -111,24 +111,35 @@ class Project:
         skip_bad = bool(os.environ.get("PAPER_SKIP_BAD"))
         return planet.read(self.data, size, skip_bad=skip_bad, **more)
 
-    def run(self, config: Config) -> Run:
-        """The training run of a configuration: the kept one, or trained now and kept.
+    def find(self, config: Config) -> Run | None:
+        """The kept training run of a configuration, or None.
 
-        With chips at hand a kept run counts only if it was made from these very chips; without,
-        the shipped one is returned. Raises `PaperError` where there is neither.
+        With chips at hand a run counts only if it was made from these very chips; without, the
+        shipped one is taken.
         """
         from . import experiment
 
         chips = self.chips(config.variant) if self.has_chips else None
-        run = kept = experiment.find(config, self.runs, chips)
-        if chips is not None and run is None:
-            run = experiment.train(config, chips, self.runs)
-        if run is None:
+        run = experiment.find(config, self.runs, chips)
+        self._note(run=run.folder.name if run else config.slug, kept=run is not None)
+        return run
+
+    def run(self, config: Config) -> Run:
+        """The training run of a configuration: the kept one, or trained now and kept.
+
+        Raises `PaperError` where none is kept and there are no chips to train on.
+        """
+        from . import experiment
+
+        if run := self.find(config):
+            return run
+        if not self.has_chips:
             raise PaperError(
                 f"no training run {config.slug} in {self.runs}, and no chips to train on",
                 "give the folder of the Planet chips with --data DIR",
             )
-        self._note(run=run.folder.name, kept=kept is not None)
+        run = experiment.train(config, self.chips(config.variant), self.runs)
+        self._note(run=run.folder.name, kept=False)
         return run
 
     def _note(self, **what: Any) -> None:

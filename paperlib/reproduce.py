@@ -315,7 +315,10 @@ class Runner:
         notes = []
         if not self.project.has_chips:
             notes.append("made from shipped predictions")
-        elif kept := sum(t.get("kept", False) for t in told):
+        elif kept := len(
+            {t["run"] for t in told if t.get("kept")}
+            - {t["run"] for t in told if not t.get("kept", 1)}
+        ):
             notes.append(f"{kept} network{'s' * (kept > 1)} not trained again but kept from before")
         if bad := max((len(t["chips"]["skipped"]) for t in told if "chips" in t), default=0):
             notes.append(f"{bad} bad chips left out")

@@ -165,6 +165,7 @@ def test_two_runs_in_two_folders_differ_in_nothing_but_the_run_key(tmp_path):
         """,
         "figure",
         "object()",
+        "import pandas as pd; pd.DataFrame({'x': [1]}).style.hide()",
         "import ipywidgets; ipywidgets.IntSlider()",
     )
     trees = []
@@ -417,6 +418,16 @@ def test_data_counts_by_content_wherever_it_lies(tmp_path):
 # ---- killed in the middle ------------------------------------------------------------------------
 
 
+def wait_for_kernel(seen: Path, process: subprocess.Popen) -> psutil.Process:
+    """The kernel whose number a notebook wrote into `seen`."""
+    deadline = time.monotonic() + 240
+    while not seen.exists() or not seen.read_text():
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.05)
+    return psutil.Process(int(seen.read_text()))
+
+
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
 def test_killed_in_the_middle_it_continues(tmp_path):
     plant(tmp_path, "01_first", OPEN, TABLE, results=["table.csv"])
@@ -438,13 +449,7 @@ def test_killed_in_the_middle_it_continues(tmp_path):
     )
     command = [*PAPER, "run", "--profile", "tiny"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
-    seen = tmp_path / "seen"
-    deadline = time.monotonic() + 240
-    while not seen.exists() or not seen.read_text():
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.05)
-    kernel = psutil.Process(int(seen.read_text()))
+    kernel = wait_for_kernel(tmp_path / "seen", process)
     process.send_signal(signal.SIGKILL)
     process.wait()
     first = files.sha256(tmp_path / "results/tiny/table.csv")
@@ -457,6 +462,26 @@ def test_killed_in_the_middle_it_continues(tmp_path):
     assert files.sha256(tmp_path / "results/tiny/table.csv") == first
     assert files.read_json(tmp_path / "results/tiny/two.json") == 2
     assert not list(tmp_path.rglob("results/**/*.partial*"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGINT")
+def test_an_interrupt_ends_the_kernel_and_says_how_to_go_on(tmp_path):
+    plant(
+        tmp_path,
+        "01_first",
+        OPEN,
+        "import os, time; (paper.root / 'seen').write_text(str(os.getpid())); time.sleep(300)",
+        minutes=9,
+    )
+    process = subprocess.Popen(
+        [*PAPER, "run", "--profile", "tiny"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    kernel = wait_for_kernel(tmp_path / "seen", process)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.splitlines()[-1].startswith("paper: interrupted; the same command continues")
+    assert not kernel.is_running() or kernel.status() == psutil.STATUS_ZOMBIE
 
 
 def test_the_command_line_ends_in_one_line(tmp_path):
