@@ -158,7 +158,9 @@ def page(query) -> Page:
     if backwards:
         found.reverse()
     by_id = {chip.pk: chip for chip in Chip.objects.filter(pk__in=[pk for pk, _ in found])}
-    counted = rows.order_by().values("id")[: COUNTED + 1].count()
+    # A first page that is not full has counted already.
+    whole = key is None and not another
+    counted = len(found) if whole else rows.order_by().values("id")[: COUNTED + 1].count()
     result = Page(
         chips=[by_id[pk] for pk, _ in found if pk in by_id],
         filters=filters,

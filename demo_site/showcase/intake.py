@@ -12,7 +12,6 @@ from datetime import timedelta
 
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
-from django.db.models import F, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -44,54 +43,61 @@ def add_files(batch: Batch, files: Iterable[UploadedFile]) -> list[dict]:
     Returns one `{"name", "accepted", "reason"}` per file, in order. What is reported as accepted is
     on disk and in the database.
     """
-    return [_add(batch, file) for file in files]
-
-
-def _add(batch: Batch, file: UploadedFile) -> dict:
-    name = names.clean(file.name or "")
+    answers, kept = [], []
     try:
-        upload = _store(batch, name, file)
-    except Refused as refusal:
-        return {"name": name, "accepted": False, "reason": str(refusal)}
-    return {"name": name, "accepted": True, "reason": "", "id": upload.pk}
+        for file in files:
+            answer = {"name": names.clean(file.name or ""), "accepted": True, "reason": ""}
+            answers.append(answer)
+            try:
+                kept.append((answer, _store(answer["name"], file)))
+            except Refused as refusal:
+                answer |= {"accepted": False, "reason": str(refusal)}
+        _write_down(batch, kept)
+    except BaseException:
+        storage.remove(upload.copy for _, upload in kept)
+        raise
+    storage.remove(upload.copy for answer, upload in kept if not answer["accepted"])
+    return answers
 
 
-def _store(batch: Batch, name: str, file: UploadedFile) -> Upload:
+def _store(name: str, file: UploadedFile) -> Upload:
+    """Keep one file's bytes under a random name; a row that is not saved yet."""
     most = limits()
-    size = file.size or 0
-    if not size:
+    if not file.size:
         raise Refused(_("The file is empty."))
-    if size > most.file_bytes:
+    if file.size > most.file_bytes:
         raise Refused(_("The file is larger than %(mb)g MB.") % {"mb": most.file_mb})
     digest = hashlib.sha256()
     for piece in file.chunks():
         digest.update(piece)
-    copy = storage.new_copy()
-    storage.default_storage.save(copy, file)
-    try:
-        with transaction.atomic():
-            # The batch's row is the lock: counts of parallel requests do not overtake each other.
-            held = Batch.objects.select_for_update().get(pk=batch.pk)
-            if held.state != "receiving":
-                raise Refused(_("The batch is already being worked on."))
-            if held.files >= most.files:
-                raise Refused(_("A batch holds at most %(n)d files.") % {"n": most.files})
-            total = held.uploads.aggregate(total=Sum("size"))["total"] or 0
-            if total + size > most.batch_bytes:
-                raise Refused(_("A batch holds at most %(mb)g MB.") % {"mb": most.batch_mb})
-            upload = Upload.objects.create(
-                batch=held,
-                position=held.files,
-                name=name,
-                copy=copy,
-                size=size,
-                sha256=digest.hexdigest(),
-            )
-            Batch.objects.filter(pk=held.pk).update(files=F("files") + 1, touched_at=timezone.now())
-    except BaseException:
-        storage.remove([copy])
-        raise
+    upload = Upload(name=name, size=file.size, sha256=digest.hexdigest(), copy=storage.new_copy())
+    storage.default_storage.save(upload.copy, file)
     return upload
+
+
+def _write_down(batch: Batch, kept: list[tuple[dict, Upload]]) -> None:
+    """The rows of stored files, in one transaction; those over the batch's limits are refused."""
+    most = limits()
+    with transaction.atomic():
+        # The batch's row is the lock: counts of parallel requests do not overtake each other.
+        held = Batch.objects.select_for_update().get(pk=batch.pk)
+        rows = []
+        for answer, upload in kept:
+            if held.state != "receiving":
+                reason = _("The batch is already being worked on.")
+            elif held.files >= most.files:
+                reason = _("A batch holds at most %(n)d files.") % {"n": most.files}
+            elif held.size + upload.size > most.batch_bytes:
+                reason = _("A batch holds at most %(mb)g MB.") % {"mb": most.batch_mb}
+            else:
+                upload.batch, upload.position = held, held.files
+                held.files, held.size = held.files + 1, held.size + upload.size
+                rows.append(upload)
+                continue
+            answer |= {"accepted": False, "reason": str(reason)}
+        Upload.objects.bulk_create(rows)
+        held.touched_at = timezone.now()
+        held.save(update_fields=["files", "size", "touched_at"])
 
 
 def submit(batch: Batch) -> bool:

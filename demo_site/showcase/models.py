@@ -66,6 +66,7 @@ class Batch(models.Model):
     worker = models.CharField(max_length=64, blank=True)
     attempts = models.PositiveIntegerField(default=0)
     setback = models.CharField(max_length=300, blank=True)  # a code of reasons.SETBACKS
+    size = models.PositiveBigIntegerField(default=0)  # bytes of its files as they were sent
     files = models.PositiveIntegerField(default=0)
     files_read = models.PositiveIntegerField(default=0)
     files_failed = models.PositiveIntegerField(default=0)
@@ -162,11 +163,16 @@ class Chip(models.Model):
     class Meta:
         indexes = [
             # The gallery filters inside these two indexes and fetches only the rows of one page.
+            # `shown` stands in them although they hold no other rows: SQLite reads it even so.
             models.Index(
-                fields=["shown", "id", "labels", "confidence", "added_at"], name="chip_newest"
+                fields=["id", "labels", "confidence", "added_at", "shown", "name"],
+                name="chip_newest",
+                condition=Q(shown=True),
             ),
             models.Index(
-                fields=["shown", "confidence", "id", "labels", "added_at"], name="chip_confidence"
+                fields=["confidence", "id", "labels", "added_at", "shown", "name"],
+                name="chip_confidence",
+                condition=Q(shown=True),
             ),
         ]
 

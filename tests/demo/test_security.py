@@ -1,0 +1,281 @@
+"""Headers, cookies, forms, limits and rights of the site."""
+
+from __future__ import annotations
+
+import re
+
+import pictures
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from showcase.models import Batch, Chip, Count, Flag
+
+pytestmark = pytest.mark.django_db
+PAGES = ["/", "/gallery/", "/model/", "/api/", "/login/", "/api/v1/docs", "/admin/login/", "/nope"]
+
+
+@pytest.fixture
+def done(showcase):
+    return showcase.run([("a.png", pictures.png(1)), ("big.png", pictures.png(2, 600))])
+
+
+@pytest.fixture
+def pages(done):
+    chip = Chip.objects.order_by("pk").first()
+    mosaic = done.uploads.get(name="big")
+    batch = f"/batch/{done.token}/"
+    return [*PAGES, batch, f"{batch}picture/{mosaic.pk}/", f"/chip/{chip.key}/"]
+
+
+def test_every_page_has_a_policy_without_anything_inline(client, pages):
+    for path in pages:
+        answer = client.get(path)
+        policy = answer["Content-Security-Policy"]
+        assert "unsafe" not in policy
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert answer["X-Content-Type-Options"] == "nosniff"
+        assert answer["X-Frame-Options"] == "DENY"
+        assert answer["Referrer-Policy"] == "same-origin"
+
+
+def test_no_page_holds_what_the_policy_would_block(client, pages):
+    for path in pages:
+        text = client.get(path).content.decode()
+        assert not re.search(r"<style\b", text), path
+        assert not re.search(r"<[^>]+\sstyle=", text), path
+        assert not re.search(r"<[^>]+\son[a-z]+=", text), path
+        for tag in re.findall(r"<script\b[^>]*>", text):
+            assert "src=" in tag or 'type="application/json"' in tag, (path, tag)
+        foreign = re.findall(r"(?:src|href|action)=\"(https?://[^\"]+|//[^\"]+)", text)
+        own = [url for url in foreign if "testserver" in url]
+        scripts = re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=\"(https?:)?//", text)
+        assert not scripts, path
+        assert len(own) <= len(foreign)
+
+
+def test_every_form_that_changes_something_is_guarded_against_forgery(done, staff):
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(staff)
+    chip = Chip.objects.first()
+    for path in (
+        "/", "/upload/", f"/batch/{done.token}/files/", f"/batch/{done.token}/submit/",
+        f"/batch/{done.token}/cancel/", f"/batch/{done.token}/retry/",
+        f"/batch/{done.token}/delete/", f"/chip/{chip.key}/flag/", f"/chip/{chip.key}/hide/",
+        f"/chip/{chip.key}/delete/", "/login/", "/logout/", "/i18n/setlang/",
+    ):  # fmt: skip
+        assert strict.post(path, {"label": "water"}).status_code == 403, path
+    assert Batch.objects.count() == 1
+    assert not Flag.objects.exists()
+
+
+def test_addresses_that_change_something_refuse_get(client, done):
+    chip = Chip.objects.first()
+    batch, chip = f"/batch/{done.token}", f"/chip/{chip.key}"
+    for path in (f"{batch}/cancel/", f"{batch}/delete/", f"{chip}/delete/", "/upload/"):
+        assert client.get(path).status_code == 405
+
+
+def test_cookies_are_kept_from_scripts_and_other_sites(client, showcase, settings):
+    showcase.batch([("a.png", pictures.png(1))])
+    for name in ("sessionid", "csrftoken"):
+        if name in client.cookies:
+            assert client.cookies[name]["httponly"]
+            assert client.cookies[name]["samesite"] == "Lax"
+    assert client.cookies["sessionid"]["httponly"]
+
+
+def test_deleting_and_hiding_need_staff(client, done, staff, django_user_model):
+    chip = Chip.objects.first()
+    plain = django_user_model.objects.create_user("visitor", password="a long password")
+    paths = [f"/chip/{chip.key}/hide/", f"/chip/{chip.key}/delete/", f"/batch/{done.token}/delete/"]
+    other = Client()
+    for path in paths:
+        assert client.post(path).status_code == 403  # even the one who opened the batch
+        other.force_login(plain)
+        assert other.post(path).status_code == 403
+    assert Batch.objects.exists()
+    other.force_login(staff)
+    assert other.post(paths[0]).status_code == 302
+    chip.refresh_from_db()
+    assert (chip.hidden, chip.shown) == (True, False)
+    assert client.get(f"/chip/{chip.key}/").status_code == 404
+    assert client.get(f"/chip/{chip.key}/thumb.image").status_code == 404
+    assert other.get(f"/chip/{chip.key}/").status_code == 200
+    other.post(paths[0])
+    chip.refresh_from_db()
+    assert chip.shown
+    assert other.post(paths[1]).status_code == 302
+    assert not Chip.objects.filter(pk=chip.pk).exists()
+    assert other.post(paths[2]).status_code == 302
+    assert not Batch.objects.exists()
+    assert not Chip.objects.exists()
+
+
+def test_only_who_opened_a_batch_may_add_cancel_or_retry(client, showcase):
+    batch = showcase.batch([("a.png", pictures.png(1))])
+    other = Client()
+    for step in ("files", "submit", "cancel", "retry"):
+        assert other.post(f"/batch/{batch.token}/{step}/").status_code == 403
+    batch.refresh_from_db()
+    assert batch.state == "queued"
+
+
+def test_tokens_are_long_random_and_listed_nowhere(client, showcase):
+    batches = [showcase.batch([("a.png", pictures.png(i))], private="1") for i in range(3)]
+    assert len({b.token for b in batches}) == 3
+    assert all(len(b.token) >= 22 for b in batches)
+    other = Client()
+    for path in ("/", "/gallery/", "/model/", "/flags.csv", "/api/v1/openapi.json", "/readyz"):
+        answer = other.get(path)
+        text = b"".join(answer) if answer.streaming else answer.content
+        assert not any(b.token.encode() in text for b in batches)
+    for guess in ("1", str(batches[0].pk), batches[0].token[:-1], batches[0].token.swapcase()):
+        assert other.get(f"/batch/{guess}/").status_code == 404
+    assert other.get(f"/batch/{batches[0].token}/")["X-Robots-Tag"] == "noindex"
+
+
+def test_uploads_flags_and_logins_are_limited_per_address(client, done, settings):
+    settings.SHOWCASE |= {"UPLOADS_PER_HOUR": 2, "FLAGS_PER_HOUR": 2, "LOGINS_PER_HOUR": 2}
+    chip = Chip.objects.first()
+    Count.objects.all().delete()
+    for path in ("/upload/", f"/chip/{chip.key}/flag/", "/login/"):
+        codes = [client.post(path, {"label": "water"}).status_code for _ in range(4)]
+        assert 429 not in codes[:2], path
+        assert codes[2:] == [429, 429], path
+        answer = client.post(path, REMOTE_ADDR="10.0.0.9", data={"label": "water"})
+        assert answer.status_code != 429  # another address has its own share
+    assert client.post("/upload/").headers["Retry-After"]
+
+
+def test_a_forged_address_does_not_help(client, settings):
+    settings.SHOWCASE["UPLOADS_PER_HOUR"] = 1
+    codes = [
+        client.post("/upload/", headers={"X-Forwarded-For": f"1.2.3.{i}"}).status_code
+        for i in range(3)
+    ]
+    assert codes == [201, 429, 429]
+    settings.PROXIES = 1  # behind one proxy the last entry is the one it wrote
+    codes = [
+        client.post("/upload/", headers={"X-Forwarded-For": f"{i}.9.9.9, 5.6.7.8"}).status_code
+        for i in range(3)
+    ]
+    assert codes == [201, 429, 429]
+
+
+def test_no_address_is_stored(client, settings):
+    settings.SHOWCASE["UPLOADS_PER_HOUR"] = 5
+    client.post("/upload/", REMOTE_ADDR="203.0.113.77")
+    assert Count.objects.exists()
+    assert not Count.objects.filter(what__contains="203.0.113.77").exists()
+
+
+# --- limits of an upload --------------------------------------------------------------------------
+
+
+def file(name: str, size: int) -> SimpleUploadedFile:
+    return SimpleUploadedFile(name, b"\xff" * size)
+
+
+def test_a_file_over_the_limit_is_refused_with_the_limit(client, settings):
+    settings.SHOWCASE["MAX_FILE_MB"] = 0.001
+    token = client.post("/upload/").json()["token"]
+    sent = client.post(f"/batch/{token}/files/", {"files": [file("a", 2000), file("b", 500)]})
+    assert [f["accepted"] for f in sent.json()["files"]] == [False, True]
+    assert "0.001 MB" in sent.json()["files"][0]["reason"]
+
+
+def test_a_batch_over_the_limits_is_refused(client, settings):
+    settings.SHOWCASE |= {"MAX_FILES": 3, "MAX_BATCH_MB": 0.001}
+    token = client.post("/upload/").json()["token"]
+    accepted = []
+    for i in range(3):
+        answer = client.post(f"/batch/{token}/files/", {"files": [file(str(i), 400)]})
+        accepted.append(answer.json()["files"][0]["accepted"])
+    assert accepted == [True, True, False]
+    settings.SHOWCASE["MAX_BATCH_MB"] = 1
+    answer = client.post(f"/batch/{token}/files/", {"files": [file(str(i), 400) for i in range(3)]})
+    assert [f["accepted"] for f in answer.json()["files"]] == [True, False, False]
+    assert Batch.objects.get().files == 3
+
+
+def test_a_request_over_the_limit_is_stopped_while_it_arrives(client, settings, showcase):
+    settings.SHOWCASE["MAX_BATCH_MB"] = 0.1
+    assert showcase.send([("a", b"x" * 300_000)]).status_code == 413
+    assert showcase.stored() == []
+
+
+def test_five_hundred_files_in_one_form(client, showcase):
+    batch = showcase.batch([(f"{i}.png", b"x%d" % i) for i in range(500)])
+    assert batch.files == 500
+    assert showcase.send([(f"{i}.png", b"x%d" % i) for i in range(521)]).status_code == 413
+
+
+def test_an_empty_form_says_what_is_missing(client):
+    answer = client.post("/", {}, follow=True)
+    assert answer.status_code == 200
+    assert "Choose at least one picture" in answer.content.decode()
+    assert not Batch.objects.exists()
+
+
+def test_a_submitted_batch_takes_no_more_files(client):
+    token = client.post("/upload/").json()["token"]
+    assert client.post(f"/batch/{token}/submit/").status_code == 400
+    client.post(f"/batch/{token}/files/", {"files": [file("a", 10)]})
+    assert client.post(f"/batch/{token}/submit/").status_code == 200
+    answer = client.post(f"/batch/{token}/files/", {"files": [file("b", 10)]})
+    assert not answer.json()["files"][0]["accepted"]
+    assert client.post(f"/batch/{token}/submit/").status_code == 200  # again: no harm
+    assert Batch.objects.get().files == 1
+
+
+def test_the_site_speaks_both_languages(client, done):
+    from django.utils import translation
+
+    page = client.get("/gallery/", headers={"Accept-Language": "zh-CN"}).content.decode()
+    assert 'lang="zh-hans"' in page
+    assert "水体" in page
+    with translation.override("en"):
+        assert "water" in client.get("/gallery/").content.decode()
+    client.post("/i18n/setlang/", {"language": "zh-hans", "next": "/gallery/"})
+    assert "水体" in client.get("/gallery/").content.decode()
+    away = client.post("/i18n/setlang/", {"language": "en", "next": "https://evil.example/"})
+    assert "evil" not in away["Location"]
+
+
+def test_health_says_what_is_missing_and_no_secrets(client):
+    assert client.get("/healthz").json() == {"status": "ok"}
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["checks"]["worker"] == "no worker is running"
+    from showcase.models import Worker
+
+    Worker.objects.create(name="w", host="h", pid=1, trouble="/secret/path is missing")
+    assert "secret" not in client.get("/readyz").content.decode()
+    Worker.objects.update(ready=True)
+    assert client.get("/readyz").status_code == 200
+
+
+def test_a_locked_database_answers_503_with_a_page(client, monkeypatch):
+    from django.db import OperationalError
+    from showcase.views import chips
+
+    def locked(*args):
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr(chips.gallery_of, "page", locked)
+    answer = client.get("/gallery/")
+    assert answer.status_code == 503
+    assert answer["Retry-After"]
+    assert "try again" in answer.content.decode()
+
+
+def test_a_full_disk_answers_503_and_accepts_nothing(client, showcase, monkeypatch):
+    from showcase import storage
+
+    def full(self, name, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(storage.AtomicStorage, "_save", full)
+    assert showcase.send([("a.png", pictures.png(1))]).status_code == 503
+    assert not Batch.objects.get().uploads.exists()
