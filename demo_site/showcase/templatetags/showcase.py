@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
-
 from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -50,13 +48,6 @@ def percent(share: float | None) -> str:
 @register.filter
 def times(value: int, factor: int) -> int:
     return int(value) * int(factor)
-
-
-@register.filter
-def plate(text: str) -> int:
-    """The width of the plate behind a label of a mosaic, in units of 1/256 chip: 17 px type."""
-    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
-    return round(14 + 17.2 * wide + 9.3 * (len(text) - wide))
 
 
 @register.filter
