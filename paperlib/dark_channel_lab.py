@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count as naturals
+from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -17,6 +20,10 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from . import dehaze
 from .chips import scenes
 from .errors import PaperError
+from .labels import INDEX
+
+if TYPE_CHECKING:
+    from .project import Project
 
 #: The haze of the demonstrations: a light grey, slightly blue, as in 0…1 per channel.
 LIGHT = np.array([0.80, 0.83, 0.82])
@@ -104,6 +111,38 @@ def quality(truth: np.ndarray, image: np.ndarray) -> tuple[float, float]:
     psnr = peak_signal_noise_ratio(truth, image, data_range=255) if (truth != image).any() else 99.0
     ssim = structural_similarity(truth, image, channel_axis=truth.ndim - 1, data_range=255)
     return float(psnr), float(ssim)
+
+
+def sweep(
+    hazy: np.ndarray, truth: np.ndarray, name: str, values: Sequence[float], **settings: object
+) -> dict[float, float]:
+    """Dehaze with one parameter of `steps` at several values: value -> PSNR in dB."""
+    found = {}
+    for value in values:
+        clear = steps(hazy, **{name: value}, **settings).clear
+        found[float(value)] = float(peak_signal_noise_ratio(truth, clear, data_range=255))
+    return found
+
+
+def chips_with(paper: Project, tag: str, most: int) -> np.ndarray:
+    """Up to `most` chips of one weather: the reader's real ones, or generated ones at 256 pixels.
+
+    Returns `(N, S, S, 3)` uint8. The generated are the first that carry the tag.
+    """
+    if paper.profile.source != "scenes" and paper.has_chips:
+        chips = paper.chips()
+        return chips.images[chips.labels[:, INDEX[tag]] == 1][:most]
+    return np.stack([scenes.scene(index).image for index in _carrying(tag, most)])
+
+
+def haze_free(tag: str, most: int) -> np.ndarray:
+    """The truth behind the generated `chips_with` that tag: `(N, 256, 256, 3)` uint8."""
+    return np.stack([scenes.scene(index).clear for index in _carrying(tag, most)])
+
+
+def _carrying(tag: str, most: int) -> list[int]:
+    """The first scenes that carry the tag."""
+    return list(islice((i for i in naturals() if tag in scenes.tags_of(i)), most))
 
 
 def histogram(images: np.ndarray | Sequence[np.ndarray], patch: int = 15) -> np.ndarray:

@@ -119,20 +119,20 @@ def before_after(rows: Sequence[Steps], truths: Sequence[np.ndarray] | None = No
 
 
 @styled
-def omega_and_t0(curves: Mapping[str, Mapping[float, Sequence[float]]]) -> Figure:
-    """What ω and t0 do: one panel per parameter, value -> (PSNR, share of clipped pixels)."""
-    figure, axes = plt.subplots(1, len(curves), figsize=(3.6 * len(curves), 2.5), squeeze=False)
-    for axis, (name, curve) in zip(axes[0], curves.items(), strict=True):
-        x = list(curve)
-        psnr, clipped = np.array(list(curve.values())).T
-        axis.plot(x, psnr, marker="o", markersize=3, color=COLOURS["original"])
-        axis.set(xlabel=name, ylabel="PSNR, dB")
-        axis.yaxis.label.set_color(COLOURS["original"])
-        other = axis.twinx()
-        other.plot(x, 100 * clipped, marker="s", markersize=3, color=COLOURS["bad"])
-        other.set(ylabel="pixels clipped to 0, %")
-        other.yaxis.label.set_color(COLOURS["bad"])
-        other.spines["right"].set_visible(True)
+def sweep(name: str, curves: Mapping[str, Mapping[float, float]], *, chosen: float) -> Figure:
+    """PSNR against one parameter, one line per ground.
+
+    name    the parameter, for the axis
+    curves  ground -> value -> PSNR in dB (`dark_channel_lab.sweep`)
+    chosen  the paper's value, marked
+    """
+    figure, axis = plt.subplots(figsize=(5.2, 2.7))
+    for ground, curve in curves.items():
+        axis.plot(list(curve), list(curve.values()), marker="o", markersize=3, label=ground)
+    axis.axvline(chosen, color=COLOURS["published"], linewidth=0.8, linestyle="--")
+    axis.set(xlabel=name, ylabel="PSNR of the result, dB")
+    axis.grid(axis="y")
+    figure.legend(loc="outside right center")
     return figure
 
 
