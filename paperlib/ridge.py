@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
-from sklearn.linear_model import LassoCV, RidgeCV
+from sklearn.linear_model import RidgeCV, lasso_path
 from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -24,7 +24,7 @@ RIDGE_STRENGTHS = tuple(10.0 ** np.arange(-2, 5.01, 0.5))
 
 
 #: Strengths tried for lasso, as shares of the one that leaves no weight at all.
-LASSO_STRENGTHS = 10.0 ** np.arange(0, -3.01, -0.1)
+LASSO_SHARES = 10.0 ** np.arange(0, -3.01, -0.1)
 
 
 class LabelRecalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -75,7 +75,8 @@ class LabelRecalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if self.kind == "ridge":
             weights, strength = _ridge(standard, truth)
         else:
-            weights, strength = self._lasso(standard, truth)
+            folds = KFold(min(self.folds, len(X)), shuffle=True, random_state=self.seed)
+            weights, strength = _lasso(standard, truth, folds)
         weights[:, constant] = 0.0  # exactly, where the solver leaves 1e-15
         self.standard_coef_, self.strength_ = weights, strength
         self.coef_ = weights / np.where(constant, 1.0, spread)
@@ -88,25 +89,6 @@ class LabelRecalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         X = validate_data(self, X, reset=False, dtype=np.float64)
         q = np.clip(X @ self.coef_.T + self.intercept_, 0.0, 1.0)
         return q[:, 0] if self.single_output_ else q
-
-    def _lasso(self, standard: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        weights = np.zeros((truth.shape[1], standard.shape[1]))
-        strength = np.zeros(truth.shape[1])
-        folds = KFold(min(self.folds, len(standard)), shuffle=True, random_state=self.seed)
-        for label, column in enumerate(truth.T):
-            centred = column - column.mean()
-            strongest = np.abs(standard.T @ centred).max() / len(standard)  # leaves no weight
-            if not strongest > 1e-9:
-                continue  # nothing to explain, or nothing that explains: all weights stay 0
-            model = LassoCV(
-                alphas=strongest * LASSO_STRENGTHS,
-                cv=folds,
-                precompute=True,
-                max_iter=50_000,
-                tol=1e-5,
-            ).fit(standard, centred)
-            weights[label], strength[label] = model.coef_, model.alpha_
-        return weights, strength
 
     def to_dict(self) -> dict[str, Any]:
         """The fitted weights as plain numbers, for a model file; `from_dict` reads them."""
@@ -140,3 +122,40 @@ def _ridge(standard: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndar
     model = RidgeCV(alphas=RIDGE_STRENGTHS, alpha_per_target=truth.shape[1] > 1)
     model.fit(standard, truth if truth.shape[1] > 1 else truth[:, 0])
     return np.atleast_2d(model.coef_), np.atleast_1d(model.alpha_).astype(np.float64)
+
+
+def _lasso(standard: np.ndarray, truth: np.ndarray, folds: KFold) -> tuple[np.ndarray, np.ndarray]:
+    # A label that nothing explains (or with nothing to explain) keeps strength and weights 0.
+    centred = truth - truth.mean(0)
+    strongest = np.abs(standard.T @ centred).max(0) / len(standard)  # leaves no weight
+    used = np.flatnonzero(strongest > 1e-9)
+    error = np.zeros((truth.shape[1], len(LASSO_SHARES)))
+    for inside, outside in folds.split(standard):
+        centre, mean = standard[inside].mean(0), truth[inside].mean(0)
+        problem = _small_problem(standard[inside] - centre, truth[inside] - mean)
+        for label in used:
+            path = _lasso_path(*problem, len(inside), label, strongest[label] * LASSO_SHARES)
+            missed = (truth[outside, label] - mean[label])[:, None]
+            error[label] += ((missed - (standard[outside] - centre) @ path) ** 2).sum(0)
+    weights = np.zeros((truth.shape[1], standard.shape[1]))
+    strength = np.zeros(truth.shape[1])
+    problem = _small_problem(standard, centred)
+    for label in used:
+        tried = strongest[label] * LASSO_SHARES[: error[label].argmin() + 1]
+        weights[label] = _lasso_path(*problem, len(standard), label, tried)[:, -1]
+        strength[label] = tried[-1]
+    return weights, strength
+
+
+def _small_problem(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """‖y − xw‖² = ‖z − rw‖² + constant, x = qr, z = qᵀy: K rows instead of N, for all labels."""
+    q, r = np.linalg.qr(x)
+    return np.asfortranarray(r), q.T @ y
+
+
+def _lasso_path(
+    r: np.ndarray, z: np.ndarray, chips: int, label: int, strengths: np.ndarray
+) -> np.ndarray:
+    """Weights `(K, A)` at falling strengths; scikit-learn divides by the rows that it sees."""
+    alphas = strengths * chips / len(r)
+    return lasso_path(r, z[:, label], alphas=alphas, max_iter=50_000, tol=1e-10)[1]

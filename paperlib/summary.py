@@ -202,3 +202,28 @@ def calibration_error(frame: pd.DataFrame) -> float:
     """Mean distance of probability and frequency over all predictions (ECE; Guo et al. 2017)."""
     distance = (frame["probability"] - frame["frequency"]).abs()
     return float((distance * frame["count"]).sum() / frame["count"].sum())
+
+
+def correlation(values: Array) -> Array:
+    """Correlation between the columns of `(N, L)`: `(L, L)`, NaN for a column that is constant."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.corrcoef(np.asarray(values, float), rowvar=False)
+
+
+def strongest_weights(weights: Array, labels: Sequence[str], count: int = 12) -> pd.DataFrame:
+    """The largest weights between different labels: `label`, `reads`, `weight`, largest first.
+
+    weights  `(L, L)` of `LabelRecalibrator.standard_coef_`
+    """
+    size = np.abs(np.where(np.eye(len(weights), dtype=bool), 0.0, weights))
+    place = np.argsort(-size, axis=None, kind="stable")[:count]
+    rows, columns = np.unravel_index(place, weights.shape)
+    return pd.DataFrame(
+        {
+            "label": [labels[r] for r in rows],
+            "reads": [labels[c] for c in columns],
+            "weight": weights[rows, columns],
+            "row": rows,
+            "column": columns,
+        }
+    )

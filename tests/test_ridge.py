@@ -7,11 +7,12 @@ import warnings
 
 import numpy as np
 import pytest
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import Lasso, LassoCV, Ridge
+from sklearn.model_selection import KFold
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from paperlib.ridge import LabelRecalibrator
+from paperlib.ridge import LASSO_SHARES, LabelRecalibrator
 
 
 @parametrize_with_checks([LabelRecalibrator("ridge"), LabelRecalibrator("lasso")])
@@ -55,6 +56,19 @@ def test_ridge_is_the_closed_form_at_the_chosen_strength():
         np.testing.assert_allclose(
             model.predict(p)[:, label], wanted.predict(standard).clip(0, 1), atol=1e-9
         )
+
+
+def test_lasso_is_scikit_learns_at_the_chosen_strength():
+    truth, p = linked_labels()
+    model = LabelRecalibrator("lasso").fit(p, truth)
+    standard = StandardScaler().fit_transform(p)
+    for label in range(3):
+        wanted = Lasso(model.strength_[label], tol=1e-10).fit(standard, truth[:, label])
+        np.testing.assert_allclose(model.standard_coef_[label], wanted.coef_, atol=1e-6)
+        cv = KFold(5, shuffle=True, random_state=0)
+        grid = np.abs(standard.T @ (truth[:, label] - truth[:, label].mean())).max() / len(truth)
+        usual = LassoCV(alphas=grid * LASSO_SHARES, cv=cv).fit(standard, truth[:, label])
+        assert model.strength_[label] == pytest.approx(usual.alpha_)
 
 
 def test_lasso_drops_what_says_nothing_and_converges_silently():

@@ -1,0 +1,125 @@
+"""What dehazing does to the scores: pairs of networks that differ in their chips alone.
+
+Both networks of a pair have the same loss, design and seed. Scores are by the nested protocol, and
+differences are paired over chips. The spread between seeds stands beside them: an interval over
+chips knows nothing of the chance in training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from . import candidates, f2
+from .selection import Outcome, protocol_nested
+
+if TYPE_CHECKING:
+    from .experiment import Run
+
+
+@dataclass(frozen=True)
+class Effect:
+    """Tables of figures 6 and 7; see `measure`.
+
+    by_label     `label`, `chips`, `system`, `f2`, `low`, `high`: binary F2
+    differences  `label`, `difference`, `low`, `high`, and `seed 1`, …: dehazed less original
+    overall      `system`, `f2`, `low`, `high`: mean-over-chips F2
+    seeds        `system`, `seed`, `f2`: mean-over-chips F2 of every seed
+    gains        `comparison`, `difference`, `low`, `high`: mean-over-chips F2, paired
+    """
+
+    by_label: pd.DataFrame
+    differences: pd.DataFrame
+    overall: pd.DataFrame
+    seeds: pd.DataFrame
+    gains: pd.DataFrame
+
+
+def pairs(runs: Iterable[Run], loss: str = "log") -> list[tuple[Run, Run | None]]:
+    """(original, dehazed) runs of one loss with all outputs, by seed; None where it is not kept."""
+    joint = [r for r in runs if r.config.outputs == "all" and r.config.loss == loss]
+    by_config = {r.config: r for r in joint}
+    found = [
+        (run, by_config.get(replace(config, variant="dehazed")))
+        for config, run in by_config.items()
+        if config.variant == "original"
+    ]
+    return sorted(found, key=lambda pair: (pair[1] is None, pair[0].config.seed))
+
+
+def measure(runs: Iterable[Run], loss: str = "log") -> Effect:
+    """Figures 6 and 7 from kept runs; the first seed is drawn in full, the others as points.
+
+    Where no network on dehazed chips is kept, the differences are NaN and the original stands
+    alone.
+    """
+    found = pairs(runs, loss)
+    first = _outcomes(*found[0])
+    tags = found[0][0].tags
+    there = first["original"].truth.any(0)
+    scores, rows = [], []
+    for system, outcome in first.items():
+        table = pd.DataFrame(outcome.label_f2()._asdict()).rename(columns={"value": "f2"})
+        table.loc[~there] = np.nan
+        table.insert(0, "system", system)
+        table.insert(0, "chips", outcome.truth.sum(0))
+        table.insert(0, "label", tags)
+        scores.append(table)
+        rows.append(_row("system", system, "f2", outcome.interval))
+    columns = ["difference", "low", "high"]
+    differences = pd.DataFrame({"label": tags, **dict.fromkeys(columns, np.nan)})
+    gains = pd.DataFrame(columns=["comparison", "difference", "low", "high"])
+    seeds = [
+        {"system": s, "seed": found[0][0].config.seed, "f2": o.score} for s, o in first.items()
+    ]
+    if "dehazed" in first:
+        a, b = first["original"], first["dehazed"]
+        effect = f2.paired_bootstrap(a.truth, a.prediction, b.prediction, "labels")
+        differences[columns] = np.stack(effect, axis=1)
+        differences.loc[~there, columns] = np.nan
+        gains = pd.DataFrame(
+            [
+                _row("comparison", f"{system} less original", "difference", outcome.minus(a))
+                for system, outcome in first.items()
+                if system != "original"
+            ]
+        )
+        for original, dehazed in found[1:]:
+            if dehazed is None:
+                continue
+            seed = original.config.seed
+            more = _outcomes(original, dehazed)
+            seeds += [{"system": s, "seed": seed, "f2": o.score} for s, o in more.items()]
+            change = (
+                more["dehazed"].label_f2(replicates=1).value
+                - more["original"].label_f2(replicates=1).value
+            )
+            differences[f"seed {seed}"] = np.where(there, change, np.nan)
+    return Effect(
+        pd.concat(scores, ignore_index=True),
+        differences,
+        pd.DataFrame(rows),
+        pd.DataFrame(seeds),
+        gains,
+    )
+
+
+def _outcomes(original: Run, dehazed: Run | None) -> dict[str, Outcome]:
+    """System -> nested outcome: each network alone, and the better one for each label."""
+    runs = [original] if dehazed is None else [original, dehazed]
+    pool = candidates.gather(runs)
+    systems = dict(zip(("original", "dehazed"), pool.probability.values(), strict=False))
+    if dehazed is not None:
+        systems["choice per label"] = dict(pool.probability)
+    return {
+        name: protocol_nested(pool.truth, p, pool.names, labels=pool.tags)
+        for name, p in systems.items()
+    }
+
+
+def _row(key: str, name: str, value: str, interval: f2.Interval) -> dict[str, object]:
+    return {key: name, value: interval.value, "low": interval.low, "high": interval.high}

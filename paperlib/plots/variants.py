@@ -1,0 +1,152 @@
+"""Notebook 06: figures 6 and 7, the F2 with and without dehazing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ..labels import ENGLISH
+from . import COLOURS, styled
+
+LOOKS = {
+    "original": (COLOURS["original"], "o"),
+    "dehazed": (COLOURS["dehazed"], "s"),
+    "choice per label": (COLOURS["good"], "D"),
+}
+
+
+@styled
+def by_label(scores: pd.DataFrame, differences: pd.DataFrame, claimed: dict[str, int]) -> Figure:
+    """Figure 6: binary F2 of each label with and without dehazing, and the paired difference.
+
+    scores       columns `label`, `chips`, `system`, `f2`, `low`, `high`
+    differences  columns `label`, `difference`, `low`, `high`: dehazed less original; and `seed 1`,
+                 `seed 2`, … where more are kept
+    claimed      label -> +1 or −1: what the paper says of it in words
+    """
+    labels = list(differences["label"])
+    where = np.arange(len(labels))[::-1]
+    figure = Figure(figsize=(7.6, 4.9))
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1.5, 1))
+    systems = list(dict.fromkeys(scores["system"]))
+    for number, system in enumerate(systems):
+        colour, marker = LOOKS[system]
+        rows = scores[scores["system"] == system]
+        ends = [rows["f2"] - rows["low"], rows["high"] - rows["f2"]]
+        shift = 0.24 * ((len(systems) - 1) / 2 - number)
+        left.errorbar(
+            rows["f2"],
+            where + shift,
+            xerr=np.maximum(ends, 0),
+            fmt=marker,
+            ms=4,
+            color=colour,
+            capsize=2,
+            lw=1.1,
+            label=system,
+        )
+    ends = [
+        differences["difference"] - differences["low"],
+        differences["high"] - differences["difference"],
+    ]
+    if differences["difference"].isna().all():
+        right.text(0, len(labels) / 2, "no pair of networks\nis kept", ha="center", fontsize=8)
+    for column in differences.columns[differences.columns.str.startswith("seed ")]:
+        right.plot(
+            differences[column],
+            where,
+            "|",
+            color=COLOURS["highlight"],
+            ms=7,
+            mew=1.3,
+            zorder=1,
+            label="other seeds" if column.endswith("1") else None,
+        )
+    clear = (differences["low"] > 0) | (differences["high"] < 0)
+    for mask, face in ((clear, COLOURS["ink"]), (~clear, "white")):
+        right.errorbar(
+            differences["difference"][mask],
+            where[mask.to_numpy()],
+            xerr=[np.maximum(e[mask], 0) for e in ends],
+            fmt="o",
+            ms=5,
+            mfc=face,
+            color=COLOURS["ink"],
+            capsize=2,
+            lw=1.1,
+            label="interval without 0" if face != "white" else "interval with 0",
+        )
+    sizes = np.abs(differences.drop(columns="label").to_numpy(float))
+    reach = np.nanmax(sizes, initial=0.01) * 1.12
+    for label, sign in claimed.items():
+        if label in labels:
+            right.annotate(
+                "",
+                (sign * reach * 0.97, where[labels.index(label)]),
+                (sign * reach * 0.75, where[labels.index(label)]),
+                arrowprops={"arrowstyle": "-|>", "color": COLOURS["bad"], "lw": 1.6},
+            )
+    right.plot([], [], color=COLOURS["bad"], marker=">", ls="-", label="the paper's claim")
+    right.axvline(0, color="#888888", lw=0.8)
+    counts = scores.drop_duplicates("label").set_index("label")["chips"]
+    left.set_yticks(where, [f"{ENGLISH[tag]} ({counts[tag]:,})" for tag in labels])
+    left.tick_params(axis="y", length=0)
+    right.tick_params(axis="y", length=0)
+    left.set(
+        xlim=(0, 1.0), xlabel="F2 of the label (and chips that carry it)", title="With and without"
+    )
+    right.set(xlim=(-reach, reach), xlabel="F2, dehazed less original", title="Difference")
+    for ax in (left, right):
+        ax.grid(axis="x")
+    figure.legend(loc="outside lower center", ncols=4, columnspacing=1.0, handletextpad=0.4)
+    return figure
+
+
+@styled
+def overall(table: pd.DataFrame, seeds: pd.DataFrame) -> Figure:
+    """Figure 7: the overall F2 with and without dehazing, and with the choice per label.
+
+    table  columns `system`, `f2`, `low`, `high` (nested)
+    seeds  columns `system`, `seed`, `f2`: a point for each seed, where several are kept
+    """
+    figure = Figure(figsize=(4.8, 3.3))
+    ax = figure.add_subplot()
+    at = np.arange(len(table))
+    colours = [LOOKS[s][0] for s in table["system"]]
+    ends = np.array([table["f2"] - table["low"], table["high"] - table["f2"]])
+    ax.bar(at, table["f2"], 0.6, color=colours, alpha=0.45)
+    for x, row, colour in zip(at, table.itertuples(), colours, strict=True):
+        ax.errorbar(
+            x,
+            row.f2,
+            yerr=ends[:, [x]],
+            fmt=LOOKS[row.system][1],
+            color=colour,
+            ms=5,
+            capsize=4,
+            lw=1.5,
+        )
+        ax.text(x, row.high, f"{row.f2:.4f}", ha="center", va="bottom", fontsize=8)
+        several = seeds[seeds["system"] == row.system]
+        if len(several) > 1:
+            ax.plot(
+                np.full(len(several), x - 0.18),
+                several["f2"],
+                "_",
+                ms=12,
+                mew=1.4,
+                color=COLOURS["ink"],
+                label="single seeds" if x == 0 else None,
+            )
+    low = min(table["low"].min(), seeds["f2"].min() if len(seeds) else 1)
+    span = table["high"].max() - low
+    ax.set(
+        ylim=(low - 0.3 * span, table["high"].max() + 0.15 * span),
+        ylabel="mean-over-chips F2 (axis cut)",
+    )
+    ax.set_xticks(at, table["system"])
+    ax.grid(axis="y")
+    if ax.get_legend_handles_labels()[0]:
+        figure.legend(loc="outside lower center")
+    return figure
