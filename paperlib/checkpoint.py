@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,7 +39,7 @@ def read(path: Path) -> tuple[dict, dict[str, list[np.ndarray]]] | None:
             for key in sorted(k for k in stored.files if k != "meta"):
                 groups.setdefault(key.partition("/")[0], []).append(stored[key])
             return json.loads(str(stored["meta"])), groups
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
 
 

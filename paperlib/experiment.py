@@ -15,6 +15,7 @@ import dataclasses
 import hashlib
 import json
 import time
+import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -250,8 +251,8 @@ def load(folder: str | Path) -> Run:
         config = Config.from_dict(files.read_json(folder / "config.json"))
         with np.load(folder / "predictions.npz", allow_pickle=False) as stored:
             arrays = {k: stored[k] for k in ("names", "split", "truth", "probability")}
-        history = pd.read_csv(folder / "history.csv", float_precision="round_trip")
-    except (OSError, ValueError, KeyError) as error:
+        history = pd.read_csv(folder / "history.csv")
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise PaperError(f"{folder} is no finished run ({error})", "train it again") from error
     arrays["probability"] = arrays["probability"].astype(np.float32)
     return Run(config=config, folder=folder, history=history, facts=facts, **arrays)

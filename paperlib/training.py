@@ -98,11 +98,13 @@ class Training:
         """The network, and the model that trains it; compiled once per process and architecture.
 
         Tracing and compiling takes as long as an epoch of a narrow network, and the networks of a
-        grid mostly differ in their weights, not their graph: the next one takes a compiled one over.
+        grid mostly differ in their weights, not their graph: the next takes a compiled one over.
         """
         config = self.config
-        alike = str(replace(config, seed=0, variant="original", outputs="all")), self.steps
-        key = (*alike, len(self.columns))
+        alike = replace(config, seed=0, variant="original", outputs="all")
+        if config.schedule == "plateau":  # then the rate is a variable, not part of the graph
+            alike = replace(alike, rate=1.0, epochs=1, plateau=1, patience=1)
+        key = alike, self.steps if config.schedule != "plateau" else 0, len(self.columns)
         if key in _KEPT:
             built, model = _KEPT[key] = _KEPT.pop(key)
             checkpoint.assign(built.weights, network(config, labels).get_weights())

@@ -1,0 +1,156 @@
+"""Networks: parameter counts as published, preprocessing, weights from a file, seeds."""
+
+from __future__ import annotations
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from paperlib import networks
+from paperlib.errors import PaperError
+
+
+def images(count=2, size=32, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, size, size, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("name", "layers", "parameters", "million"),
+    # convolutions and their parameters by hand (Σ k²·in·out + out); with the three dense layers
+    # the millions of Simonyan & Zisserman 2015, table 2
+    [
+        ("vgg11", 8, 9_220_480, 133),
+        ("vgg13", 10, 9_404_992, 133),
+        ("vgg16c", 13, 9_404_992 + (256**2 + 256) + 2 * (512**2 + 512), 134),
+        ("vgg16", 13, 14_714_688, 138),
+        ("vgg19", 16, 20_024_384, 144),
+    ],
+)
+def test_convolutional_part_has_the_published_size(name, layers, parameters, million):
+    model = networks.build(name, size=32)
+    parts = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert len(parts) == layers
+    assert sum(layer.count_params() for layer in parts) == parameters
+    dense = (7 * 7 * 512 + 1) * 4096 + (4096 + 1) * 4096 + (4096 + 1) * 1000
+    assert round((parameters + dense) / 1e6) == million
+
+
+def test_original_vgg_is_built_with_its_three_dense_layers():
+    small = networks.original("A", size=32, classes=10)
+    shapes = [tuple(layer.kernel.shape) for layer in small.layers[-3:]]
+    assert shapes == [(512, 4096), (4096, 4096), (4096, 10)]
+
+
+def test_the_papers_head():
+    names = [layer.name for layer in networks.build(size=64, width=0.125).layers]
+    assert names[:2] == ["images", "imagenet_mean"]
+    assert names[-5:] == ["batch_norm", "flatten", "dense", "leaky_relu", "labels"]
+
+
+def test_preprocessing_is_that_of_keras_applications():
+    made = networks.RemoveImageNetMean()
+    expected = keras.applications.vgg16.preprocess_input(images().astype("float32"))
+    assert np.allclose(made(images()), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
+def test_output_is_float32_probability_whatever_the_precision(precision):
+    model = networks.build(size=32, width=0.0625, precision=precision, outputs=3)
+    out = model(images())
+    assert keras.backend.standardize_dtype(out.dtype) == "float32"
+    assert np.all((np.asarray(out) > 0) & (np.asarray(out) < 1))
+    assert np.allclose(out, model(images().astype("float32")))
+
+
+def test_one_seed_makes_the_weights():
+    def weights(seed):
+        model = networks.build(size=32, width=0.0625, seed=seed)
+        return np.concatenate([w.ravel() for w in model.get_weights()])
+
+    assert np.array_equal(weights(3), weights(3))
+    assert not np.array_equal(weights(3), weights(4))
+
+
+def test_no_two_layers_start_alike():
+    model = networks.build(size=32, width=0.25)
+    a, b = (model.get_layer(f"block5_conv{i}").get_weights()[0] for i in (2, 3))
+    assert a.shape == b.shape
+    assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 0.05
+
+
+@pytest.mark.parametrize("size", [32, 48, 128])
+def test_any_input_size(size):
+    model = networks.build(size=size, width=0.0625)
+    assert model(images(1, size)).shape == (1, 17)
+
+
+def test_arguments_that_do_not_fit_are_refused():
+    for options, says in [
+        ({"network": "vgg17"}, "vgg16"),
+        ({"size": 31}, "32 pixels"),
+        ({"batch_norm": "some"}, "batch_norm"),
+        ({"width": 0.5, "weights": "imagenet"}, "width=1"),
+    ]:
+        with pytest.raises(ValueError, match=says):
+            networks.build(**{"size": 32, **options})
+
+
+@pytest.fixture(scope="module")
+def stand_in(tmp_path_factory):
+    """A file in the layout of keras.applications, of random weights."""
+    keras.utils.set_random_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "vgg16_notop.h5"
+    maker = keras.applications.VGG16(include_top=False, weights=None, input_shape=(32, 32, 3))
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [layer.name for layer in maker.layers]
+        for layer in maker.layers:
+            group = file.create_group(layer.name)
+            names = [f"{layer.name}_{i}" for i in range(len(layer.weights))]
+            group.attrs["weight_names"] = names
+            for name, value in zip(names, layer.get_weights(), strict=True):
+                group[name] = value
+    return path, maker
+
+
+def test_weights_from_a_file(stand_in, tmp_path, monkeypatch):
+    path, maker = stand_in
+    name = networks.weights_name(path)
+    assert name.startswith("vgg16_notop.h5@")
+    assert networks.weights_name(name) == name
+    model = networks.build(size=32, weights=name)
+    inside = keras.Model(model.input, model.get_layer("block5_pool").output)
+    expected = maker(keras.applications.vgg16.preprocess_input(images().astype("float32")))
+    assert np.allclose(inside(images()), expected, rtol=1e-4, atol=1e-4)
+
+    networks._BY_NAME.clear()  # as in another process: by name, from a known folder
+    monkeypatch.setenv("PAPER_CACHE", str(tmp_path))
+    with pytest.raises(PaperError, match="PAPER_WEIGHTS"):
+        networks.build(size=32, weights=name)
+    monkeypatch.setenv("PAPER_WEIGHTS", str(path.parent))
+    assert networks.weights_file(name) == path
+    with pytest.raises(PaperError, match="another sha256"):
+        networks.weights_file("vgg16_notop.h5@00000000")
+
+
+def test_files_that_are_no_weights(tmp_path):
+    with pytest.raises(PaperError, match="is not there"):
+        networks.weights_name(tmp_path / "nothing.h5")
+    (tmp_path / "text.h5").write_text("no weights")
+    with pytest.raises(PaperError, match="cannot be loaded"):
+        networks.build(size=32, weights=tmp_path / "text.h5")
+
+
+@pytest.mark.data
+def test_the_shared_imagenet_weights_load(shared):
+    path = shared / "weights" / "vgg16_imagenet_torchvision_notop.h5"
+    if not path.is_file():
+        pytest.skip("no ImageNet weights in the shared folder")
+    name = networks.weights_name(path)
+    assert name.endswith("@acf0d53fbfa8")
+    model = networks.build(size=32, weights=name)
+    maker = keras.applications.VGG16(include_top=False, weights=str(path), input_shape=(32, 32, 3))
+    inside = keras.Model(model.input, model.get_layer("block5_pool").output)
+    expected = maker(keras.applications.vgg16.preprocess_input(images().astype("float32")))
+    assert np.allclose(inside(images()), expected, rtol=1e-3, atol=1e-3)
+    assert float(np.abs(expected).mean()) > 0.01
