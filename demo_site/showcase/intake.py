@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Iterable
 from datetime import timedelta
 
@@ -30,16 +31,18 @@ class Refused(Exception):
 def open_batch(*, title: str = "", private: bool = False, days: int = 0, example=False) -> Batch:
     """A new batch that waits for files; it vanishes after `days` days, 0 keeps it."""
     return Batch.objects.create(
-        title=names.clean(title, "") if title else "",
+        title=names.title(title),
         private=private,
         example=example,
         vanishes_at=timezone.now() + timedelta(days=days) if days else None,
     )
 
 
-def add_files(batch: Batch, files: Iterable[UploadedFile]) -> list[dict]:
+def add_files(batch: Batch, files: Iterable[UploadedFile], after: int | None = None) -> list[dict]:
     """Store files in a batch that is still receiving.
 
+    `after` is how many files the sender knows to have arrived: where an answer was lost on the way
+    and the same files come again, those that are there already are not stored twice.
     Returns one `{"name", "accepted", "reason"}` per file, in order. What is reported as accepted is
     on disk and in the database.
     """
@@ -52,11 +55,11 @@ def add_files(batch: Batch, files: Iterable[UploadedFile]) -> list[dict]:
                 kept.append((answer, _store(answer["name"], file)))
             except Refused as refusal:
                 answer |= {"accepted": False, "reason": str(refusal)}
-        _write_down(batch, kept)
+        _write_down(batch, kept, after)
     except BaseException:
         storage.remove(upload.copy for _, upload in kept)
         raise
-    storage.remove(upload.copy for answer, upload in kept if not answer["accepted"])
+    storage.remove(upload.copy for _, upload in kept if upload.batch_id is None)
     return answers
 
 
@@ -75,14 +78,20 @@ def _store(name: str, file: UploadedFile) -> Upload:
     return upload
 
 
-def _write_down(batch: Batch, kept: list[tuple[dict, Upload]]) -> None:
+def _write_down(batch: Batch, kept: list[tuple[dict, Upload]], after: int | None) -> None:
     """The rows of stored files, in one transaction; those over the batch's limits are refused."""
     most = limits()
     with transaction.atomic():
         # The batch's row is the lock: counts of parallel requests do not overtake each other.
         held = Batch.objects.select_for_update().get(pk=batch.pk)
-        rows = []
+        rows, there = [], Counter()
+        if after is not None and after < held.files:
+            arrived = held.uploads.filter(parent=None, position__gte=after)
+            there.update(arrived.values_list("name", "sha256"))
         for answer, upload in kept:
+            if there[upload.name, upload.sha256]:
+                there[upload.name, upload.sha256] -= 1
+                continue
             if held.state != "receiving":
                 reason = _("The batch is already being worked on.")
             elif held.files >= most.files:

@@ -24,6 +24,12 @@ def clean(name: str, fallback: str = "chip") -> str:
     return kept or fallback
 
 
+def title(text: str) -> str:
+    """A batch's title as it was written, on one line: no control or direction marks, no markup."""
+    plain = (" " if unicodedata.category(c)[0] in "CZ" or c in "<>" else c for c in text[:4096])
+    return " ".join(unicodedata.normalize("NFC", "".join(plain)).split())[:NAME]
+
+
 def _is_mark(c: str) -> bool:
     return unicodedata.category(c) in ("Mn", "Mc")
 

@@ -9,7 +9,6 @@ from django.utils.safestring import SafeString
 from paperlib.labels import GROUP, INDEX
 
 from .. import tags
-from ..reasons import sentence
 
 register = template.Library()
 PLACES = 60  # tiles on one page of a batch
@@ -31,12 +30,6 @@ def group(name: str) -> str:
 def label_title(text: str) -> str:
     """A label's name in the language of the page; other text stays as it is."""
     return tags.title(text) if text in INDEX else text
-
-
-@register.filter
-def reason(code: str) -> str:
-    """Why a file or chip failed, as a sentence."""
-    return sentence(code)
 
 
 @register.filter

@@ -85,10 +85,15 @@ def _mine(request: HttpRequest, token: str) -> Batch | None:
 
 @require_POST
 def add(request: HttpRequest, token: str) -> JsonResponse | HttpResponse:
-    """JavaScript, step 2, as often as needed: some of the files, field `files`."""
+    """JavaScript, step 2, as often as needed: some of the files, field `files`.
+
+    `after`: how many files the browser knows to have arrived, so that it may ask twice.
+    """
     if (batch := _mine(request, token)) is None:
         return errors.forbidden(request)
-    return JsonResponse({"files": intake.add_files(batch, request.FILES.getlist("files"))})
+    after = request.POST.get("after", "")
+    known = int(after) if after.isascii() and after.isdigit() and len(after) < 7 else None
+    return JsonResponse({"files": intake.add_files(batch, request.FILES.getlist("files"), known)})
 
 
 @require_POST

@@ -35,13 +35,11 @@ export class Sending {
       const part = this.part(files);
       const answer = await this.insist(this.batch.files_url, () => {
         const body = new FormData();
-        // The place makes a second try harmless: a file that has arrived is not stored again.
-        part.forEach((file, i) => {
-          body.append("place", this.done + i);
-          body.append("files", file, file.name);
-        });
+        // What the site is known to have makes a second try harmless: nothing is stored twice.
+        body.append("after", this.accepted);
+        for (const file of part) body.append("files", file, file.name);
         return body;
-      }, part);
+      });
       this.accepted += answer.files.filter((one) => one.accepted).length;
       this.refused.push(...answer.files.filter((one) => !one.accepted));
       this.done += part.length;
