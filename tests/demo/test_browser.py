@@ -1,0 +1,400 @@
+"""The showcase in a real Chromium: what a visitor does, by mouse, by keyboard, without scripts.
+
+Every page that any of these tests opens is watched: no request leaves the site, no script fails,
+and the content security policy is never violated.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import re
+import zipfile
+
+import numpy as np
+import pytest
+
+pytest.importorskip("playwright", reason="playwright is not installed (extra `dev`)")
+
+from browser_site import AXE, chromium, running
+from PIL import Image
+from playwright.sync_api import expect, sync_playwright
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        chromium() is None, reason="no Chromium at /usr/bin/chromium, none in CHROMIUM"
+    ),
+]
+COUNT_SHIFTS = """
+  window.shifts = [];
+  new PerformanceObserver((list) => {
+    for (const shift of list.getEntries()) {
+      if (!shift.hadRecentInput) {
+        const moved = shift.sources.map((s) => s.node?.className || s.node?.nodeName);
+        window.shifts.push([shift.value, moved]);
+      }
+    }
+  }).observe({ type: "layout-shift", buffered: true });
+"""
+
+
+def png(seed: int, height: int = 64, width: int = 64) -> bytes:
+    """A picture that no other seed gives: a few soft colours."""
+    colours = np.random.default_rng(seed).integers(20, 236, (4, 4, 3)).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(colours).resize((width, height), Image.Resampling.BICUBIC).save(file, "PNG")
+    return file.getvalue()
+
+
+def sent(name: str, data: bytes) -> dict:
+    return {"name": name, "mimeType": "image/png", "buffer": data}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("site")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser(site):
+    # Of this module only: while Playwright runs, Django's database refuses to work in this thread.
+    with sync_playwright() as playwright:
+        chrome = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        yield chrome
+        chrome.close()
+
+
+@pytest.fixture
+def visit(browser, site):
+    """Open a page as a new visitor; afterwards look through all that its pages did."""
+    contexts, faults = [], []
+
+    def watch(page):
+        page.on("pageerror", lambda error: faults.append(f"script: {error}"))
+        page.on("console", lambda m: m.type == "error" and faults.append(f"console: {m.text}"))
+        page.on(
+            "request", lambda r: r.url.startswith((site, "blob:", "data:")) or faults.append(r.url)
+        )
+
+    def open_page(path: str = "/", **options):
+        options.setdefault("locale", "en-GB")
+        context = browser.new_context(base_url=site, **options)
+        context.set_default_timeout(15_000)
+        context.on("page", watch)
+        contexts.append(context)
+        if options.get("java_script_enabled", True):
+            context.add_init_script(COUNT_SHIFTS)
+        page = context.new_page()
+        page.goto(path)
+        return page
+
+    open_page.faults = faults
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not faults
+
+
+def drop(page, files: dict[str, bytes], target: str = "[data-drop]") -> None:
+    """What a drag from the desktop ends with."""
+    packed = [[name, base64.b64encode(data).decode()] for name, data in files.items()]
+    transfer = page.evaluate_handle(
+        """(files) => {
+          const transfer = new DataTransfer();
+          for (const [name, data] of files) {
+            const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+            transfer.items.add(new File([bytes], name));
+          }
+          return transfer;
+        }""",
+        packed,
+    )
+    for event in ("dragenter", "dragover", "drop"):
+        page.dispatch_event(target, event, {"dataTransfer": transfer})
+
+
+def send(page, files: dict[str, bytes], **fields: str) -> str:
+    """Drop, press the button, wait for the batch's page to be finished; its address."""
+    drop(page, files)
+    for label, value in fields.items():
+        page.fill(f"[name={label}]", value)
+    page.click("[data-send]")
+    page.wait_for_url("**/batch/*/")
+    page.wait_for_selector("#progress[data-finished]")
+    return page.url
+
+
+def test_fifty_chips_by_drag_and_drop(visit):
+    page = visit()
+    chips = {f"chip_{i:02d}.png": png(i) for i in range(50)}
+    expect(page.locator("[data-send]")).to_be_disabled()
+    drop(page, chips | {"notes.txt": b"not a picture"})
+    expect(page.locator("[data-note]")).to_contain_text("1 files are not pictures")
+    expect(page.locator("[data-total]")).to_contain_text("50 files")
+    page.wait_for_selector("[data-thumbs] canvas")
+    page.get_by_role("button", name="Remove chip_00.png").click()
+    expect(page.locator("[data-total]")).to_contain_text("49 files")
+    page.set_input_files("[name=files]", [sent("chip_00.png", png(0))])
+    expect(page.locator("[data-total]")).to_contain_text("50 files")
+    page.fill("[name=title]", "Fifty")
+    page.click("[data-send]")
+
+    page.wait_for_url("**/batch/*/")
+    expect(page.get_by_role("heading", name="Fifty")).to_be_visible()
+    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+    # The first results are there while the batch still runs, and the rest keep their places.
+    page.wait_for_selector("#progress[data-state=running] .tile:not(.coming)")
+    assert page.locator("#progress .tile").count() == 50
+    page.locator(".tile a").first.evaluate("(link) => { link.marked = true; }")
+    page.wait_for_selector("#progress[data-finished]")
+    assert page.locator("#progress .tile:not(.coming) img").count() == 50
+    assert page.locator(".tile a").first.evaluate("(link) => link.marked === true")  # never redrawn
+    assert page.evaluate("window.shifts") == []
+    assert page.evaluate("[...document.images].every((i) => !i.complete || i.naturalWidth > 0)")
+    expect(page.locator("[data-live]")).to_contain_text("50 of 50")
+
+    with page.expect_download() as download:
+        page.click("#get-csv")
+    rows = list(csv.DictReader(io.StringIO(download.value.path().read_text("utf-8"))))
+    assert sorted(row["image_name"] for row in rows) == [f"chip_{i:02d}" for i in range(50)]
+    assert all(row["tags"] for row in rows)
+
+
+def test_a_broken_line_is_tried_again_and_nothing_is_stored_twice(visit):
+    page = visit()
+    tries = []
+
+    def lose_the_answer(route):
+        tries.append(route.request.url)
+        if len(tries) == 1:
+            route.fetch()  # the site takes the files, its answer is lost
+            route.abort("connectionreset")
+        else:
+            route.continue_()
+
+    page.route("**/files/", lose_the_answer)
+    send(page, {f"again_{i}.png": png(100 + i) for i in range(3)})
+    assert len(tries) == 2
+    assert page.locator("#progress .tile").count() == 3
+    assert visit.faults.pop().endswith("net::ERR_CONNECTION_RESET")
+
+
+def test_zip_and_mosaic(visit):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("inside/one.png", png(200))
+        archive.writestr("inside/two.png", png(201))
+        archive.writestr("inside/readme.txt", "no picture")
+    page = visit()
+    send(page, {"pack.zip": packed.getvalue(), "wide.png": png(202, 512, 768)})
+    assert page.locator("#progress .tile").count() == 2 + 6
+    expect(page.locator("#failed")).to_contain_text("readme")
+    page.get_by_role("link", name="See it as one picture").click()
+    cells = page.locator("[data-cell]")
+    assert cells.count() == 6
+    label = page.locator("[data-legend] button").first
+    name = label.get_attribute("data-label")
+    label.click()
+    expect(label).to_have_attribute("aria-pressed", "true")
+    kept = sum(name in (c.get_attribute("data-cell") or "").split() for c in cells.all())
+    assert page.locator("[data-cell]:not(.out)").count() == kept > 0
+    label.click()
+    assert page.locator("[data-cell].out").count() == 0
+    cells.first.locator("a").click()
+    page.wait_for_url("**/chip/*/")
+
+
+def test_gallery_filters(visit):
+    page = visit("/gallery/")
+    found = page.locator("#found")
+    everything = int(re.search(r"\d+", found.inner_text())[0])
+    assert everything >= 12
+    page.evaluate("window.same = true")
+    page.get_by_label("water", exact=True).check()
+    page.wait_for_url("**/gallery/?label=water")
+    page.wait_for_function(
+        "n => !document.querySelector('#found').textContent.includes(n)", str(everything)
+    )
+    tiles = page.locator("#results .said")
+    assert tiles.count() > 0
+    assert all("water" in text for text in tiles.all_inner_texts())
+    assert page.evaluate("window.same === true")  # only the results were exchanged
+    with_water = int(re.search(r"\d+", found.inner_text())[0])
+    page.get_by_label("road", exact=True).check()
+    page.locator("[name=match][value=any]").check(force=True)
+    page.wait_for_url("**match=any*")
+    page.wait_for_function(
+        "n => parseInt(document.querySelector('#found').textContent) >= n", with_water
+    )
+    assert all("water" in t or "road" in t for t in tiles.all_inner_texts())
+    page.fill("#q", "scene_000003")
+    page.wait_for_url("**q=scene_000003*")
+    page.get_by_role("link", name="Reset", exact=True).click()
+    page.wait_for_url("**/gallery/")
+    expect(found).to_contain_text(str(everything))
+
+
+def test_a_correction_is_kept(visit, site):
+    page = visit("/gallery/?sort=oldest")
+    page.locator(".tile a").first.click()
+    name = page.locator("h1").inner_text()
+    page.get_by_text("This is wrong").click()
+    form = page.locator("#wrong")
+    for box in form.locator("[type=checkbox]:checked").all():
+        box.uncheck()
+    form.get_by_label("blooming").check()
+    form.get_by_label("clear", exact=True).check()
+    form.get_by_label("Comment (optional)").fill("<b>trees in flower</b>")
+    form.get_by_role("button", name="Send the correction").click()
+    expect(page.locator(".note.success")).to_contain_text("Thank you")
+    expect(page.get_by_text("<b>trees in flower</b>")).to_be_visible()
+    rows = csv.DictReader(io.StringIO(page.request.get(f"{site}/flags.csv").text()))
+    assert {"image_name": name, "tags": "clear blooming"} in list(rows)
+
+
+def test_language_switch(visit):
+    page = visit("/gallery/?label=water")
+    page.get_by_role("button", name="简体中文").click()
+    expect(page.locator("html")).to_have_attribute("lang", "zh-hans")
+    assert page.url.endswith("/gallery/?label=water")
+    expect(page.get_by_role("heading", name="图库")).to_be_visible()
+    expect(page.locator("#results .said").first).to_contain_text("水体")
+    for path in ("/", "/model/", "/api/", "/login/", "/nowhere"):
+        page.goto(path)
+        assert re.search(
+            r"[\u4e00-\u9fff]", page.locator("main h1, main .lead").all_inner_texts()[-1]
+        )
+    assert visit.faults.pop().startswith("console: Failed to load resource")  # the 404 asked for
+    assert visit("/", locale="zh-CN").locator("html").get_attribute("lang") == "zh-hans"
+
+
+def test_dark_mode_is_remembered(visit):
+    page = visit("/", color_scheme="light")
+    paper = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(paper)
+    button = page.get_by_role("button", name="Dark colours")
+    expect(button).to_have_attribute("aria-pressed", "false")
+    button.click()
+    expect(button).to_have_attribute("aria-pressed", "true")
+    dark = page.evaluate(paper)
+    assert dark != light
+    page.goto("/gallery/")
+    assert page.evaluate(paper) == dark
+    assert visit("/", color_scheme="dark").evaluate(paper) == dark
+
+
+def test_without_javascript(visit):
+    page = visit("/", java_script_enabled=False)
+    assert page.locator(".needs-js:visible").count() == 0
+    page.set_input_files("[name=files]", [sent(f"plain_{i}.png", png(300 + i)) for i in range(8)])
+    page.fill("[name=title]", "No scripts")
+    page.get_by_role("button", name="Upload and label").click()
+    page.wait_for_url("**/batch/*/")
+    # No request from here: the page itself comes back until it is finished.
+    page.wait_for_selector("#progress[data-finished]")
+    assert page.locator("#progress .tile img").count() == 8
+    page.locator(".tile a").first.click()
+    assert page.locator(".bars tbody tr").count() == 17
+    page.goto("/gallery/")
+    page.locator("summary").click()
+    page.get_by_label("No scripts")
+    page.select_option("#batch", label="No scripts")
+    page.get_by_role("button", name="Show").click()
+    expect(page.locator("#found")).to_contain_text("8 chips")
+
+
+def test_by_keyboard(visit):
+    page = visit()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.locator("[name=files]")).to_be_focused()
+    ring = "getComputedStyle(document.activeElement.closest('label')).outlineStyle"
+    assert page.evaluate(ring) == "solid"
+    page.set_input_files("[name=files]", [sent("key.png", png(400)), sent("lock.png", png(401))])
+    page.get_by_role("button", name="Remove key.png").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Remove lock.png")).to_be_focused()
+    page.locator("[name=title]").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/batch/*/")
+    page.wait_for_selector("#progress[data-finished]")
+
+    page.goto("/gallery/?sort=oldest")
+    page.locator(".tile a").first.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/chip/*/")
+    for _ in range(40):  # the other copies of a chip are drawn behind the batches
+        if page.locator("[data-compare]").count():
+            break
+        page.wait_for_timeout(250)
+        page.reload()
+    page.get_by_role("slider").focus()
+    edge = "getComputedStyle(document.querySelector('.compare .after')).clipPath"
+    before = page.evaluate(edge)
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert before == "inset(0px 0px 0px 50%)"
+    assert page.evaluate(edge) == "inset(0px 0px 0px 52%)"
+    page.get_by_text("This is wrong").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Send the correction")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(visit, scheme):
+    page = visit("/", color_scheme=scheme)
+    page.set_input_files("[name=files]", [sent("one.png", png(500))])
+    serious = {"/ with files": _axe(page)}
+    batch = send(
+        page, {"two.png": png(501), "broken.png": b"nothing", "big.png": png(502, 512, 512)}
+    )
+    picture = page.locator("#whole").get_attribute("href")
+    page.goto("/gallery/?sort=oldest")
+    chip = page.locator(".tile a").first.get_attribute("href")
+    for path in (batch, picture, chip, "/", "/gallery/", "/model/", "/api/", "/login/", "/nowhere"):
+        page.goto(path)
+        for fold in page.locator("main details:not([open]) > summary").all():
+            fold.click()
+        serious[path] = _axe(page)
+    assert visit.faults.pop().startswith("console: Failed to load resource")
+    assert {path: found for path, found in serious.items() if found} == {}
+
+
+def _axe(page) -> list[str]:
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    result = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    assert len(result["passes"]) > 10  # it did look
+    return [
+        f"{v['id']}: {v['nodes'][0]['html'][:150]}"
+        for v in result["violations"]
+        if v["impact"] in ("serious", "critical")
+    ]
+
+
+def test_waiting_page_keeps_still_for_those_who_ask(visit):
+    page = visit("/", reduced_motion="reduce")
+    drop(page, {f"still_{i}.png": png(600 + i) for i in range(20)})
+    page.click("[data-send]")
+    page.wait_for_url("**/batch/*/")
+    assert page.evaluate("document.getAnimations().length") == 0
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#progress")).to_have_attribute("data-state", "cancelled")
+    expect(page.locator(".note.success")).to_contain_text("cancelled")
+
+
+def test_the_address_can_be_copied_and_shared(visit, site):
+    page = visit()
+    address = send(page, {"share.png": png(700)})
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy the address").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == address
+    other = visit(address.removeprefix(site))
+    expect(other.locator("#progress .tile")).to_have_count(1)
+    assert other.get_by_role("button", name="Try the failed ones again").count() == 0
