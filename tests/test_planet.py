@@ -135,6 +135,14 @@ def test_any_container_gives_the_same_chips(tmp_path, kind):
         np.testing.assert_array_equal(chips.images[i], decode.exact(data))
 
 
+def test_reading_where_there_is_no_pread(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "pread")
+    place = chipmaker.folder(tmp_path / "d", chipmaker.chips(9), kind="zip")
+    chips = read(place, workers=4)
+    for i, data in enumerate(chipmaker.chips(9).values()):
+        np.testing.assert_array_equal(chips.images[i], decode.exact(data))
+
+
 @pytest.mark.parametrize("kind", ["tar", "zip"])
 @pytest.mark.parametrize("prefix", ["", "./train-jpg/", "planet/planet/train-jpg/"])
 def test_members_may_lie_anywhere_in_an_archive(tmp_path, kind, prefix):

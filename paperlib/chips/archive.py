@@ -11,6 +11,7 @@ import mmap
 import os
 import struct
 import tarfile
+import threading
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -62,6 +63,7 @@ class Archive:
     others: set[str] = field(default_factory=set)
     cut: str = ""
     _handle: int = -1
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, member: Member) -> None:
         """File one member under its chip's name; what macOS adds and other files are left aside."""
@@ -107,7 +109,11 @@ class Archive:
 
     def _pread(self, size: int, offset: int) -> bytes:
         try:
-            return os.pread(self._handle, size, offset)
+            if hasattr(os, "pread"):
+                return os.pread(self._handle, size, offset)
+            with self._lock:  # Windows has no call that moves and reads at once
+                os.lseek(self._handle, offset, os.SEEK_SET)
+                return os.read(self._handle, size)
         except OSError as error:
             raise BadChip(f"cannot be read from {self.path.name} ({error.strerror})") from None
 

@@ -9,6 +9,7 @@ label file and the chips' own bytes, wherever they lie and whatever they are pac
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 
 from ..errors import PaperError
@@ -62,12 +63,13 @@ def locate(data: str | Path) -> tuple[Path, Path]:
     `planet/planet/`). Raises `PaperError` where one of the two is not there.
     """
     data = Path(data)
-    if not data.is_dir():
-        what = "is not a folder" if data.exists() else "does not exist"
-        raise PaperError(f"{data} {what}", f"give the folder that holds train_v2.csv; {GET}")
     try:
-        below = [p for pattern in ("*/", "*/*/") for p in sorted(data.glob(pattern)) if p.is_dir()]
-        tables = (place / name for place in [data, *below] for name in TABLES)
+        if not data.is_dir():
+            what = "is not a folder" if data.exists() else "does not exist"
+            raise PaperError(f"{data} {what}", f"give the folder that holds train_v2.csv; {GET}")
+        # lazily: looking two folders down passes over every chip of an unpacked folder
+        below = (p for deep in ("*/", "*/*/") for p in sorted(data.glob(deep)) if p.is_dir())
+        tables = (place / name for place in chain([data], below) for name in TABLES)
         table = next((path for path in tables if path.is_file()), None)
         if table is None:
             raise PaperError(f"{data} holds no train_v2.csv", GET)

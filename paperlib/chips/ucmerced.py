@@ -131,10 +131,10 @@ def locate(data: str | Path) -> tuple[Path, Path]:
     Raises `PaperError` where one of the two is not there.
     """
     data = Path(data)
-    if not data.is_dir():
-        what = "is not a folder" if data.exists() else "does not exist"
-        raise PaperError(f"{data} {what}", f"give the folder that holds {TABLE}; {GET}")
     try:
+        if not data.is_dir():
+            what = "is not a folder" if data.exists() else "does not exist"
+            raise PaperError(f"{data} {what}", f"give the folder that holds {TABLE}; {GET}")
         below = [data, *sorted(path for path in data.glob("*/") if path.is_dir())]
         table = next((path / TABLE for path in below if (path / TABLE).is_file()), None)
         if table is None:
