@@ -17,7 +17,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.core.files.storage import default_storage
-from django.db import Error, close_old_connections
+from django.db import Error, InterfaceError, OperationalError, close_old_connections, connection
 from django.utils import timezone
 from django_tasks import TaskResultStatus
 from django_tasks_db.management.commands.db_worker import Worker as TaskWorker
@@ -25,6 +25,7 @@ from django_tasks_db.models import DBTaskResult
 
 from . import engine, health, intake, limits, removal, storage, work
 from .models import Batch, Count, Upload, Worker, token
+from .states import BATCH
 from .tasks import work_on
 
 log = logging.getLogger("showcase.keeper")
@@ -60,7 +61,15 @@ def run(*, interval: float, until_idle: bool = False) -> None:
     worker.configure_signals()
     warm_up()
     try:
-        worker.run()
+        while worker.running:
+            try:
+                worker.run()
+                break
+            except (OperationalError, InterfaceError) as error:
+                # Locked for longer than its patience, or restarted: the queue is still there.
+                log.warning("the database does not answer", extra={"error": str(error)})
+                connection.close()
+                time.sleep(1)
     finally:
         stop.set()
         work.reader.close()
@@ -110,7 +119,8 @@ def beat() -> None:
     now = timezone.now()
     if not Worker.objects.filter(name=work.me).update(seen_at=now):
         Worker.objects.create(name=work.me, host=socket.gethostname()[:80], pid=os.getpid())
-    Batch.objects.filter(state="running", worker=work.me).update(touched_at=now)
+    # Only what is in hand: a batch that a fault left behind must look as lost as it is.
+    Batch.objects.filter(pk=work.in_hand, state="running", worker=work.me).update(touched_at=now)
     if _warm.is_set() and not Worker.objects.filter(name=work.me, ready=True).exists():
         _retry_model()
 
@@ -134,6 +144,7 @@ def sweep() -> dict[str, int]:
         "unqueued": _queue_again(lost),
         "abandoned": _abandoned(),
         "vanished": _vanish(),
+        "copies": _drop_copies(lost),
     }
     if any(done.values()):
         log.info("swept", extra=done)
@@ -182,6 +193,17 @@ def _vanish() -> int:
     rows = Batch.objects.filter(vanishes_at__lt=timezone.now()).exclude(state="running")
     for batch in rows:
         removal.remove_batch(batch)
+    return len(rows)
+
+
+def _drop_copies(lost) -> int:
+    """Upload copies of finished batches: a worker killed after the last step leaves them."""
+    ended = Batch.objects.filter(state__in=BATCH.final, finished_at__lt=lost)
+    copies = Upload.objects.filter(batch__in=ended).exclude(copy="")
+    batches = copies.exclude(state="failed").values("batch")
+    rows = list(Batch.objects.filter(pk__in=batches))
+    for batch in rows:
+        intake.drop_copies(batch, keep_failed=batch.state != "cancelled")
     return len(rows)
 
 

@@ -66,7 +66,7 @@ class LogRequests:
 
 
 class DatabaseTrouble:
-    """A database that is locked or away answers 503 with a page that says so, not 500."""
+    """A database or file store in trouble answers 503 with a page that says so, not 500."""
 
     def __init__(self, get_response):
         self.get_response = get_response
@@ -75,13 +75,18 @@ class DatabaseTrouble:
         return self.get_response(request)
 
     def process_exception(self, request, exception):
-        if isinstance(exception, OperationalError):
-            what, text = "database", "The database does not answer. Nothing was lost; try again."
-        elif isinstance(exception, OSError) and not isinstance(exception, DatabaseError):
-            what, text = "files", "The file store does not answer or is full. Try again later."
-        else:
-            return None
-        log.error("trouble", extra={"what": what, "error": str(exception)})
-        from .views.errors import trouble
+        return answer_trouble(request, exception)
 
-        return trouble(request, text)
+
+def answer_trouble(request, exception):
+    """The 503 page for an exception that passes by itself; None for any other."""
+    if isinstance(exception, OperationalError):
+        what, text = "database", "The database does not answer. Nothing was lost; try again."
+    elif isinstance(exception, OSError) and not isinstance(exception, DatabaseError):
+        what, text = "files", "The file store does not answer or is full. Try again later."
+    else:
+        return None
+    log.error("trouble", extra={"what": what, "error": str(exception)})
+    from .views.errors import trouble
+
+    return trouble(request, text)

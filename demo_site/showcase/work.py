@@ -37,6 +37,8 @@ ATTEMPTS = 3  # without progress, until what is left of a batch counts as failed
 me = f"process-{token()}"
 #: When the group in hand began, for the keeper; None between groups.
 busy_since: float | None = None
+#: The batch that this process works on now.
+in_hand: int | None = None
 #: Set when the process was asked to end.
 stopping = threading.Event()
 _guard = threading.Lock()
@@ -76,6 +78,7 @@ def work(batch: int) -> str:
     )
     if not claimed:
         return "nothing to do"
+    _take_in_hand(batch)
     try:
         state = _slice(batch, version)
     except Exception:
@@ -83,6 +86,7 @@ def work(batch: int) -> str:
         requeue(rows.filter(worker=me), setback="fault")
         return "fault"
     finally:
+        _take_in_hand(None)
         _set_busy(None)
     log.info("slice ended", extra={"batch": batch, "state": state})
     return state
@@ -112,6 +116,11 @@ def requeue(rows, setback: str) -> int:
                 PLACEMENT.step(Placement.objects.filter(batch_id=pk), "fail", **died)
             _again(pk, 2 if setback == "fault" else 0)
     return count
+
+
+def _take_in_hand(batch: int | None) -> None:
+    global in_hand
+    in_hand = batch
 
 
 def _set_busy(value: float | None) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
@@ -45,6 +47,11 @@ def not_found(request, exception=None):
 
 
 def server_error(request):
+    # What failed before a view was reached, while the form was read: a full disk, say.
+    from ..middleware import answer_trouble
+
+    if response := answer_trouble(request, sys.exc_info()[1]):
+        return response
     return answer(request, 500, _("Something broke"), _("The fault was logged. Try again later."))
 
 

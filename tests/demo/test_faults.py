@@ -1,0 +1,211 @@
+"""Faults with real processes: nothing accepted is lost, predicted twice, or running for ever."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sqlite3
+import subprocess
+import time
+
+import pictures
+import pytest
+from real_site import RealSite, wait_for
+
+pytestmark = pytest.mark.slow
+
+
+def files(count: int, start: int = 0) -> list[tuple[str, bytes]]:
+    return [(f"chip_{i}.png", pictures.png(i, 32)) for i in range(start, start + count)]
+
+
+@pytest.fixture
+def site(tmp_path):
+    with RealSite(tmp_path) as site:
+        site.web()
+        yield site
+
+
+def test_a_worker_killed_in_the_middle_of_a_batch(site):
+    worker = site.worker(PLANTED_SECONDS_PER_CHIP="0.02")
+    token = site.send(files(150))
+    wait_for(lambda: 8 <= site.status(token)["labelled"] < 150)
+    site.kill(worker)
+    stopped = site.status(token)
+    assert stopped["state"] == "running"
+    assert 0 < stopped["labelled"] < 150
+    # Nobody is left: the page says so instead of waiting in silence.
+    time.sleep(1.6)
+    assert site.client.get("/readyz").json()["checks"]["worker"] == "no worker is running"
+    site.worker()
+    done = site.finished(token)
+    assert (done["state"], done["labelled"], done["failed"]) == ("done", 150, 0)
+    # At most the group that was in its hands is predicted again; nothing that was kept is.
+    counts = site.predicted()
+    assert len(set(counts)) == 150
+    assert len(counts) - 150 <= 64
+    wait_for(lambda: not list((site.folder / "var/files/uploads").iterdir()))
+
+
+def test_two_workers_share_batches_and_predict_each_chip_once(site):
+    for _ in range(2):
+        site.worker(PLANTED_SECONDS_PER_CHIP="0.003")
+    same = files(60)
+    tokens = [site.send(same), site.send(same[::-1]), site.send(files(40, start=60))]
+    for token in tokens:
+        assert site.finished(token)["state"] == "done"
+    counts = site.predicted()
+    assert sorted(counts) == sorted(set(counts))
+    assert len(counts) == 100
+
+
+def test_a_worker_asked_to_end_gives_its_batch_back_at_once(site):
+    worker = site.worker(PLANTED_SECONDS_PER_CHIP="0.02")
+    token = site.send(files(200))
+    wait_for(lambda: site.status(token)["labelled"] >= 8)
+    worker.send_signal(signal.SIGTERM)
+    worker.wait(20)
+    assert site.status(token)["state"] == "queued"
+    site.worker()
+    assert site.finished(token)["labelled"] == 200
+
+
+def test_a_server_killed_during_an_upload_loses_nothing_it_accepted(site):
+    opened = site.client.post("/upload/", data=site.form()).json()
+    page = site.form()
+    sent = [("files", file) for file in files(5)]
+    answer = site.client.post(opened["files_url"], data=page, files=sent).json()
+    assert all(f["accepted"] for f in answer["files"])
+    # A second request breaks off in the middle of a file.
+    half = socket.create_connection(("127.0.0.1", site.port))
+    cookies = "; ".join(f"{k}={v}" for k, v in site.client.cookies.items())
+    half.sendall(
+        f"POST {opened['files_url']} HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {cookies}\r\n"
+        "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 500000\r\n\r\n"
+        '--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'.encode()
+        + bytes(20_000)
+    )
+    time.sleep(0.3)
+    site.kill(site.running[0])
+    half.close()
+    site.web()
+    site.worker()
+    assert site.status(opened["token"])["files"] == 5
+    submitted = site.client.post(opened["submit_url"], data=site.form())
+    assert submitted.status_code == 200
+    done = site.finished(opened["token"])
+    assert (done["state"], done["labelled"], done["files_failed"]) == ("done", 5, 0)
+    left = [p.name for p in (site.folder / "var/files").rglob("*.partial")]
+    assert left == []
+
+
+def test_a_locked_database_delays_but_loses_nothing(tmp_path):
+    with RealSite(tmp_path, SHOWCASE_DATABASE_PATIENCE="1") as site:
+        site.web()
+        site.worker(PLANTED_SECONDS_PER_CHIP="0.01")
+        token = site.send(files(60))
+        form = site.form()
+        lock = sqlite3.connect(tmp_path / "var/showcase.sqlite3", isolation_level=None)
+        lock.execute("BEGIN EXCLUSIVE")
+        answer = site.client.post("/", data=form, files=[("files", f) for f in files(1, 500)])
+        assert answer.status_code == 503
+        assert site.client.get("/gallery/").status_code == 200  # readers do not wait
+        time.sleep(2)
+        lock.execute("ROLLBACK")
+        lock.close()
+        done = site.finished(token)
+        assert (done["state"], done["labelled"]) == ("done", 60)
+        counts = site.predicted()
+        assert len(set(counts)) == 60
+        again = site.send(files(1, 500))
+        assert site.finished(again)["labelled"] == 1
+
+
+def test_a_full_disk_is_said_and_passes(site):
+    """The web server may write no file over 100 kB: `write` fails, as it does on a full disk."""
+    site.kill(site.running[0])
+    limited = ["-c", "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+               "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, -1)); sys.argv = sys.argv[1:]; "
+               "from gunicorn.app.wsgiapp import run; run()"]  # fmt: skip
+    from real_site import SITE
+
+    web = site.start(*limited, "gunicorn", "-c", str(SITE / "config/gunicorn.py"), "config.wsgi")
+    wait_for(lambda: site.answers("/healthz"))
+    big = ("big.tif", pictures.encode(pictures.pixels(1, 400), "TIFF"))
+    assert len(big[1]) > 300_000
+    answer = site.client.post("/", data=site.form(), files=[("files", big)])
+    assert answer.status_code == 503
+    assert "full" in answer.text
+    assert not [p for p in (site.folder / "var/files").rglob("*") if p.is_file()]
+    site.kill(web)
+    site.web()
+    site.worker()
+    assert site.finished(site.send([big]))["labelled"] >= 1
+
+
+def test_a_missing_model_is_said_and_taken_up_when_it_comes(tmp_path):
+    missing = tmp_path / "missing"
+    missing.touch()
+    with RealSite(tmp_path, PLANTED_MISSING=str(missing)) as site:
+        site.web()
+        site.worker()
+        token = site.send(files(3))
+        wait_for(lambda: site.status(token)["trouble"])
+        ready = site.client.get("/readyz")
+        assert (ready.status_code, ready.json()["checks"]["worker"]) == (
+            503,
+            "the model is not loaded",
+        )
+        assert site.status(token)["state"] == "queued"
+        missing.unlink()
+        done = site.finished(token)
+        assert (done["state"], done["labelled"]) == ("done", 3)
+        wait_for(lambda: site.client.get("/readyz").status_code == 200)
+
+
+def test_the_released_model_missing_is_said_in_words(tmp_path):
+    with RealSite(tmp_path, SHOWCASE_PREDICTOR="", SHOWCASE_MODEL="no-such-model") as site:
+        site.web()
+        site.worker()
+        token = site.send(files(1))
+        wait_for(lambda: site.status(token)["trouble"])
+        assert site.status(token)["state"] == "queued"
+
+
+def test_paper_demo_is_there_within_seconds_and_ends_with_everything(tmp_path):
+    import os
+    import sys
+
+    from real_site import free_port
+
+    port = free_port()
+    site = RealSite(tmp_path, SHOWCASE_EXAMPLES="4")
+    code = "from paperlib.cli import main; main()"
+    paper = [sys.executable, "-c", code, "demo", "--port", str(port)]
+    began = time.monotonic()
+    demo = subprocess.Popen(
+        [*paper, "--no-browser"],
+        env=site.env, stdout=subprocess.PIPE, text=True, cwd=os.getcwd(), start_new_session=True,
+    )  # fmt: skip
+    try:
+        assert f"http://127.0.0.1:{port}/" in demo.stdout.readline()
+        site.client.base_url = f"http://127.0.0.1:{port}"
+        wait_for(lambda: site.client.get("/readyz").status_code == 200)
+        started = time.monotonic() - began
+        wait_for(lambda: "thumb.image" in site.client.get("/gallery/").text)
+        again = subprocess.run(
+            paper,
+            env=site.env, capture_output=True, text=True,
+        )  # fmt: skip
+        assert again.returncode == 1
+        assert again.stderr.count("\n") == 1
+        assert f"port {port} is in use" in again.stderr
+        demo.send_signal(signal.SIGTERM)
+        demo.wait(20)
+        with pytest.raises(OSError, match="refused"):
+            socket.create_connection(("127.0.0.1", port))
+        assert started < 60  # 10 s on a quiet machine: tests/benchmarks/demo_load.py
+    finally:
+        if demo.poll() is None:
+            os.killpg(demo.pid, signal.SIGKILL)
+        demo.stdout.close()
