@@ -128,10 +128,12 @@ class Runner:
         for slug, sha in entry["runs"].items():
             if self.run_digest(slug) != sha:
                 return f"training run {slug} changed"
+        if entry["runs_there"] not in (None, self._runs_there()):
+            return "training runs were added or taken away"
         for path, sha in entry["executed"].items():
             full = self.root / path
             if not full.is_file():
-                return f"{path} is missing"
+                return "made elsewhere, not run in this checkout"
             if files.sha256(full) != sha:
                 return f"{path} was changed"
         return ""
@@ -161,6 +163,9 @@ class Runner:
         if not all(path.is_file() for path in paths):
             return ""
         return manifest.digest(*(files.sha256(path) for path in paths))
+
+    def _runs_there(self) -> list[str]:
+        return sorted(path.parent.name for path in self.project.runs.glob("*/run.json"))
 
     # ---- running ---------------------------------------------------------------------------------
 
@@ -294,6 +299,7 @@ class Runner:
         told = _read_trace(trace)
         trace.unlink(missing_ok=True)
         slugs = sorted({t["run"] for t in told if "run" in t} | written)
+        runs = {slug: self.run_digest(slug) for slug in slugs}
         chips = [t["chips"] for t in told if "chips" in t]
         self.manifest["notebooks"][name] = {
             "status": "done" if self.project.has_chips else "done from shipped predictions",
@@ -304,7 +310,9 @@ class Runner:
             "chips": chips,
             "outputs": self._hashes(notebook.outputs(profile)),
             "executed": self._hashes(executed),
-            "runs": {slug: self.run_digest(slug) for slug in slugs},
+            "runs": {slug: sha for slug, sha in runs.items() if sha},
+            # A notebook that looked for a run in vain would use it if it were there.
+            "runs_there": None if all(runs.values()) else self._runs_there(),
         }
         took = {"seconds": round(done.seconds, 1), "peak_mb": done.peak_mb}
         self._write_manifest(name, {"status": "done", **took})
@@ -319,7 +327,7 @@ class Runner:
             {t["run"] for t in told if t.get("kept")}
             - {t["run"] for t in told if not t.get("kept", 1)}
         ):
-            notes.append(f"{kept} network{'s' * (kept > 1)} not trained again but kept from before")
+            notes.append(f"{kept} kept network{'s' * (kept > 1)} used, not trained again")
         if bad := max((len(t["chips"]["skipped"]) for t in told if "chips" in t), default=0):
             notes.append(f"{bad} bad chips left out")
         return "".join(f"{note}, " for note in notes)
