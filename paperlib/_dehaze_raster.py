@@ -162,7 +162,8 @@ def write_like(
             profile.pop("blockxsize", None)
             profile.pop("blockysize", None)
         profile.update(driver="GTiff", BIGTIFF="IF_SAFER")
-        first = partial if driver == "GTiff" else partial.with_suffix(".partial.tif")
+        first = partial if driver == "GTiff" else partial.with_suffix(".tif")
+        beside = Path(f"{partial}.aux.xml")  # GDAL's place for what the format itself cannot hold
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", NotGeoreferencedWarning)
@@ -170,12 +171,13 @@ def write_like(
                 if first != partial:
                     options = {"QUALITY": 95} if driver == "JPEG" else {}
                     copy_raster(first, partial, driver=driver, **options)
-                    beside = Path(f"{partial}.aux.xml")  # georeference of a format without one
-                    if beside.is_file():
+                    placed = source.crs or source.gcps[0] or not source.transform.is_identity
+                    if beside.is_file() and (placed or source.nodata is not None):
                         beside.replace(f"{target}.aux.xml")
         except RasterioError as error:
             raise PaperError(f"{target}: cannot be written ({_line(error)})") from error
         finally:
+            beside.unlink(missing_ok=True)
             if first != partial:
                 first.unlink(missing_ok=True)
 

@@ -1,0 +1,156 @@
+"""The fast path against the reference: random cases, odd arrays, threads, real pictures.
+
+`PAPER_EXAMPLES=5000 pytest tests/test_dehaze_fast.py` tries thousands of cases.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from paperlib import dehaze as d
+from paperlib._dehaze_check import SCALE
+
+EXAMPLES = int(os.environ.get("PAPER_EXAMPLES", "120"))
+TOLERANCE = {"uint8": 1, "uint16": 1, "float32": 1e-5, "float64": 1e-5}
+side = st.one_of(st.integers(1, 6), st.integers(1, 48))
+
+
+@st.composite
+def cases(draw):
+    """An image of any accepted kind, with flat parts, ties and hard edges, and parameters."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    height, width = draw(side), draw(side)
+    shape = (height, width, *draw(st.sampled_from([(), (1,), (3,), (3,), (4,)])))
+    low, high = sorted((draw(st.floats(0, 1)), draw(st.floats(0, 1))))
+    image = low + (high - low) * rng.random(shape)
+    if draw(st.booleans()):
+        image = np.round(image * 6) / 6  # ties
+    if draw(st.booleans()):
+        image[: height // 2, : width // 2] = draw(st.sampled_from([0, 0.5, 1]))
+    dtype = np.dtype(draw(st.sampled_from(list(TOLERANCE))))
+    image = (np.rint(image * SCALE[dtype]) if dtype.kind == "u" else image).astype(dtype)
+    mask = rng.random((height, width)) < draw(st.floats(0, 1)) if draw(st.booleans()) else None
+    parameters = {
+        "patch": draw(st.integers(1, 60)),
+        "radius": draw(st.integers(0, 60)),
+        "omega": draw(st.floats(0, 1)),
+        "t0": draw(st.floats(0.05, 1)),
+        "fraction": draw(st.floats(1e-3, 1)),
+        "eps": draw(st.sampled_from([1e-5, 1e-3, 0.1])),
+    }
+    return image, mask, parameters
+
+
+def difference(a, b):
+    assert a.dtype == b.dtype
+    assert a.shape == b.shape
+    return np.abs(a.astype(np.float64) - b.astype(np.float64)).max()
+
+
+@settings(
+    max_examples=EXAMPLES, deadline=None, derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)  # fmt: skip
+@given(cases())
+def test_any_image_is_as_the_reference_makes_it(case):
+    image, mask, parameters = case
+    expected = d.dehaze_reference(image, mask=mask, **parameters)
+    result = d.dehaze(image, mask=mask, **parameters)
+    assert difference(result, expected) <= TOLERANCE[image.dtype.name]
+
+
+@pytest.mark.parametrize("dtype", list(TOLERANCE))
+def test_views_and_read_only_arrays(dtype):
+    rng = np.random.default_rng(0)
+    image = rng.random((50, 60, 3)) * SCALE[np.dtype(dtype)]
+    image = image.astype(dtype)
+    views = [image[::2, ::-1], image[5:, 7:33, ::-1], image.transpose(1, 0, 2), image[..., 1]]
+    fixed = image.copy()
+    fixed.flags.writeable = False
+    for view in [*views, fixed, image.view()[1:]]:
+        before = view.copy()
+        result = d.dehaze(view, patch=4, radius=5)
+        np.testing.assert_array_equal(result, d.dehaze(before, patch=4, radius=5))
+        np.testing.assert_array_equal(view, before)
+        assert result.flags.writeable
+        assert not np.shares_memory(result, view)
+
+
+def smooth(height, width, seed=0):
+    """A picture with structure at every scale, uint8."""
+    import cv2
+
+    rng = np.random.default_rng(seed)
+    image = sum(
+        cv2.resize(rng.random((n, n, 3)), (width, height)) / 2**k
+        for k, n in enumerate((3, 9, 40, 200))
+    )
+    return np.uint8(255 * (image - image.min()) / (image.max() - image.min()))
+
+
+def test_strips_and_threads_leave_no_trace():
+    image = smooth(1400, 500)  # three strips
+    expected = d.dehaze_reference(image)
+    one = d.dehaze(image, workers=1)
+    assert difference(one, expected) <= 1
+    for workers in (2, 5):
+        np.testing.assert_array_equal(d.dehaze(image, workers=workers), one)
+    mask = np.ones((1400, 500), bool)
+    mask[600:900, 100:] = False
+    masked = d.dehaze(image, mask=mask, workers=3)
+    assert difference(masked, d.dehaze_reference(image, mask=mask)) <= 1
+    np.testing.assert_array_equal(masked, d.dehaze(image, mask=mask, workers=1))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("channels", [(), (3,), (4,)])
+def test_a_batch_is_its_images_one_by_one(dtype, channels):
+    rng = np.random.default_rng(1)
+    images = (rng.random((9, 21, 20, *channels)) * SCALE[np.dtype(dtype)]).astype(dtype)
+    single = np.stack([d.dehaze(image, patch=3, radius=5) for image in images])
+    for workers in (1, 2, 4):
+        for batch in (images, list(images), images[::-1][::-1]):
+            result = d.dehaze_batch(batch, workers=workers, patch=3, radius=5)
+            np.testing.assert_array_equal(result, single)
+
+
+def test_an_empty_batch_is_an_empty_batch():
+    assert d.dehaze_batch(np.zeros((0, 8, 8, 3), np.uint8)).shape == (0, 8, 8, 3)
+
+
+@pytest.mark.data
+def test_real_hazy_pictures(shared: Path):
+    from PIL import Image
+
+    files = sorted((shared / "data" / "hazy").rglob("*.*"))
+    files = [file for file in files if file.suffix.lower() in (".jpg", ".png", ".tif")]
+    assert len(files) > 30
+    for file in files[:: 1 if EXAMPLES > 500 else 4]:
+        image = np.asarray(Image.open(file).convert("RGB"))
+        assert difference(d.dehaze(image), d.dehaze_reference(image)) <= 1
+        small = np.float32(image[::4, ::4] / 255)
+        assert difference(d.dehaze(small), d.dehaze_reference(small)) <= 1e-5
+
+
+def test_kernels_work_where_nothing_can_be_cached(tmp_path):
+    """A package folder and a home that cannot be written to: compiled in memory, not an error."""
+    import subprocess
+    import sys
+
+    code = (
+        "import numba.core.caching as c\n"
+        "c.CacheImpl._locator_classes = []\n"  # numba finds no place
+        "import paperlib._dehaze_kernels as k\n"
+        "print(k.chips.stats.cache_path)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "None"
