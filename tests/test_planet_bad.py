@@ -394,6 +394,26 @@ def test_link_in_a_zip(tmp_path):
     refused(place, "train_1.jpg' is a link or a device")
 
 
+@pytest.mark.parametrize("size", [b"\xff" * 12, b"-0000000777\0", b"0o000000777\0"])
+def test_tar_that_would_lead_round_in_circles(tmp_path, size):
+    """A negative size moves the reader back to a member it has passed."""
+    place = chipmaker.folder(tmp_path / "d", chipmaker.chips(3), kind="tar")
+    tar = place / "train-jpg.tar"
+    data = bytearray(tar.read_bytes())
+    at = data.index(b"train-jpg/train_1.jpg")
+    data[at + 124 : at + 136] = size
+    data[at + 148 : at + 156] = b" " * 8
+    data[at + 148 : at + 156] = b"%06o\0 " % sum(data[at : at + 512])
+    tar.write_bytes(data)
+    refused(place, "cut off or damaged after train-jpg/train_", "train_2 is not in train-jpg.tar")
+
+
+def test_names_that_would_command_the_terminal(tmp_path):
+    text = 'image_name,tags\n"train_0\n\x1b[2J",clear\n'
+    place = chipmaker.folder(tmp_path / "d", chipmaker.chips(1), text=text)
+    refused(place, r"train_0\n\x1b[2J line 3 has no usable chip name")
+
+
 # --- anything at all ---------------------------------------------------------------------------
 
 

@@ -93,8 +93,8 @@ class Archive:
     def read(self, chip: str) -> bytes:
         """The bytes of one chip; safe to call from several threads. Raises `BadChip`."""
         member = self.chips[chip]
-        if member.size > LARGEST:
-            raise BadChip(f"has {member.size:,} bytes, more than any chip")
+        if (size := max(member.size, member.packed)) > LARGEST:
+            raise BadChip(f"has {size:,} bytes, more than any chip")
         if self.kind == "folder":
             try:
                 return (self.path / member.name).read_bytes()
@@ -168,12 +168,14 @@ def _folder(archive: Archive) -> Archive:
 
 def _files(path: Path) -> Iterator[tuple[str, os.DirEntry]]:
     """The files of a folder and, since some archives unpack to train-jpg/train-jpg/, one below."""
-    below = sorted(p for p in path.iterdir() if p.is_dir() and not _hidden(p))
-    for folder in (path, *below):
+    folders = [path]
+    for folder in folders:
         with os.scandir(folder) as entries:
             for entry in sorted(entries, key=lambda e: e.name):
                 if not entry.is_dir():
                     yield ("" if folder == path else f"{folder.name}/"), entry
+                elif folder == path and entry.name[0] != "." and entry.name != "__MACOSX":
+                    folders.append(path / entry.name)
 
 
 def stamp(path: Path) -> str:
@@ -193,10 +195,6 @@ def stamp(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _hidden(path: Path) -> bool:
-    return path.name.startswith(".") or path.name == "__MACOSX"
-
-
 def _tar(archive: Archive) -> Archive:
     path = archive.path
     plain = _plain_tar(path)
@@ -205,13 +203,15 @@ def _tar(archive: Archive) -> Archive:
             _refuse_outside(path, member.name, link=False)
             archive.add(member)
         return archive
-    last = ""
+    last, at = "", -1
     try:
         # "r:" refuses a compressed tar, whose members cannot be reached without unpacking it all
         with tarfile.open(path, "r:") as tar:
             for info in tar:
+                if info.size < 0 or info.offset <= at:  # tarfile would go round in circles
+                    raise tarfile.ReadError("a member lies before the one it follows")
                 _refuse_outside(path, info.name, link=not (info.isreg() or info.isdir()))
-                last = info.name
+                last, at = info.name, info.offset
                 if info.isreg():
                     archive.add(Member(info.name, info.offset_data, info.size, info.size, 0, 0))
             end = tar.offset
@@ -219,7 +219,7 @@ def _tar(archive: Archive) -> Archive:
         with open(path, "rb") as handle:
             handle.seek(end)
             whole = handle.read(tarfile.BLOCKSIZE) == _END
-    except tarfile.TarError as error:
+    except (tarfile.TarError, ValueError, OverflowError) as error:
         if not last:
             empty = path.stat().st_size == 0
             why = "is empty" if empty else f"is not an uncompressed .tar ({error})"
@@ -284,7 +284,7 @@ def _zip(archive: Archive) -> Archive:
                             info.CRC,
                         )
                     )
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
         raise PaperError(
             f"{path} is cut off or is not a .zip ({error})", "copy or download it again"
         ) from None

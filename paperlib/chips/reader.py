@@ -147,6 +147,11 @@ def decode_all(
 
 def in_words(bad: Sequence[tuple[str, str]], total: int) -> str:
     """One line: how many chips cannot be used, and the first three with the reason."""
-    first = "; ".join(f"{name or 'a row'} {why}" for name, why in bad[:3])
+    first = "; ".join(_printable(f"{name or 'a row'} {why}") for name, why in bad[:3])
     more = f"; and {len(bad) - 3:,} more" if len(bad) > 3 else ""
     return f"{len(bad):,} of {total:,} chips cannot be used: {first}{more}"
+
+
+def _printable(text: str) -> str:
+    """File names may hold line ends and terminal commands; an error shows them, escaped."""
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
