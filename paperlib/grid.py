@@ -25,6 +25,7 @@ from .project import Project
 LOSSES = ("log", "f2", "hard")
 PAIR = ("original", "dehazed")
 SEEDS = (0, 1, 2)
+_PATIENCE = "20s"  # for a scheduler to answer
 #: Of the shipped full-width runs (torchvision's VGG-16); `weights="imagenet"` is Keras's own.
 WEIGHTS = "vgg16_imagenet_torchvision_notop.h5@acf0d53f"
 
@@ -87,9 +88,8 @@ GRIDS: dict[str, Grid] = {
     "seeds": Grid("the same with 3 seeds: how much of a difference is chance", _seeds),
     "labels": Grid("2 variants × 17 labels, a network for each label, log loss", _labels),
     "paper": Grid("2 variants × 17 labels × 3 losses, as the paper says", _paper),
-    "readings": Grid(
-        "other readings: only hazy chips dehazed, other sums in the losses", _readings
-    ),
+    "full": Grid("2 variants × 3 losses, VGG-16 at full width from ImageNet's weights", _full),
+    "readings": Grid("only hazy chips dehazed; the other sums in the losses", _readings),
     "transforms": Grid("the random transforms: none, symmetries, all of the paper's", _transforms),
 }
 
@@ -162,7 +162,7 @@ def _on_cluster(project: Project, queue: list[Config], scheduler: str, progress:
     if not missing:
         return
     try:
-        client = Client(scheduler, timeout="20s")
+        client = Client(scheduler, timeout=_PATIENCE)
     except (OSError, ValueError) as error:
         raise PaperError(
             f"no Dask scheduler answers at {scheduler} ({error})",

@@ -1,0 +1,93 @@
+"""Grids: the right runs, each kept, the same on a cluster."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from paperlib import files, grid
+from paperlib.errors import PaperError
+from paperlib.labels import LABELS
+from paperlib.profiles import profile
+from paperlib.project import Project
+
+SMALL = {"network": "vgg11", "width": 0.0625, "epochs": 1, "batch_norm": "head"}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PAPER_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("main", 6), ("seeds", 18), ("labels", 34), ("paper", 102), ("readings", 6), ("full", 6)],
+)
+def test_grids_hold_the_runs_they_name(name, count):
+    made = grid.configs(name, profile("planet32"))
+    assert len(made) == count
+    assert len({config.slug for config in made}) == count
+
+
+def test_grids_cover_what_the_paper_varies():
+    made = grid.configs("paper", profile("sample"))
+    assert Counter(c.outputs for c in made) == dict.fromkeys(LABELS, 6)
+    assert Counter((c.variant, c.loss) for c in made) == {
+        (v, a): 17 for v in ("original", "dehazed") for a in ("log", "f2", "hard")
+    }
+    shared = {c.slug for c in grid.configs("main", profile("sample"))}
+    assert shared < {c.slug for c in grid.configs("seeds", profile("sample"))}
+
+
+def test_changes_hold_for_all_runs_and_unknown_names_are_refused():
+    made = grid.configs("main", profile("sample"), epochs=3, seed=7)
+    assert {(c.epochs, c.seed) for c in made} == {(3, 7)}
+    assert len(grid.configs("main", profile("sample"), loss="log")) == 2  # now equal ones once
+    with pytest.raises(PaperError, match=r"no grid.*main"):
+        grid.configs("mian", profile("sample"))
+    with pytest.raises(PaperError, match="unknown key"):
+        grid.configs("main", profile("sample"), epoch=3)
+
+
+@pytest.mark.slow
+def test_a_grid_is_kept_here_and_the_same_on_a_cluster(tmp_path, monkeypatch):
+    from distributed import LocalCluster
+
+    from paperlib import project as places
+
+    here = Project("tiny", root=tmp_path / "here")
+    wanted = grid.configs("main", here.profile, variant="original", **SMALL)[:2]
+    with pytest.raises(PaperError, match="2 of 2 runs are missing"):
+        grid.finished(here, wanted)
+    kept = grid.run(here, wanted, progress=False)
+    assert [run.config for run in kept] == wanted
+    before = {p: p.stat().st_mtime_ns for p in here.runs.rglob("*") if p.is_file()}
+    grid.run(here, wanted, progress=False)
+    assert before == {p: p.stat().st_mtime_ns for p in here.runs.rglob("*") if p.is_file()}
+
+    rows = files.read_json(grid.record(here, "main", kept))["runs"]
+    assert [row["run"] for row in rows] == [run.folder.name for run in kept]
+    assert all(row["seconds"] > 0 for row in rows)
+
+    monkeypatch.setenv("PAPER_CACHE", str(tmp_path / "elsewhere"))
+    assert places.cache_folder() == tmp_path / "elsewhere"
+    there = Project("tiny", root=tmp_path / "there")
+    with LocalCluster(
+        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
+    ) as cluster:
+        far = grid.run(there, wanted, scheduler=cluster.scheduler_address, progress=False)
+    for a, b in zip(kept, far, strict=True):
+        for path in a.folder.iterdir():
+            assert path.read_bytes() == (b.folder / path.name).read_bytes()
+        assert b.model().count_params() == a.facts["parameters"]
+
+
+def test_no_scheduler_is_one_clear_line(tmp_path, monkeypatch):
+    project = Project("tiny", root=tmp_path)
+    wanted = grid.configs("main", project.profile, **SMALL)[:1]
+    monkeypatch.setattr(grid, "_PATIENCE", "1s")
+    with pytest.raises(PaperError, match="no Dask scheduler answers"):
+        grid.run(project, wanted, scheduler="tcp://127.0.0.1:1", progress=False)
