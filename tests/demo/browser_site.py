@@ -37,7 +37,7 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running(folder: Path, *, seconds_per_chip: float = 0.05, examples: int = 12) -> Iterator[str]:
+def running(folder: Path, *, seconds_per_chip: float = 0.05, examples: int = 8) -> Iterator[str]:
     """Start the site on a free port, wait until its examples are labelled, yield its address."""
     port = free_port()
     env = {k: v for k, v in os.environ.items() if not k.startswith("SHOWCASE_")}
