@@ -14,7 +14,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
-from ninja import Field, File, Form, NinjaAPI, Path, Query, Schema, UploadedFile
+from ninja import Field, File, Form, NinjaAPI, Path, Query, Schema, Status, UploadedFile
 from ninja.errors import HttpError
 from ninja.security import APIKeyHeader
 
@@ -61,6 +61,12 @@ def new_key(name: str, per_hour: int = 0) -> str:
 
 class Problem(Schema):
     detail: str
+
+
+class Invalid(Schema):
+    """Which part of the request does not fit the description."""
+
+    detail: list[dict]
 
 
 class TakenFile(Schema):
@@ -164,7 +170,7 @@ def _status(request: HttpRequest, batch: Batch) -> dict:
 @api.post(
     "/batches",
     auth=KeyHeader(),
-    response={202: Accepted, 400: Problem, 401: Problem, 413: Problem, 429: Problem},
+    response={202: Accepted, 400: Problem, 401: Problem, 413: Problem, 422: Invalid, 429: Problem},
     tags=["batches"],
 )
 def upload(
@@ -185,18 +191,22 @@ def upload(
     except intake.Refused:
         intake.cancel(batch)
         reasons = "; ".join(f"{one['name']}: {one['reason']}" for one in taken[:5])
-        return 400, {"detail": f"no file was accepted: {reasons}"}
+        return Status(400, {"detail": f"no file was accepted: {reasons}"})
     batch.refresh_from_db()
-    return 202, {**_status(request, batch), "taken": taken}
+    return Status(202, {**_status(request, batch), "taken": taken})
 
 
-@api.get("/batches/{token}", response={200: BatchStatus, 404: Problem}, tags=["batches"])
+@api.get(
+    "/batches/{token}", response={200: BatchStatus, 404: Problem, 422: Invalid}, tags=["batches"]
+)
 def status(request: HttpRequest, token: str = Token):
     """How far a batch is; ask again every second or two."""
     return _status(request, get_object_or_404(Batch, token=token))
 
 
-@api.get("/batches/{token}/chips", response={200: Results, 404: Problem}, tags=["batches"])
+@api.get(
+    "/batches/{token}/chips", response={200: Results, 404: Problem, 422: Invalid}, tags=["batches"]
+)
 def chips(
     request: HttpRequest,
     token: str = Token,
@@ -219,19 +229,26 @@ def chips(
 @api.post(
     "/batches/{token}/cancel",
     auth=KeyHeader(),
-    response={200: BatchStatus, 401: Problem, 404: Problem, 409: Problem, 429: Problem},
+    response={
+        200: BatchStatus,
+        401: Problem,
+        404: Problem,
+        409: Problem,
+        422: Invalid,
+        429: Problem,
+    },
     tags=["batches"],
 )
 def cancel(request: HttpRequest, token: str = Token):
     """Stop a batch; what was labelled stays."""
     batch = get_object_or_404(Batch, token=token)
     if not intake.cancel(batch):
-        return 409, {"detail": f"the batch is {batch.state} already"}
+        return Status(409, {"detail": f"the batch is {batch.state} already"})
     batch.refresh_from_db()
-    return 200, _status(request, batch)
+    return Status(200, _status(request, batch))
 
 
-@api.get("/chips/{key}", response={200: ChipInfo, 404: Problem}, tags=["chips"])
+@api.get("/chips/{key}", response={200: ChipInfo, 404: Problem, 422: Invalid}, tags=["chips"])
 def chip(request: HttpRequest, key: str = Token):
     """One chip's newest labels and probabilities."""
     found = get_object_or_404(Chip, key=key, hidden=False)
@@ -267,10 +284,13 @@ def model(request: HttpRequest):
     """The model that labels the chips now."""
     version = ModelVersion.current()
     if version is None:
-        return 503, {"detail": "no worker has loaded a model yet"}
-    return 200, {
-        "name": version.name,
-        "fingerprint": version.fingerprint,
-        "card": version.card,
-        "thresholds": dict(zip(LABELS, version.thresholds, strict=True)),
-    }
+        return Status(503, {"detail": "no worker has loaded a model yet"})
+    return Status(
+        200,
+        {
+            "name": version.name,
+            "fingerprint": version.fingerprint,
+            "card": version.card,
+            "thresholds": dict(zip(LABELS, version.thresholds, strict=True)),
+        },
+    )

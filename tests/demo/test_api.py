@@ -1,0 +1,174 @@
+"""The API: keys, limits, results; its own description against itself (schemathesis)."""
+
+from __future__ import annotations
+
+import json
+
+import pictures
+import pytest
+import schemathesis
+from conftest import Showcase
+from django.core.files.uploadedfile import SimpleUploadedFile
+from hypothesis import HealthCheck, given, settings
+from showcase import engine
+from showcase.api import new_key
+from showcase.models import ApiKey, Batch
+
+from paperlib.labels import LABELS
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def key(db) -> str:
+    return new_key("tests")
+
+
+def post(client, key, files, **fields):
+    sent = [SimpleUploadedFile(name, data) for name, data in files]
+    headers = {"X-API-Key": key} if key else {}
+    return client.post("/api/v1/batches", {"files": sent, **fields}, headers=headers)
+
+
+def test_upload_status_results(client, key, showcase):
+    answer = post(client, key, [("a.png", pictures.png(1)), ("b.png", b"nothing")], title="My set")
+    assert answer.status_code == 202
+    token = answer.json()["token"]
+    assert [f["accepted"] for f in answer.json()["taken"]] == [True, True]
+    batch = Batch.objects.get(token=token)
+    assert batch.private  # through the API unless said otherwise
+    assert client.get(f"/api/v1/batches/{token}").json()["state"] == "queued"
+    showcase.work(batch)
+    status = client.get(f"/api/v1/batches/{token}").json()
+    assert (status["state"], status["labelled"], status["files_failed"]) == ("done", 1, 1)
+    assert status["url"] == f"http://testserver/batch/{token}/"
+    found = client.get(f"/api/v1/batches/{token}/chips").json()
+    assert found["next"] is None
+    assert found["failed_files"][0]["name"] == "b"
+    assert "JPEG" in found["failed_files"][0]["reason"]
+    (chip,) = found["chips"]
+    assert set(chip["probability"]) == set(LABELS)
+    again = client.get(f"/api/v1/chips/{chip['chip']}").json()
+    assert again["probability"] == chip["probability"]
+    assert again["tags"] == chip["tags"]
+    model = client.get("/api/v1/model").json()
+    on = [n for n in LABELS if chip["probability"][n] >= model["thresholds"][n]]
+    assert on == chip["tags"]
+
+
+def test_results_come_in_pages(client, key, showcase):
+    answer = post(client, key, [(f"{i}.png", pictures.png(i)) for i in range(7)])
+    token = answer.json()["token"]
+    showcase.work(Batch.objects.get(token=token))
+    names, after = [], 0
+    while after is not None:
+        page = client.get(f"/api/v1/batches/{token}/chips?limit=3&after={after}").json()
+        names += [chip["image_name"] for chip in page["chips"]]
+        after = page["next"]
+    assert names == [str(i) for i in range(7)]
+
+
+def test_writing_needs_a_key_that_is_not_revoked(client, key):
+    for wrong in ("", "pk_wrong", key[:-1]):
+        assert post(client, wrong, [("a.png", pictures.png(1))]).status_code == 401
+    ApiKey.objects.update(revoked=True)
+    assert post(client, key, [("a.png", pictures.png(1))]).status_code == 401
+    assert not Batch.objects.exists()
+
+
+def test_only_the_hash_of_a_key_is_kept(key):
+    assert key not in json.dumps(list(ApiKey.objects.values()), default=str)
+
+
+def test_a_key_has_its_limit(client, key):
+    ApiKey.objects.update(per_hour=2)
+    codes = [post(client, key, [("a.png", pictures.png(1))]).status_code for _ in range(3)]
+    assert codes == [202, 202, 429]
+    assert post(client, new_key("another"), [("a.png", pictures.png(1))]).status_code == 202
+
+
+def test_a_batch_without_a_good_file_is_a_clear_400(client, key):
+    answer = post(client, key, [("empty.png", b"")])
+    assert answer.status_code == 400
+    assert "empty" in answer.json()["detail"]
+
+
+def test_cancel_through_the_api(client, key):
+    token = post(client, key, [("a.png", pictures.png(1))]).json()["token"]
+    path = f"/api/v1/batches/{token}/cancel"
+    assert client.post(path).status_code == 401
+    headers = {"X-API-Key": key}
+    assert client.post(path, headers=headers).json()["state"] == "cancelled"
+    assert client.post(path, headers=headers).status_code == 409
+
+
+def test_nothing_is_a_404_in_json(client):
+    for path in ("/api/v1/batches/none", "/api/v1/batches/none/chips", "/api/v1/chips/none"):
+        answer = client.get(path)
+        assert answer.status_code == 404
+        assert "detail" in answer.json()
+
+
+def test_the_description_needs_no_other_site(client):
+    page = client.get("/api/v1/docs").content.decode()
+    assert "http://" not in page
+    assert "https://" not in page
+    assert "//cdn" not in page
+
+
+def _schema():
+    from config.wsgi import application
+
+    return schemathesis.openapi.from_wsgi("/api/v1/openapi.json", application)
+
+
+def test_the_api_keeps_to_its_own_description(transactional_db, client):
+    """Every operation, valid and invalid input: no 5xx, only described answers and shapes."""
+    from schemathesis.checks import not_a_server_error
+    from schemathesis.specs.openapi.checks import (
+        content_type_conformance,
+        response_schema_conformance,
+        status_code_conformance,
+    )
+
+    key = new_key("schemathesis", per_hour=100_000)
+    engine.load()
+    batch = Showcase(client).run([("a.png", pictures.png(1)), ("b.png", b"nothing")])
+    real = {"token": batch.token, "key": batch.placements.get().chip.key}
+    schema = _schema()
+    tried, answers = set(), set()
+    for result in schema.get_all_operations():
+        operation = result.ok()
+        label = operation.label.replace("/api/v1", "")
+
+        @settings(
+            max_examples=12,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(case=operation.as_strategy())
+        def one(case, label=label):
+            case.headers = {**(case.headers or {}), "X-API-Key": key}
+            for name in case.path_parameters or {}:  # no generator would guess one
+                if len(answers) % 2:
+                    case.path_parameters[name] = real[name]
+            response = case.call()
+            answers.add((label, response.status_code, len(answers)))
+            case.validate_response(
+                response,
+                checks=[
+                    not_a_server_error,
+                    content_type_conformance,
+                    response_schema_conformance,
+                    status_code_conformance,
+                ],
+            )
+
+        one()
+        tried.add(label)
+    assert len(tried) == 7
+    met = {(label, code) for label, code, _ in answers}
+    assert ("GET /batches/{token}/chips", 200) in met
+    assert ("GET /batches/{token}", 200) in met
