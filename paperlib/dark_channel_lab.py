@@ -106,10 +106,14 @@ def glint(clear: np.ndarray, seed: int = 0) -> np.ndarray:
 def quality(truth: np.ndarray, image: np.ndarray) -> tuple[float, float]:
     """PSNR in dB and SSIM of two uint8 pictures, as scikit-image computes them.
 
-    SSIM is the mean over the three channels, window 7; pictures must be 7 pixels or more a side.
+    `(H, W)` or `(H, W, 3)`. SSIM is the mean over the channels, window 7, so that pictures must
+    be 7 pixels or more a side; PSNR of equal pictures is given as 99.
     """
     psnr = peak_signal_noise_ratio(truth, image, data_range=255) if (truth != image).any() else 99.0
-    ssim = structural_similarity(truth, image, channel_axis=truth.ndim - 1, data_range=255)
+    # float32 is four times faster here and differs in the fifth decimal
+    pair = truth.astype(np.float32), image.astype(np.float32)
+    axis = truth.ndim - 1 if truth.ndim == 3 else None
+    ssim = structural_similarity(*pair, channel_axis=axis, data_range=255)
     return float(psnr), float(ssim)
 
 
