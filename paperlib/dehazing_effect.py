@@ -19,6 +19,7 @@ from .selection import Outcome, protocol_nested
 
 if TYPE_CHECKING:
     from .experiment import Run
+    from .project import Project
 
 
 @dataclass(frozen=True)
@@ -123,3 +124,47 @@ def _outcomes(original: Run, dehazed: Run | None) -> dict[str, Outcome]:
 
 def _row(key: str, name: str, value: str, interval: f2.Interval) -> dict[str, object]:
     return {key: name, value: interval.value, "low": interval.low, "high": interval.high}
+
+
+def order_of_steps(images: np.ndarray, size: int) -> pd.DataFrame:
+    """Dehaze then shrink, against shrink then dehaze: how far apart, in grey levels of 0…255.
+
+    images  `(N, 256, 256, 3)` uint8;  size  pixels after shrinking
+    Returns a row per chip, root mean squares over its pixels: `between` the two orders, `effect` of
+    dehazing at full size, `effect_small` of dehazing after shrinking.
+    """
+    from .chips.scenes import resize
+    from .chips.variants import dehaze
+
+    def shrink(pictures: np.ndarray) -> np.ndarray:
+        return np.stack([resize(picture, size) for picture in pictures])
+
+    def apart(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.sqrt(((a.astype(np.float64) - b) ** 2).mean((1, 2, 3)))
+
+    small = shrink(images)
+    first, last = shrink(dehaze(images)), dehaze(small)
+    return pd.DataFrame(
+        {
+            "between": apart(first, last),
+            "effect": apart(first, small),
+            "effect_small": apart(last, small),
+        }
+    )
+
+
+def full_size_chips(paper: Project, count: int = 64) -> tuple[np.ndarray, str]:
+    """Up to `count` chips at 256 pixels, and what they are.
+
+    Real ones where the profile works on chips of 128 pixels or more (smaller profiles may have been
+    given thumbnails, which show nothing here); generated scenes otherwise.
+    """
+    if paper.profile.source == "planet" and paper.profile.size >= 128 and paper.data:
+        from .chips import planet
+
+        chips = planet.read(paper.data, 256)
+        return chips.images[:count], "Planet chips"
+    from .chips import scenes
+
+    drawn = [scenes.scene(i).image for i in range(min(count, paper.profile.chips or count))]
+    return np.stack(drawn), "generated scenes"

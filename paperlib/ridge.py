@@ -24,7 +24,10 @@ RIDGE_STRENGTHS = tuple(10.0 ** np.arange(-2, 5.01, 0.5))
 
 
 #: Strengths tried for lasso, as shares of the one that leaves no weight at all.
-LASSO_SHARES = 10.0 ** np.arange(0, -3.01, -0.1)
+LASSO_SHARES = 10.0 ** np.arange(0, -2.01, -0.1)
+
+#: A trace of ridge in the lasso, as a share of the inputs' variance: makes the solution unique.
+LASSO_RIDGE = 1e-3
 
 
 class LabelRecalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -148,9 +151,17 @@ def _lasso(standard: np.ndarray, truth: np.ndarray, folds: KFold) -> tuple[np.nd
 
 
 def _small_problem(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """‖y − xw‖² = ‖z − rw‖² + constant, x = qr, z = qᵀy: K rows instead of N, for all labels."""
+    """‖y − xw‖² = ‖z − rw‖² + constant, x = qr, z = qᵀy: K rows instead of N, for all labels.
+
+    K rows more add `LASSO_RIDGE`·N·‖w‖², so that the solution is unique, and found in few steps,
+    where inputs say nearly the same or outnumber the chips.
+    """
     q, r = np.linalg.qr(x)
-    return np.asfortranarray(r), q.T @ y
+    inputs = x.shape[1]
+    more = np.sqrt(LASSO_RIDGE * len(x)) * np.eye(inputs)
+    return np.asfortranarray(np.vstack([r, more])), np.vstack(
+        [q.T @ y, np.zeros((inputs, y.shape[1]))]
+    )
 
 
 def _lasso_path(
@@ -158,4 +169,4 @@ def _lasso_path(
 ) -> np.ndarray:
     """Weights `(K, A)` at falling strengths; scikit-learn divides by the rows that it sees."""
     alphas = strengths * chips / len(r)
-    return lasso_path(r, z[:, label], alphas=alphas, max_iter=50_000, tol=1e-10)[1]
+    return lasso_path(r, z[:, label], alphas=alphas, max_iter=50_000, tol=1e-6)[1]

@@ -71,45 +71,63 @@ def evaluate(
         for kind in recalibrations:
             system = name if kind == "none" else f"{name}, {kind}"
             steps[system] = (members, {"recalibration": kind})
-    outcomes: dict[str, dict[str, Outcome]] = {}
-    for system, (members, how) in steps.items():
-        p = {name: validation.probability[name] for name in members}
-        known = validation.truth, p, validation.names
-        outcomes[system] = {
-            "paper": protocol_paper(*known, labels=validation.tags, **how),
-            "nested": protocol_nested(*known, labels=validation.tags, **how),
-        }
-        if test is not None and len(test.names):
-            q = {name: test.probability[name] for name in members}
-            outcomes[system]["test"] = protocol_test(
-                (validation.names, validation.truth, p),
-                (test.names, test.truth, q),
-                labels=validation.tags,
-                **how,
-            )
+    return {
+        system: _protocols(validation, test, members, how)
+        for system, (members, how) in steps.items()
+    }
+
+
+def recalibrations(
+    validation: Pool, test: Pool | None = None, kinds: Sequence[str] = ("none", "lasso", "ridge")
+) -> dict[str, dict[str, Outcome]]:
+    """Figure 8: the fullest system there is, with each kind of recalibration: kind -> protocols."""
+    members = tuple(validation.probability)
+    return {kind: _protocols(validation, test, members, {"recalibration": kind}) for kind in kinds}
+
+
+def _protocols(
+    validation: Pool, test: Pool | None, members: Sequence[str], how: Mapping[str, str | float]
+) -> dict[str, Outcome]:
+    p = {name: validation.probability[name] for name in members}
+    known = validation.truth, p, validation.names
+    outcomes = {
+        "paper": protocol_paper(*known, labels=validation.tags, **how),
+        "nested": protocol_nested(*known, labels=validation.tags, **how),
+    }
+    if test is not None and len(test.names):
+        outcomes["test"] = protocol_test(
+            (validation.names, validation.truth, p),
+            (test.names, test.truth, {name: test.probability[name] for name in members}),
+            labels=validation.tags,
+            **how,
+        )
     return outcomes
 
 
-def differences(outcomes: Mapping[str, Mapping[str, Outcome]]) -> pd.DataFrame:
-    """Each system less the base network (fitted thresholds), paired over chips.
+def differences(
+    outcomes: Mapping[str, Mapping[str, Outcome]], base: str = "one network"
+) -> pd.DataFrame:
+    """Each system less the system `base`, paired over chips.
 
     Columns: `system`, `protocol`, `difference` of the mean-over-chips F2, `low`, `high`.
     """
-    base = outcomes["one network"]
-    return pd.DataFrame(
-        [
-            {
-                "system": system,
-                "protocol": protocol,
-                **dict(
-                    zip(("difference", "low", "high"), outcome.minus(base[protocol]), strict=True)
-                ),
-            }
-            for system, by_protocol in outcomes.items()
-            if by_protocol is not base
-            for protocol, outcome in by_protocol.items()
-        ]
-    )
+    reference = outcomes[base]
+    rows = []
+    for system, by_protocol in outcomes.items():
+        if system == base:
+            continue
+        for protocol, outcome in by_protocol.items():
+            change = outcome.minus(reference[protocol])
+            rows.append(
+                {
+                    "system": system,
+                    "protocol": protocol,
+                    "difference": change.value,
+                    "low": change.low,
+                    "high": change.high,
+                }
+            )
+    return pd.DataFrame(rows)
 
 
 def table1(paper_outcome: Outcome, nested: Outcome) -> pd.DataFrame:

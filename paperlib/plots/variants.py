@@ -150,3 +150,34 @@ def overall(table: pd.DataFrame, seeds: pd.DataFrame) -> Figure:
     if ax.get_legend_handles_labels()[0]:
         figure.legend(loc="outside lower center")
     return figure
+
+
+@styled
+def order_of_steps(table: pd.DataFrame, size: int, source: str) -> Figure:
+    """How far dehazing before shrinking is from dehazing after it, against what dehazing does.
+
+    table  `dehazing_effect.order_of_steps`;  size  pixels after shrinking;  source  of the chips
+    """
+    figure = Figure(figsize=(4.2, 3.8))
+    ax = figure.add_subplot()
+    most = float(table[["between", "effect"]].max().max()) * 1.08
+    ax.plot([0, most], [0, most], color="#AAAAAA", lw=1)
+    ax.plot(table["effect"], table["between"], "o", ms=4, color=COLOURS["original"], alpha=0.7)
+    ax.text(
+        most * 0.98,
+        most * 0.93,
+        "as far apart as\ndehazing itself moves",
+        ha="right",
+        va="top",
+        fontsize=7.5,
+        color="#777777",
+    )
+    ax.set(
+        xlim=(0, most),
+        ylim=(0, most),
+        aspect="equal",
+        xlabel="change by dehazing at 256 pixels (grey levels)",
+        ylabel=f"dehazed before – after shrinking to {size}\n(grey levels)",
+        title=f"{len(table)} {source}",
+    )
+    return figure
