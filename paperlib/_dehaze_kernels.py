@@ -22,8 +22,8 @@ import numpy as np
 U = np.uint64
 RED, GREEN, BLUE = 0.299, 0.587, 0.114
 
-# No reference counting: the kernels allocate nothing, and a slice costs nothing then. No way to call
-# the inner functions from Python: a fifth of the time to compile.
+# No reference counting: the kernels allocate nothing, and a slice costs nothing then. No way to
+# call the inner functions from Python: a fifth of the time to compile.
 _options = {"nogil": True, "error_model": "numpy", "_nrt": False}
 _inner = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_options)
 

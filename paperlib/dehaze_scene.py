@@ -374,7 +374,7 @@ class Cluster(Pool):
 
         ahead = 2 * max(1, sum(self.client.nthreads().values()))
         rest = iter(items)
-        queue, names = as_completed(), {}
+        queue, names = as_completed(loop=self.client.loop), {}
 
         def submit() -> None:
             for item in rest:
