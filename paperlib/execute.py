@@ -8,6 +8,7 @@ these is an error or is taken out.
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import re
 import sys
@@ -85,6 +86,8 @@ def execute(
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
+    # Papermill and nbclient also log each failure; what is raised here says it in one line.
+    logging.getLogger("papermill").setLevel(logging.CRITICAL + 1)
     watcher = watcher or Watcher()
     notebook.check_parameters(parameters)
     copy.parent.mkdir(parents=True, exist_ok=True)
