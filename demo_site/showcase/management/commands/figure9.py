@@ -1,0 +1,108 @@
+"""`manage.py figure9`: figure 9, a picture of the running site on generated scenes.
+
+Not made by the notebook itself: what a browser draws depends on its version and on the fonts of the
+machine, so two runs would not give equal bytes everywhere. The notebook shows the file this wrote.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from paperlib import files
+from showcase import run
+
+PLACES = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
+TILE = b'class="tile"'
+
+
+def chromium() -> str | None:
+    """The browser that `CHROMIUM` names, or an installed one."""
+    if named := os.environ.get("CHROMIUM"):
+        return shutil.which(named)
+    return next((place for place in PLACES if Path(place).exists()), None)
+
+
+class Command(BaseCommand):
+    help = "Start the site in a folder of its own, wait for its examples, and picture a page."
+
+    def add_arguments(self, parser) -> None:
+        root = settings.CHECKOUT
+        parser.add_argument("--out", default=str(root / "figures/sample/fig09_showcase.png"))
+        parser.add_argument("--page", default="/", help="address on the site")
+        parser.add_argument("--width", type=int, default=1280, help="pixels")
+        parser.add_argument("--height", type=int, default=1240, help="pixels")
+        parser.add_argument("--examples", type=int, default=12, help="generated scenes")
+        parser.add_argument("--seconds", type=float, default=180, help="patience")
+
+    def handle(self, *, out, page, width, height, examples, seconds, **options) -> None:
+        browser = chromium()
+        if browser is None:
+            raise CommandError(
+                "no Chromium is installed: apt-get install chromium, or set CHROMIUM"
+            )
+        with tempfile.TemporaryDirectory(prefix="figure9-") as folder:
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                port = probe.getsockname()[1]
+            env = run.environment() | {
+                "SHOWCASE_VAR": folder,
+                "SHOWCASE_BIND": f"127.0.0.1:{port}",
+                "SHOWCASE_EXAMPLES": str(examples),
+            }
+            env.pop("DATABASE_URL", None)
+            address = f"http://127.0.0.1:{port}"
+            demo = [sys.executable, "-c", "from paperlib.cli import main; main()", "demo"]
+            here = [*demo, "--no-browser", "--port", str(port)]
+            site = subprocess.Popen(here, env=env, cwd=settings.CHECKOUT)
+            try:
+                self._wait(f"{address}/", site, examples, seconds)
+                picture = Path(folder) / "page.png"
+                subprocess.run(
+                    [
+                        browser,
+                        "--headless",
+                        "--no-sandbox",  # it shows our own page only; root has no sandbox
+                        "--hide-scrollbars",
+                        "--disable-gpu",
+                        "--lang=en-GB",
+                        f"--user-data-dir={folder}/browser",
+                        f"--window-size={width},{height}",
+                        "--virtual-time-budget=8000",
+                        f"--screenshot={picture}",
+                        address + page,
+                    ],
+                    check=True,
+                    timeout=seconds,
+                    stderr=subprocess.DEVNULL,
+                )
+            finally:
+                site.terminate()
+                site.wait(30)
+            target = Path(out)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with files.replacing(target) as partial:
+                shutil.copyfile(picture, partial)
+        self.stdout.write(f"wrote {target}")
+
+    def _wait(self, address: str, site: subprocess.Popen, examples: int, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and site.poll() is None:
+            try:
+                with urllib.request.urlopen(address, timeout=5) as page:
+                    if page.read().count(TILE) >= min(examples, 12):
+                        return
+            except OSError:
+                pass
+            time.sleep(0.5)
+        raise CommandError("the site did not label its examples; see the lines above")
