@@ -27,13 +27,13 @@ const seen = new IntersectionObserver((changes) => {
   for (const { isIntersecting, target } of changes) {
     if (!isIntersecting) continue;
     seen.unobserve(target);
-    waiting.push([target, files.get(target)]);
+    waiting.push(files.get(target));
   }
   next();
 }, { rootMargin: "200px" });
 
-/** Draw `file` into `place` as soon as it can be seen. */
-export function thumbnail(place, file) {
-  files.set(place, file);
-  seen.observe(place);
+/** Draw `file` into `place` as soon as the list's `item` around it can be seen. */
+export function thumbnail(item, place, file) {
+  files.set(item, [place, file]);
+  seen.observe(item); // what lies inside an item that is not drawn yet cannot be observed
 }

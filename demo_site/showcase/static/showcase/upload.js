@@ -74,7 +74,7 @@ function tile(key, file, bad) {
   remove.setAttribute("aria-label", fill(text.tRemove, { name: file.name }));
   remove.append(part("clear").querySelector("svg").cloneNode(true));
   item.append(picture, name, remove);
-  if (!bad && /JPEG|PNG/.test(kind(file))) thumbnail(picture, file);
+  if (!bad && /JPEG|PNG/.test(kind(file))) thumbnail(item, picture, file);
   return item;
 }
 
