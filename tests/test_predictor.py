@@ -257,5 +257,5 @@ def test_the_released_model_is_whole_and_small():
     assert sum(p.stat().st_size for p in place.iterdir()) < 10_000_000
     model = predictor.load("planet32")
     assert model.tags == LABELS
-    assert {"data", "split", "scores", "limits"} <= set(model.card)
+    assert {"trained_on", "scores", "limits"} <= set(model.card)
     assert model.predict(pictures(2, size=256)).probability.shape == (2, 17)

@@ -39,6 +39,7 @@ def random_chips(count: int) -> Chips:
 
 def compare(config: experiment.Config, chips: Chips, rounds: int) -> None:
     determinism.prepare()
+    keras.utils.set_random_seed(0)  # a bare fit shuffles by the global seed
     train, validation = chips.part("train"), chips.part("validation")
     steps = len(train) // config.batch
     kept = steps * config.batch
