@@ -149,8 +149,17 @@ def _brightest(dark, row, valid, low, best, ties, colour):
             colour[d, 2] += blue
 
 
-@_inner
-def _tabulate(image, valid, dark, box, needed, count, best, ties, colour):
+@_entry
+def tabulate(image, valid, patch, box, needed, a, b, ends, table):
+    """Add a uint8 block to a table over the values of the dark channel.
+
+    table   (256, 6) int64: pixels; highest R+G+B, -1 for none yet; pixels that have it; the sum
+            of their colours (3)
+    box     (top, bottom, left, right) of the pixels that count; the rest of the block is halo
+    needed  number of candidates for A; values too dark to be candidates may be left out
+    """
+    count, best, ties, colour = table[:, 0], table[:, 1], table[:, 2], table[:, 3:]
+    dark = b if _dark_plane(image, valid, patch, a, b, ends) else a
     top, bottom, left, right = box
     low = above = 0  # `above` pixels have a dark channel of `low` or more
     for y in range(top, bottom):
@@ -167,23 +176,10 @@ def _tabulate(image, valid, dark, box, needed, count, best, ties, colour):
                 low += 1
 
 
-@_entry
-def tabulate(image, valid, patch, box, needed, a, b, ends, table):
-    """Add a uint8 block to a table over the values of the dark channel.
-
-    table   (256, 6) int64: pixels; highest R+G+B, -1 for none yet; pixels that have it; the sum
-            of their colours (3)
-    box     (top, bottom, left, right) of the pixels that count; the rest of the block is halo
-    needed  number of candidates for A; values too dark to be candidates may be left out
-    """
-    count, best, ties, colour = table[:, 0], table[:, 1], table[:, 2], table[:, 3:]
-    dark = b if _dark_plane(image, valid, patch, a, b, ends) else a
-    _tabulate(image, valid, dark, box, needed, count, best, ties, colour)
-
-
 @_inner
-def _light(needed, floor, count, best, ties, colour, light):
+def _light(needed, floor, table, light):
     """The atmospheric light, in the image's units, out of the tables."""
+    count, best, ties, colour = table[:, 0], table[:, 1], table[:, 2], table[:, 3:]
     low = count.size - 1
     seen = count[low]
     while seen < needed:
@@ -321,10 +317,18 @@ def _restore(row, valid, out):
                 out[3 * x + c] = row[3 * x + c]
 
 
-@_inner
-def _clear(
+@_entry
+def clear(
     image, valid, light, peak, patch, omega, t0, radius, eps, box, g, m, n, ends, sums, ring, out
 ):
+    """Transmission, guided filter and recovery of the pixels `box` of a block.
+
+    image  (h, 3 w) uint8 or float64      valid  (h, w) bool, or None
+    light  (3,) in the image's units      peak   255 or 1
+    box    (top, bottom, left, right): the pixels wanted; the rest of the block is their halo
+    out    (bottom - top, 3 (right - left)) of the image's dtype
+    The other arrays are work space: see `_dehaze_fast.Space`.
+    """
     height, width = image.shape[0], image.shape[1] // 3
     top, bottom, left, right = box
     one = g.dtype.type
@@ -434,40 +438,24 @@ def _clear(
 
 
 @_entry
-def clear(
-    image, valid, light, peak, patch, omega, t0, radius, eps, box, g, m, n, ends, sums, ring, out
-):
-    """Transmission, guided filter and recovery of the pixels `box` of a block.
-
-    image  (h, 3 w) uint8 or float64      valid  (h, w) bool, or None
-    light  (3,) in the image's units      peak   255 or 1
-    box    (top, bottom, left, right): the pixels wanted; the rest of the block is their halo
-    out    (bottom - top, 3 (right - left)) of the image's dtype
-    The other arrays are work space: see `_dehaze_fast.Space`.
-    """
-    _clear(
-        image, valid, light, peak, patch, omega, t0, radius, eps, box, g, m, n, ends, sums, ring,
-        out,
-    )  # fmt: skip
-
-
-@_entry
 def chips(
     images, patch, omega, t0, needed, radius, eps, a, b, byte_ends, g, m, n, ends, sums, ring,
     table, light, out,
 ):  # fmt: skip
-    """Small uint8 images (N, h, 3 w), each from start to end, into `out`."""
+    """Small uint8 images (N, h, 3 w), each from start to end, into `out`.
+
+    Calls the two functions above with the very types they are compiled for anyway.
+    """
     height, width = images.shape[1], images.shape[2] // 3
-    count, best, ties, colour = table[:, 0], table[:, 1], table[:, 2], table[:, 3:]
     box = (0, height, 0, width)
     for index in range(images.shape[0]):
         image = images[index]
-        count[:] = 0
-        best[:] = -1
-        dark = b if _dark_plane(image, None, patch, a, b, byte_ends) else a
-        _tabulate(image, None, dark, box, needed, count, best, ties, colour)
-        _light(needed, 1.0, count, best, ties, colour, light)
-        _clear(
+        for d in range(256):
+            table[d, 0] = 0
+            table[d, 1] = -1
+        tabulate(image, None, patch, box, needed, a, b, byte_ends, table)
+        _light(needed, 1.0, table, light)
+        clear(
             image, None, light, 255.0, patch, omega, t0, radius, eps, box, g, m, n, ends, sums,
             ring, out[index],
         )  # fmt: skip
