@@ -1,0 +1,64 @@
+"""The whole site in Chinese: no string of a page or a view is left out, no placeholder is lost."""
+
+from __future__ import annotations
+
+import gettext
+import re
+
+import pytest
+from conftest import SITE
+
+APP = SITE / "showcase"
+MO = APP / "locale/zh_Hans/LC_MESSAGES/django.mo"
+IN_TEMPLATE = re.compile(r"""\{%\s*translate\s+(?:"([^"]+)"|'([^']+)')""")
+IN_CODE = re.compile(r"""\b_\(\s*((?:"(?:[^"\\]|\\.)*"\s*)+)\)""")
+PLACEHOLDER = re.compile(r"%\(\w+\)[sdg]|\{\w+\}")
+
+
+@pytest.fixture(scope="module")
+def chinese() -> dict:
+    with MO.open("rb") as file:
+        return gettext.GNUTranslations(file)._catalog
+
+
+def strings() -> list[str]:
+    found = set()
+    for path in (APP / "templates").rglob("*.html"):
+        found |= {a or b for a, b in IN_TEMPLATE.findall(path.read_text("utf-8"))}
+    for path in APP.rglob("*.py"):
+        for parts in IN_CODE.findall(path.read_text("utf-8")):
+            found.add("".join(re.findall(r'"((?:[^"\\]|\\.)*)"', parts)))
+    return sorted(found)
+
+
+def test_every_string_has_its_chinese(chinese):
+    wanted = strings()
+    assert len(wanted) > 150
+    assert [text for text in wanted if not chinese.get(text)] == []
+
+
+def test_placeholders_survive(chinese):
+    for key, text in chinese.items():
+        if key and isinstance(key, str):  # of a plural only the singular is kept as its key
+            assert set(PLACEHOLDER.findall(text)) == set(PLACEHOLDER.findall(key)), key
+
+
+def test_source_and_compiled_catalogue_agree(chinese):
+    source = MO.with_suffix(".po").read_text("utf-8")
+    for text in chinese.values():
+        if "\n" not in text:
+            assert text.replace('"', '\\"') in source
+    assert source.count("\nmsgid ") - 1 == len(chinese) - 1  # the first of each is the header
+    assert 'msgstr ""\n\n' not in source
+
+
+@pytest.mark.parametrize("path", ["/", "/gallery/", "/model/", "/api/", "/login/", "/nowhere"])
+def test_pages_speak_the_language_asked_for(client, db, path):
+    page = client.get(path, headers={"accept-language": "zh-CN,zh;q=0.9"}).content.decode()
+    assert '<html lang="zh-hans">' in page
+    main = re.sub(r"<[^>]+>", " ", page.split("<main")[1].split("</main>")[0])
+    assert len(re.findall(r"[\u4e00-\u9fff]", main)) > 8
+    english = client.get(path, headers={"accept-language": "en"}).content.decode()
+    assert '<html lang="en">' in english
+    visible = re.sub(r"<[^>]+>", " ", english.replace("简体中文", ""))
+    assert not re.findall(r"[\u4e00-\u9fff]", visible)
