@@ -1,0 +1,193 @@
+"""Figures: every function draws, equal figures are equal bytes, and the style is ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from paperlib import f2, one_label, plots, summary
+from paperlib.labels import LABELS
+from paperlib.plots import networks, recalibration, results, scoring, training, variants
+
+L = len(LABELS)
+RNG = np.random.default_rng(0)
+
+
+def intervals(n: int, **columns: object) -> pd.DataFrame:
+    middle = RNG.uniform(0.3, 0.9, n)
+    return pd.DataFrame({**columns, "f2": middle, "low": middle - 0.05, "high": middle + 0.05})
+
+
+def table1() -> pd.DataFrame:
+    frame = intervals(L, label=LABELS, chips=np.arange(L) * 7).rename(columns={"f2": "f2_nested"})
+    frame["published"] = frame["f2_paper_protocol"] = frame["f2_nested"] + 0.02
+    frame["precision"], frame["recall"] = RNG.random((2, L))
+    frame.loc[0, ["f2_nested", "low", "high", "precision", "recall"]] = np.nan
+    return frame
+
+
+def overall() -> pd.DataFrame:
+    pairs = [(s, p) for s in ("none", "lasso", "ridge") for p in ("paper", "nested", "test")]
+    return intervals(9, system=[s for s, _ in pairs], protocol=[p for _, p in pairs])
+
+
+def differences() -> pd.DataFrame:
+    frame = overall().rename(columns={"f2": "difference"})
+    return frame[frame["system"] != "none"]
+
+
+def history() -> pd.DataFrame:
+    fall = np.exp(-np.arange(6) / 2)
+    return pd.DataFrame(
+        {"epoch": range(6), "loss": fall, "val_loss": fall + 0.1, "val_f2": 1 - fall, "rate": fall}
+    )
+
+
+def label_counts() -> pd.DataFrame:
+    counts = RNG.integers(0, 5000, (L + 1, 3))
+    frame = pd.DataFrame(counts, columns=["train", "validation", "test"])
+    frame.insert(0, "label", [*LABELS, "chips"])
+    return frame
+
+
+def effect(columns: int) -> pd.DataFrame:
+    frame = intervals(L, label=LABELS).rename(columns={"f2": "difference"})
+    frame[["difference", "low", "high"]] -= 0.6
+    for seed in range(1, columns):
+        frame[f"seed {seed}"] = frame["difference"] + 0.01
+    return frame
+
+
+def vgg_counts() -> pd.DataFrame:
+    rows = [(n, 16, 10_000_000, 120_000_000, 130_000_000, 130) for n in "AD"]
+    names = "configuration weight_layers convolutional dense total published_millions"
+    return pd.DataFrame(rows, columns=names.split())
+
+
+def chips(n: int = 300) -> tuple[np.ndarray, np.ndarray]:
+    truth = (RNG.random((n, L)) < 0.3).astype(np.uint8)
+    return truth, np.clip(truth * 0.4 + RNG.random((n, L)) * 0.6, 0, 1)
+
+
+def _threshold_curves() -> Figure:
+    truth, p = chips()
+    grid = np.linspace(0, 1, 21)
+    best = f2.label_thresholds(truth, p)
+    curves = f2.threshold_curve(truth, p, grid)
+    return scoring.threshold_curves(grid, curves, best, best, LABELS, truth.sum(0))
+
+
+def _losses() -> Figure:
+    score, truth = one_label.world(chips=300)
+    what = one_label.Learnt(2.5, -2.2, 0.8, 0.6, 0.65)
+    return scoring.losses_on_one_label(score, truth, dict.fromkeys(("log", "f2", "hard"), what))
+
+
+def _by_label(columns: int, found: bool = True) -> Figure:
+    systems = ("original", "dehazed", "choice per label")
+    scores = pd.concat([intervals(L, label=LABELS, chips=9, system=s) for s in systems])
+    frame = effect(columns)
+    if not found:
+        frame[["difference", "low", "high"]] = np.nan
+    return variants.by_label(scores, frame, {"water": 1, "haze": -1})
+
+
+def _seeds() -> pd.DataFrame:
+    return pd.DataFrame({"system": ["original"] * 3, "seed": range(3), "f2": [0.5, 0.6, 0.7]})
+
+
+def _reliability() -> Figure:
+    curve = summary.reliability(*chips())
+    return results.reliability({"network": curve}, {"network": 0.1})
+
+
+FIGURES: dict[str, Callable[[], Figure]] = {
+    "vgg": lambda: networks.vgg_configurations(
+        {"A": ((3,), (3, 1)), "D": ((3, 3), (3, 3))}, (64, 128), vgg_counts()
+    ),
+    "kernels": lambda: networks.kernels(
+        [
+            {"kernel": 7, "layers": 1, "parameters": 49e6, "receptive_field": 7},
+            {"kernel": 3, "layers": 3, "parameters": 27e6, "receptive_field": 7},
+        ]
+    ),
+    "f2": lambda: scoring.f2_weighs(
+        np.arange(9), f2.from_counts(2, np.arange(9), 0), f2.from_counts(2, 0, np.arange(9)), 2
+    ),
+    "threshold_curves": _threshold_curves,
+    "losses": _losses,
+    "label_counts": lambda: training.label_counts(label_counts()),
+    "learning": lambda: training.learning_curves(history(), 4),
+    "candidates": lambda: training.all_curves({"original, log": history(), "a, b": history()}),
+    "table1": lambda: results.table1(table1()),
+    "overall": lambda: results.overall(overall(), 0.92832, 0.69),
+    "precision_recall": lambda: results.precision_recall(table1()),
+    "reliability": _reliability,
+    "thresholds": lambda: results.thresholds(LABELS, RNG.random((5, L)), RNG.random(L)),
+    "recalibration": lambda: recalibration.overall(overall(), differences()),
+    "correlations": lambda: recalibration.correlations(
+        {"a": summary.correlation(chips()[0]), "b": np.full((L, L), np.nan)}, LABELS
+    ),
+    "weights": lambda: recalibration.weights(RNG.normal(size=(L, L)), LABELS, [(1, 2)]),
+    "by_label": lambda: _by_label(3),
+    "by_label_alone": lambda: _by_label(1, found=False),
+    "variants": lambda: variants.overall(
+        intervals(3, system=["original", "dehazed", "choice per label"]), _seeds()
+    ),
+    "order": lambda: variants.order_of_steps(
+        pd.DataFrame(RNG.random((9, 2)), columns=["between", "effect"]), 32, "scenes"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_draws_inside_its_page(name, recwarn):
+    figure = FIGURES[name]()
+    assert isinstance(figure, Figure)
+    figure.draw_without_rendering()
+    for ax in figure.axes:
+        if ax.axison and ax.get_label() != "<colorbar>" and ax.get_xlabel() + ax.get_ylabel():
+            assert ax.get_position().width > 0.1, "the axes were squeezed out"
+    missing = [str(w.message) for w in recwarn if "Glyph" in str(w.message)]
+    assert not missing, "a character that the font lacks"
+
+
+def test_equal_figures_are_equal_bytes_in_all_three_formats(tmp_path):
+    written = []
+    for folder in ("a", "b"):
+        figure = networks.kernels(
+            [
+                {"kernel": 7, "layers": 1, "parameters": 49e6, "receptive_field": 7},
+                {"kernel": 3, "layers": 3, "parameters": 27e6, "receptive_field": 7},
+            ]
+        )
+        written.append(plots.save(figure, tmp_path / folder / "fig"))
+    assert [p.suffix for p in written[0]] == [".png", ".svg", ".pdf"]
+    for one, two in zip(*written, strict=True):
+        assert one.read_bytes() == two.read_bytes()
+    svg = written[0][1].read_text(encoding="utf-8")
+    assert "<dc:date>" not in svg
+    assert "conv 7×7" in svg, "text stays text"
+    assert sorted(p.name for p in (tmp_path / "a").iterdir()) == ["fig.pdf", "fig.png", "fig.svg"]
+
+
+def test_the_callers_style_does_not_matter(tmp_path):
+    def draw(name: str) -> bytes:
+        return plots.save(results.thresholds(LABELS, folds, whole), tmp_path / name / "f")[0]
+
+    folds, whole = RNG.random((5, L)), RNG.random(L)
+    plain = draw("plain").read_bytes()
+    with matplotlib.rc_context({"font.size": 25, "savefig.dpi": 20, "axes.grid": True}):
+        assert draw("odd").read_bytes() == plain
+
+
+def test_show_gives_the_saved_file(tmp_path):
+    paths = plots.save(
+        results.thresholds(LABELS, RNG.random((2, L)), RNG.random(L)), tmp_path / "f"
+    )
+    assert plots.show(paths).data == (tmp_path / "f.png").read_bytes()
