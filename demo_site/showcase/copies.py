@@ -23,11 +23,11 @@ THUMB = 160  # pixels
 SLICE = 64  # chips drawn in one task
 
 
-def png(image: np.ndarray) -> bytes:
-    """RGB `(H, W, 3)` or grey `(H, W)` uint8 -> PNG without metadata."""
+def png(image: np.ndarray, level: int = 6) -> bytes:
+    """RGB `(H, W, 3)` or grey `(H, W)` uint8 -> PNG without metadata; `level` 0 packs nothing."""
     if image.ndim == 3:
-        image = image[..., ::-1]
-    return cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
+        image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, level])[1].tobytes()
 
 
 def thumb(image: np.ndarray) -> bytes:
@@ -37,12 +37,13 @@ def thumb(image: np.ndarray) -> bytes:
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
     small = cv2.resize(image, size, interpolation=way)
-    return cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
+    small = cv2.cvtColor(small, cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
 
 
 def keep(chip: Chip, image: np.ndarray) -> None:
-    """Store the original and its thumbnail."""
-    storage.write(storage.chip_copy(chip.key, "original"), png(image))
+    """Store the original, not packed yet since a visitor waits, and its thumbnail."""
+    storage.write(storage.chip_copy(chip.key, "original"), png(image, level=0))
     storage.write(storage.chip_copy(chip.key, "thumb"), thumb(image))
 
 
@@ -53,10 +54,14 @@ def pixels(chip: Chip) -> np.ndarray:
 
 
 def draw(chip: Chip) -> None:
-    """Dehazed copy and transmission map, with the paper's parameters scaled to the chip's size."""
+    """Dehazed copy and transmission map, with the paper's parameters scaled to the chip's size.
+
+    The original is packed on the way: a third of the bytes, the same pixels.
+    """
     from paperlib import dehaze
 
     image = pixels(chip)
+    storage.write(storage.chip_copy(chip.key, "original"), png(image))
     patch, radius = scaled(min(image.shape[:2]))
     dark = dehaze.dark_channel(image, patch=patch)
     light = dehaze.atmospheric_light(image, dark)

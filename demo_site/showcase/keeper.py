@@ -81,6 +81,7 @@ def warm_up() -> None:
     ready, trouble = True, ""
     try:
         engine.load()
+        engine.warm_up([work.FIRST, work.GROUP])
     except engine.NoModel as missing:
         ready, trouble = False, str(missing)
         log.error("no model", extra={"reason": trouble})

@@ -6,6 +6,7 @@ import logging
 import time
 
 from django.db import DatabaseError, OperationalError
+from django.utils.translation import gettext as _
 
 log = logging.getLogger("showcase.requests")
 
@@ -81,9 +82,9 @@ class DatabaseTrouble:
 def answer_trouble(request, exception):
     """The 503 page for an exception that passes by itself; None for any other."""
     if isinstance(exception, OperationalError):
-        what, text = "database", "The database does not answer. Nothing was lost; try again."
+        what, text = "database", _("The database does not answer. Nothing was lost; try again.")
     elif isinstance(exception, OSError) and not isinstance(exception, DatabaseError):
-        what, text = "files", "The file store does not answer or is full. Try again later."
+        what, text = "files", _("The file store does not answer or is full. Try again later.")
     else:
         return None
     log.error("trouble", extra={"what": what, "error": str(exception)})

@@ -1,6 +1,6 @@
 """Where upload copies and gallery copies lie, and how they get there whole.
 
-Names are ours alone: `uploads/<random>` and `chips/<first two>/<key>/<kind>`.
+Names are ours alone: `uploads/<random>` and `chips/<first two>/<key>.<kind>`.
 """
 
 from __future__ import annotations
@@ -25,10 +25,9 @@ class AtomicStorage(FileSystemStorage):
 
     def _save(self, name: str, content) -> str:
         target = Path(self.path(name))
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         partial = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}.partial")
         try:
-            with open(partial, "xb", opener=_private) as handle:
+            with _create(partial) as handle:
                 for piece in content.chunks():
                     handle.write(piece)
                 handle.flush()
@@ -45,6 +44,15 @@ class AtomicStorage(FileSystemStorage):
         return name  # our names are random, or rewriting them writes the same content
 
 
+def _create(path: Path):
+    """A new file for its owner only, in a folder that may have to be made first."""
+    try:
+        return open(path, "xb", opener=_private)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return open(path, "xb", opener=_private)
+
+
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
@@ -56,7 +64,7 @@ def new_copy(*, member: bool = False) -> str:
 
 def chip_copy(key: str, kind: str) -> str:
     """Where a chip's `original`, `thumb`, `dehazed` or `transmission` copy lies."""
-    return f"chips/{key[:2]}/{key}/{kind}"
+    return f"chips/{key[:2]}/{key}.{kind}"
 
 
 def write(name: str, data: bytes) -> None:

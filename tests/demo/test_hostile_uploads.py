@@ -285,7 +285,9 @@ def test_hostile_names_reach_neither_disk_nor_page(showcase, client):
     assert "\u202e" not in page
     for name in showcase.stored():
         assert name.startswith("chips/")
-        assert set(name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_-")
+        assert set(name) <= set(
+            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_-."
+        )
     csv = b"".join(client.get(f"{batch.get_absolute_url()}labels.csv").streaming_content).decode()
     assert not any(line[0] in "=+-@" for line in csv.splitlines())
 

@@ -1,0 +1,225 @@
+"""The showcase under load: start, first result, overhead, gallery at 100,000 chips, 50 visitors.
+
+    python tests/benchmarks/demo_load.py [--chips 100000] [--batch 500] [--visitors 50]
+
+Real processes: gunicorn with one process, one worker, SQLite, the released model, generated scenes
+as JPEG. Prints one line per target of the showcase's issue, measured beside what it should be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests/demo"), str(ROOT / "demo_site")]
+
+import pictures  # noqa: E402
+from real_site import RealSite, wait_for  # noqa: E402
+
+FILL = """
+import django, sys; django.setup()
+from datetime import timedelta
+import numpy as np
+from django.utils import timezone
+from paperlib.labels import LABELS, PUBLISHED_COUNTS
+from showcase.models import Chip
+count = int(sys.argv[1]); rng = np.random.default_rng(0); now = timezone.now()
+share = np.array([PUBLISHED_COUNTS[n] for n in LABELS]) / 40479
+masks = ((rng.random((count, 17)) < share) << np.arange(17)).sum(axis=1)
+sure = rng.random(count)
+for start in range(0, count, 5000):
+    Chip.objects.bulk_create(Chip(sha256=f"{i:064d}", name=f"chip_{i}", width=256, height=256,
+        public=True, shown=True, labels=int(masks[i]), confidence=float(sure[i]),
+        added_at=now - timedelta(minutes=count - i), views=True)
+        for i in range(start, min(start + 5000, count)))
+"""
+GALLERY = [
+    "", "label=water", "label=water&label=road", "label=blow_down&label=blooming&match=any",
+    "weather=haze", "least=80", "sort=sure", "sort=unsure&label=slash_burn", "q=chip_77",
+    "label=primary&weather=clear&least=50&sort=sure",
+]  # fmt: skip
+
+
+def line(what: str, value: str, target: str) -> None:
+    print(f"{what:58} {value:>16}   target {target}", flush=True)
+
+
+def percentile(values: list[float], p: float) -> float:
+    return float(np.percentile(values, p))
+
+
+def start_up() -> None:
+    """`paper demo` on an empty folder, until the page answers and until a chip can be labelled."""
+    with tempfile.TemporaryDirectory() as folder:
+        site = RealSite(Path(folder), SHOWCASE_EXAMPLES="12", SHOWCASE_PREDICTOR="")
+        code = "from paperlib.cli import main; main()"
+        began = time.perf_counter()
+        demo = subprocess.Popen(
+            [sys.executable, "-c", code, "demo", "--port", str(site.port), "--no-browser"],
+            env=site.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            wait_for(lambda: site.answers("/"), 120)
+            line("start: the page answers", f"{time.perf_counter() - began:.1f} s", "10 s")
+            wait_for(lambda: site.answers("/readyz"), 120)
+            line("start: model loaded", f"{time.perf_counter() - began:.1f} s", "10 s")
+            wait_for(lambda: "thumb.image" in site.client.get("/gallery/").text, 120)
+            line("start: first example in the gallery", f"{time.perf_counter() - began:.1f} s", "–")
+        finally:
+            demo.terminate()
+            demo.wait(30)
+
+
+def scenes(count: int) -> list[tuple[str, bytes]]:
+    """Generated scenes as JPEG, as a visitor would send chips."""
+    from paperlib.chips import scenes as generated
+
+    base = [generated.scene(i, size=256).image for i in range(min(count, 64))]
+    rng = np.random.default_rng(1)
+    files = []
+    for i in range(count):  # no two alike: nothing is known before
+        image = np.roll(base[i % len(base)], rng.integers(0, 256, 2), axis=(0, 1))
+        files.append((f"scene_{i}.jpg", pictures.encode(image, "JPEG", quality=90)))
+    return files
+
+
+def predictor_alone(files: list[tuple[str, bytes]]) -> float:
+    """Seconds of `predict_files` on the same files: decode, shrink, predict; best of three."""
+    from paperlib import predictor
+
+    model = predictor.load("planet32")
+    with tempfile.TemporaryDirectory() as folder:
+        paths = []
+        for name, data in files:
+            paths.append(Path(folder, name))
+            paths[-1].write_bytes(data)
+        times = []
+        for _ in range(4):
+            began = time.perf_counter()
+            assert all(not result.error for result in model.predict_files(paths))
+            times.append(time.perf_counter() - began)
+    return min(times[1:])
+
+
+def batch(site: RealSite, files: list[tuple[str, bytes]]) -> None:
+    token = site.send(files)
+    sent = time.perf_counter()
+    wait_for(lambda: site.status(token)["labelled"], 120, 0.02)
+    line("first result after the end of the upload", f"{time.perf_counter() - sent:.2f} s", "1 s")
+    site.finished(token, 600)
+    took = time.perf_counter() - sent
+    alone = predictor_alone(files)
+    line(f"batch of {len(files)}: site", f"{took:.2f} s", "–")
+    line(f"batch of {len(files)}: predictor alone", f"{alone:.2f} s", "–")
+    line("overhead of the site", f"{100 * (took / alone - 1):.0f} %", "15 %")
+
+
+async def ask(client: httpx.AsyncClient, path: str, times: list[float], bad: list[str]) -> None:
+    began = time.perf_counter()
+    try:
+        answer = await client.get(path)
+        if answer.status_code != 200:
+            bad.append(f"{answer.status_code} {path}")
+    except httpx.HTTPError as error:
+        bad.append(f"{error!r} {path}")
+    times.append(time.perf_counter() - began)
+
+
+async def one_visitor(url: str, rounds: int) -> tuple[list[float], list[str]]:
+    times, bad = [], []
+    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+        for _ in range(rounds):
+            for query in GALLERY:
+                await ask(client, f"/gallery/?{query}", times, bad)
+    return times, bad
+
+
+async def many_visitors(url: str, count: int, token: str) -> tuple[list[float], list[str]]:
+    """Each waits up to two seconds between pages, until the batch is done."""
+    times, bad, done = [], [], asyncio.Event()
+    rng = np.random.default_rng(2)
+
+    async def visit(number: int) -> None:
+        async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+            await asyncio.sleep(float(rng.random()) * 2)
+            while not done.is_set():
+                paths = ["/", f"/batch/{token}/progress/", "/model/"]
+                paths += [f"/gallery/?{query}" for query in GALLERY]
+                path = paths[int(rng.integers(len(paths)))]
+                began = time.perf_counter()
+                try:
+                    answer = await client.get(path)
+                    if answer.status_code not in (200, 286):
+                        bad.append(f"{answer.status_code} {path}")
+                except httpx.HTTPError as error:
+                    bad.append(f"{error!r} {path}")
+                times.append(time.perf_counter() - began)
+                await asyncio.sleep(float(rng.random()) * 2)
+
+    async def watch() -> None:
+        async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+            end = time.monotonic() + 600
+            while time.monotonic() < end:
+                with contextlib.suppress(httpx.HTTPError):
+                    if (await client.get(f"/api/v1/batches/{token}")).json()["finished"]:
+                        break
+                await asyncio.sleep(0.5)
+            done.set()
+
+    await asyncio.gather(watch(), *(visit(i) for i in range(count)))
+    return times, bad
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--chips", type=int, default=100_000)
+    parser.add_argument("--batch", type=int, default=500)
+    parser.add_argument("--visitors", type=int, default=50)
+    parser.add_argument("--predictor", default="", help="dotted path instead of the released model")
+    given = parser.parse_args()
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    start_up()
+    files = scenes(2 * given.batch)
+    usual = {"SHOWCASE_HEARTBEAT_SECONDS": "2", "SHOWCASE_LOST_SECONDS": "20"}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        RealSite(Path(folder), **usual, SHOWCASE_PREDICTOR=given.predictor) as site,
+    ):
+        site.web()
+        site.worker()
+        wait_for(lambda: site.answers("/readyz"), 120)
+        batch(site, files[: given.batch])
+        fill = [sys.executable, "-c", FILL, str(given.chips)]
+        subprocess.run(fill, env=site.env, cwd=ROOT / "demo_site", check=True)
+        asyncio.run(one_visitor(site.url, 1))
+        times, bad = asyncio.run(one_visitor(site.url, 20))
+        assert not bad, bad[:5]
+        line(
+            f"gallery at {given.chips} chips: median", f"{1000 * percentile(times, 50):.0f} ms", "–"
+        )
+        line("gallery: 95th percentile", f"{1000 * percentile(times, 95):.0f} ms", "150 ms")
+        token = site.send(files[given.batch :])
+        times, bad = asyncio.run(many_visitors(site.url, given.visitors, token))
+        status = site.status(token)
+        line(
+            f"{given.visitors} visitors while {status['labelled']} chips are labelled: errors",
+            f"{len(bad)} of {len(times)}", "0",
+        )  # fmt: skip
+        line("their pages: 95th percentile", f"{1000 * percentile(times, 95):.0f} ms", "–")
+        for problem in bad[:5]:
+            print("   ", problem)
+
+
+if __name__ == "__main__":
+    main()
