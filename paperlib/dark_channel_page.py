@@ -170,7 +170,7 @@ class Page:
             "fraction": slider(w.FloatLogSlider, 0.01, -4, 0, 0.1, "share of candidates"),
             "radius": slider(w.IntSlider, 40, 0, 80, 1, "radius of the filter"),
         }
-        self.picture = w.Image(format="jpeg", layout=w.Layout(max_width="100%"))
+        self.picture = w.Image(format="jpeg", layout=w.Layout(width="100%", max_width="1048px"))
         self.numbers = w.HTML()
         for control in (self.scene, self.depth, *self.controls.values()):
             control.observe(self._draw, names="value")
