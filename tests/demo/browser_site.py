@@ -57,8 +57,8 @@ def running(folder: Path, *, seconds_per_chip: float = 0.05, examples: int = 8) 
         "OMP_NUM_THREADS": "1",
     }
     manage = [sys.executable, str(SITE / "manage.py")]
-    subprocess.run([*manage, "migrate", "--verbosity", "0"], env=env, check=True)
-    subprocess.run([*manage, "seed_examples"], env=env, check=True, stdout=subprocess.DEVNULL)
+    prepare = [sys.executable, "-c", "from showcase import run; run._prepare()"]
+    subprocess.run(prepare, env=env, check=True)
     web = [sys.executable, "-m", "gunicorn", "-c", str(SITE / "config/gunicorn.py"), "config.wsgi"]
     log = open(folder / "site.log", "wb")  # noqa: SIM115  closed below, after the processes
     commands = [web, [*manage, "showcase_worker"]]
