@@ -311,30 +311,3 @@ def test_a_folder_that_is_no_run(tmp_path):
     files.write_json(tmp_path / "run.json", {})
     with pytest.raises(PaperError, match="no finished run"):
         experiment.load(tmp_path)
-
-
-_JAX = """
-import sys
-from paperlib import experiment
-from dataclasses import replace
-from training_stand_ins import CONFIG, chips
-run = experiment.train(replace(CONFIG, epochs=2), chips(), sys.argv[1], progress=False)
-assert run.facts["backend"] == "jax"
-"""
-
-
-@pytest.mark.slow
-def test_trains_on_jax_too(undisturbed, tmp_path):
-    environment = {
-        **os.environ,
-        "KERAS_BACKEND": "jax",
-        "JAX_PLATFORMS": "cpu",
-        "PAPER_CACHE": str(tmp_path / "cache"),
-    }
-    script = [sys.executable, "-c", _JAX, str(tmp_path)]
-    subprocess.run(script, cwd=HERE, env=environment, check=True)
-    run = experiment.find(replace(CONFIG, epochs=2), tmp_path)
-    # the same weights, shuffle and schedule to begin with; the draws of the transforms differ
-    first, second = run.history["loss"].iloc[:2]
-    assert first == pytest.approx(undisturbed.history["loss"].iloc[0], rel=0.2)
-    assert second < first

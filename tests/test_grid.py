@@ -59,7 +59,8 @@ def test_a_grid_is_kept_here_and_the_same_on_a_cluster(tmp_path, monkeypatch):
     from paperlib import project as places
 
     here = Project("tiny", root=tmp_path / "here")
-    wanted = grid.configs("main", here.profile, variant="original", **SMALL)[:2]
+    alike = {"variant": "original", "loss": "log", **SMALL}
+    wanted = [c for seed in (0, 1) for c in grid.configs("main", here.profile, seed=seed, **alike)]
     with pytest.raises(PaperError, match="2 of 2 runs are missing"):
         grid.finished(here, wanted)
     kept = grid.run(here, wanted, progress=False)

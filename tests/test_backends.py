@@ -1,0 +1,68 @@
+"""The same losses and the same training on JAX and PyTorch, each in one process of its own."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from training_stand_ins import CONFIG, chips
+
+from paperlib import experiment, losses
+
+SHORT = replace(CONFIG, epochs=2)
+
+_SCRIPT = """
+import json, sys
+import keras
+from paperlib import experiment, losses
+from test_backends import SHORT, case
+from training_stand_ins import chips
+y, p = case()
+values = {n: float(keras.ops.convert_to_numpy(losses.get(n)(y, p))) for n in losses.LOSSES}
+print(json.dumps(values))
+run = experiment.train(SHORT, chips(), sys.argv[1], progress=False)
+assert run.facts["backend"] == keras.backend.backend() != "tensorflow"
+assert experiment.train(SHORT, chips(), sys.argv[1], progress=False).folder == run.folder
+"""
+
+
+def case() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    y = (rng.random((64, 17)) < 0.2).astype("float32")
+    y[:, 3] = 0  # a label that the batch does not hold
+    return y, rng.random((64, 17)).astype("float32")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_losses_agree_and_a_network_trains(backend, tmp_path, monkeypatch):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    monkeypatch.setenv("PAPER_CACHE", str(tmp_path / "cache"))
+    done = subprocess.run(
+        [sys.executable, "-c", _SCRIPT, str(tmp_path)],
+        cwd=Path(__file__).parent,
+        env={**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    values = json.loads(done.stdout.splitlines()[0])
+    y, p = case()
+    for name in losses.LOSSES:
+        here = float(keras.ops.convert_to_numpy(losses.get(name)(y, p)))
+        assert values[name] == pytest.approx(here, abs=1e-5)
+
+    there = experiment.find(SHORT, tmp_path)
+    here = experiment.train(SHORT, chips(), tmp_path / "here", progress=False)
+    # the same weights, shuffle and schedule to begin with; the draws of the transforms differ
+    assert there.history["loss"].iloc[0] == pytest.approx(here.history["loss"].iloc[0], rel=0.2)
+    assert there.history["loss"].iloc[1] < there.history["loss"].iloc[0]
