@@ -161,7 +161,9 @@ class Page:
         self.scene = w.Dropdown(
             options=[*images, *SCENES], description="scene", style=wide, layout=room
         )
-        self.depth = w.Dropdown(options=DEPTHS, description="depth", style=wide, layout=room)
+        self.depth = w.Dropdown(
+            options=DEPTHS, value="slope", description="depth", style=wide, layout=room
+        )
         self.controls = {
             "strength": slider(w.FloatSlider, 0.5, 0, 0.95, 0.01, "haze, 1 − t"),
             "omega": slider(w.FloatSlider, 0.95, 0, 1, 0.01, "ω"),
