@@ -6,6 +6,9 @@ from them; `dehazed` and `transmission` follow when no batch waits.
 
 from __future__ import annotations
 
+import struct
+import zlib
+
 import cv2
 import numpy as np
 
@@ -23,11 +26,23 @@ THUMB = 160  # pixels
 SLICE = 64  # chips drawn in one task
 
 
-def png(image: np.ndarray, level: int = 6) -> bytes:
-    """RGB `(H, W, 3)` or grey `(H, W)` uint8 -> PNG without metadata; `level` 0 packs nothing."""
+def png(image: np.ndarray) -> bytes:
+    """RGB `(H, W, 3)` or grey `(H, W)` uint8 -> PNG without metadata."""
     if image.ndim == 3:
         image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    return cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, level])[1].tobytes()
+    return cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 6])[1].tobytes()
+
+
+def plain_png(image: np.ndarray) -> bytes:
+    """RGB `(H, W, 3)` uint8 -> PNG that is not packed at all: a tenth of the time of `png`."""
+    height, width = image.shape[:2]
+    rows = np.zeros((height, 1 + 3 * width), np.uint8)  # each row begins with its filter: none
+    rows[:, 1:] = image.reshape(height, -1)
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in ((b"IHDR", head), (b"IDAT", zlib.compress(rows, 0)), (b"IEND", b""))
+    )
 
 
 def thumb(image: np.ndarray) -> bytes:
@@ -43,7 +58,7 @@ def thumb(image: np.ndarray) -> bytes:
 
 def keep(chip: Chip, image: np.ndarray) -> None:
     """Store the original, not packed yet since a visitor waits, and its thumbnail."""
-    storage.write(storage.chip_copy(chip.key, "original"), png(image, level=0))
+    storage.write(storage.chip_copy(chip.key, "original"), plain_png(image))
     storage.write(storage.chip_copy(chip.key, "thumb"), thumb(image))
 
 

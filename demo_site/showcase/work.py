@@ -12,6 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -42,6 +43,7 @@ in_hand: int | None = None
 #: Set when the process was asked to end.
 stopping = threading.Event()
 _guard = threading.Lock()
+_pool = ThreadPoolExecutor(thread_name_prefix="copies")
 
 
 @dataclass
@@ -335,12 +337,13 @@ def _keep(pk: int, cuts: list[Cut]) -> tuple[list[Placement], dict[int, np.ndarr
     """Chips and placements of a group; a chip's row exists only once its copies do."""
     pixels = {cut.sha256: cut.pixels for cut in cuts}
     there = set(Chip.objects.filter(sha256__in=pixels).values_list("sha256", flat=True))
-    new = []
-    for sha256, image in pixels.items():
-        if sha256 not in there:
-            chip = Chip(sha256=sha256, height=image.shape[0], width=image.shape[1])
-            copies.keep(chip, image)
-            new.append(chip)
+    new = [
+        Chip(sha256=sha256, height=image.shape[0], width=image.shape[1])
+        for sha256, image in pixels.items()
+        if sha256 not in there
+    ]
+    # Encoding and writing leave Python's lock: they take every core there is.
+    list(_pool.map(lambda chip: copies.keep(chip, pixels[chip.sha256]), new))
     with transaction.atomic():
         Chip.objects.bulk_create(new, ignore_conflicts=True)
         rows = {chip.sha256: chip for chip in Chip.objects.filter(sha256__in=pixels)}

@@ -234,7 +234,7 @@ def test_the_gallery_on_postgresql_walks_every_page_in_order(postgres, tmp_path)
 
 @pytest.fixture
 def s3():
-    """moto's server, the documented fake: no real S3 server is in the registries we install from."""
+    """moto's server, the documented fake: Debian and PyPI hold no small real S3 server."""
     server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
