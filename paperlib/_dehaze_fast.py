@@ -220,7 +220,7 @@ def _clear_space(height: int, width: int, p: Parameters, dtype: type) -> tuple[n
         np.empty((height + tall, width), dtype),
         np.empty((4, width + wide), dtype),
         np.empty((17, width + 2 * rx + 1)),
-        np.empty((3, 2 * ry + 1, width)),
+        np.empty((3, 2 * ry + 1, width), dtype),
     )
 
 

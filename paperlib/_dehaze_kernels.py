@@ -123,6 +123,17 @@ def _count(dark, valid, count):
 
 
 @_inner
+def _at_least(dark, valid, low):
+    n = 0
+    for x in range(dark.size):
+        if valid is None:
+            n += dark[x] >= low
+        else:
+            n += valid[x] and dark[x] >= low
+    return n
+
+
+@_inner
 def _highest(row):
     top = np.uint8(0)
     for x in range(row.size):
@@ -151,10 +162,10 @@ def _brightest(dark, row, valid, low, best, ties, colour):
 
 @_entry
 def tabulate(image, valid, patch, box, needed, a, b, ends, table):
-    """Add a uint8 block to a table over the values of the dark channel.
+    """Fill a table over the values of a uint8 block's dark channel.
 
-    table   (256, 6) int64: pixels; highest R+G+B, -1 for none yet; pixels that have it; the sum
-            of their colours (3)
+    table   (256, 6) int64: pixels; highest R+G+B; pixels that have it; sum of their colours (3);
+            zeros on entry, but -1 for the brightness
     box     (top, bottom, left, right) of the pixels that count; the rest of the block is halo
     needed  number of candidates for A; values too dark to be candidates may be left out
     """
@@ -168,9 +179,7 @@ def tabulate(image, valid, patch, box, needed, a, b, ends, table):
         _count(line, seen, count)
         if _highest(line) >= low:
             _brightest(line, image[y, 3 * left : 3 * right], seen, low, best, ties, colour)
-            above = 0
-            for d in range(low, 256):
-                above += count[d]
+            above += _at_least(line, seen, np.uint8(low))
             while above - count[low] >= needed:  # darker pixels can be no candidates any more
                 above -= count[low]
                 low += 1
@@ -258,12 +267,24 @@ def _line(lo0, lo1, lo2, lo3, hi0, hi1, hi2, hi3, wx, wy, eps, a, b):
 
 
 @_inner
-def _replace(new_a, new_b, a, b, s, t):
+def _enter(new_a, new_b, a, b, s, t):
+    """Two rows into the ring, and into the running sums as the ring keeps them."""
     for x in range(a.size):
-        s[x] += new_a[x] - a[x]
-        t[x] += new_b[x] - b[x]
         a[x] = new_a[x]
         b[x] = new_b[x]
+        s[x] += np.float64(a[x])
+        t[x] += np.float64(b[x])
+
+
+@_inner
+def _replace(new_a, new_b, a, b, s, t):
+    """The same in place of the two rows that leave the window."""
+    for x in range(a.size):
+        old_a, old_b = np.float64(a[x]), np.float64(b[x])
+        a[x] = new_a[x]
+        b[x] = new_b[x]
+        s[x] += np.float64(a[x]) - old_a
+        t[x] += np.float64(b[x]) - old_b
 
 
 @_inner
@@ -281,10 +302,17 @@ def _add_count(valid, sign, s):
 
 
 @_inner
-def _reciprocal(lo, hi, out):
+def _reciprocal(lo, hi, out, kept):
     for x in range(out.size):
         n = hi[x] - lo[x]
         out[x] = 1 / n if n > 0 else 0.0
+        kept[x] = out[x]
+
+
+@_inner
+def _copy(row, out):
+    for x in range(out.size):
+        out[x] = row[x]
 
 
 @_inner
@@ -361,7 +389,6 @@ def clear(
     ry, rx = min(radius, height - 1), min(radius, width - 1)
     tall, wide = 2 * ry + 1, 2 * rx + 1
     sums[:] = 0.0
-    ring[:] = 0.0
     nothing = ends[2, :width]
     nothing[:] = 0
     # prefix sums stand rx + 1 to the right of their pixel, after zeros and before their last value:
@@ -373,11 +400,11 @@ def clear(
     q = sums[7:14]
     at = rx + 1
     q0, q1, q2, q3, qa, qb, qn = q[0], q[1], q[2], q[3], q[4], q[5], q[6]
-    wx, new_a, new_b, inverse = (
+    weight, new_a, new_b, inverse = (
         sums[14, :width], sums[15, :width], sums[16, :width], ends[3, :width],
     )  # fmt: skip
     for x in range(width):
-        wx[x] = 1 / (min(width - 1, x + rx) - max(0, x - rx) + 1)
+        weight[x] = 1 / (min(width - 1, x + rx) - max(0, x - rx) + 1)
     first = max(0, top - ry)
     for i in range(max(0, first - ry) - ry, bottom + ry):
         new, old = i + ry, i - ry - 1
@@ -398,14 +425,12 @@ def clear(
         if i < height:
             _prefix(s0, s1, q0[at:], q1[at:])
             _prefix(s2, s3, q2[at:], q3[at:])
-            weight = wx
             wy = 1.0
             if valid is None:
                 wy = 1 / (min(height - 1, i + ry) - max(0, i - ry) + 1)
             else:
                 _prefix(sn, sn, qn[at:], qn[at:])
-                _reciprocal(qn, qn[wide:], wn)
-                weight = wn
+                _reciprocal(qn, qn[wide:], weight, wn)
             _line(
                 q0, q1, q2, q3, q0[wide:], q1[wide:], q2[wide:], q3[wide:],
                 weight, wy, eps, new_a, new_b,
@@ -416,17 +441,19 @@ def clear(
         else:
             new_a[:] = 0.0
             new_b[:] = 0.0
-        _replace(new_a, new_b, a, b, sa, sb)
+        if i - tall < first:
+            _enter(new_a, new_b, a, b, sa, sb)
+        else:
+            _replace(new_a, new_b, a, b, sa, sb)
         y = i - ry
         if y < top:
             continue
         _prefix(sa, sb, qa[at:], qb[at:])
-        weight = wx
         wy = 1.0
         if valid is None:
             wy = 1 / (min(height - 1, y + ry) - max(0, y - ry) + 1)
         else:
-            weight = ring[2, y % tall]
+            _copy(ring[2, y % tall], weight)
         _inverse(qa, qb, qa[wide:], qb[wide:], weight, wy, g[y], t0, inverse)
         row = image[y, 3 * left : 3 * right]
         if peak > 1:
