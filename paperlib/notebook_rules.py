@@ -16,14 +16,24 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import nbformat
+# jsonschema, which nbformat imports, would build a grammar of internationalised addresses: four
+# seconds in every `paper` command, for a check that no notebook needs. None makes that import fail,
+# which jsonschema allows for.
+_HELD_BACK = "rfc3987_syntax" not in sys.modules and "jsonschema" not in sys.modules
+if _HELD_BACK:
+    sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+import nbformat  # noqa: E402
 
-from .errors import PaperError
+if _HELD_BACK:
+    del sys.modules["rfc3987_syntax"]
+
+from .errors import PaperError  # noqa: E402
 
 FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
 REQUIRED = {"title": str, "section": str, "figures": list, "results": list, "minutes": object}
