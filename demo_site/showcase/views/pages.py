@@ -18,8 +18,9 @@ def model(request: HttpRequest) -> HttpResponse:
     context = {
         "version": version,
         "card": results.card_rows(version),
+        "scores": results.scores(version),
         "thresholds": results.thresholds(version),
-        "tables": results.tables(),
+        "tables": results.tables(version),
         "report_url": settings.SHOWCASE["REPORT_URL"],
     }
     return render(request, "showcase/model.html", context)

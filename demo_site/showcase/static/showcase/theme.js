@@ -4,7 +4,9 @@
   const root = document.documentElement;
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const kept = () => {
-    try { return localStorage.getItem("theme"); } catch { return null; } // storage may be forbidden
+    let theme = null;
+    try { theme = localStorage.getItem("theme"); } catch { /* storage may be forbidden */ }
+    return theme === "light" || theme === "dark" ? theme : null; // the administration keeps "auto"
   };
   const show = () => {
     const theme = kept() ?? (dark.matches ? "dark" : "light");
