@@ -41,8 +41,8 @@ class Command(BaseCommand):
         parser.add_argument("--out", default=str(root / "figures/sample/fig09_showcase.png"))
         parser.add_argument("--page", default="/", help="address on the site")
         parser.add_argument("--width", type=int, default=1280, help="pixels")
-        parser.add_argument("--height", type=int, default=1240, help="pixels")
-        parser.add_argument("--examples", type=int, default=12, help="generated scenes")
+        parser.add_argument("--height", type=int, default=1480, help="pixels")
+        parser.add_argument("--examples", type=int, default=48, help="generated scenes")
         parser.add_argument("--seconds", type=float, default=180, help="patience")
 
     def handle(self, *, out, page, width, height, examples, seconds, **options) -> None:
@@ -59,6 +59,7 @@ class Command(BaseCommand):
                 "SHOWCASE_VAR": folder,
                 "SHOWCASE_BIND": f"127.0.0.1:{port}",
                 "SHOWCASE_EXAMPLES": str(examples),
+                "SHOWCASE_LOG_LEVEL": "ERROR",
             }
             env.pop("DATABASE_URL", None)
             address = f"http://127.0.0.1:{port}"
