@@ -99,7 +99,7 @@ def draw_missing(after: int = 0) -> int:
     """Draw up to `SLICE` chips that lack their views, then queue the rest behind the batches."""
     from .tasks import draw_views
 
-    missing = Chip.objects.filter(views=False, pk__gt=after, labels__gt=0).order_by("pk")
+    missing = Chip.objects.filter(views=False, pk__gt=after, confidence__gt=0).order_by("pk")
     found = list(missing[: SLICE + 1])
     for chip in found[:SLICE]:
         try:

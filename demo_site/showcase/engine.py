@@ -123,4 +123,5 @@ def confidence(probability: np.ndarray, limits: np.ndarray) -> np.ndarray:
     """
     above = (probability - limits) / np.maximum(1 - limits, 1e-6)
     below = (limits - probability) / np.maximum(limits, 1e-6)
-    return np.clip(np.where(probability >= limits, above, below), 0, 1).mean(axis=1)
+    margin = np.clip(np.where(probability >= limits, above, below), 0, 1).mean(axis=1)
+    return np.maximum(margin, 1e-6)  # 0 stands for a chip that has no prediction yet

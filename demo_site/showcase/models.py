@@ -157,7 +157,7 @@ class Chip(models.Model):
     hidden = models.BooleanField(default=False)  # taken out of the gallery by staff
     shown = models.BooleanField(default=False)  # public, labelled and not hidden
     labels = models.PositiveIntegerField(default=0)
-    confidence = models.FloatField(default=0)
+    confidence = models.FloatField(default=0)  # 0 only until its first prediction
     views = models.BooleanField(default=False)  # dehazed copy and transmission map are there
 
     class Meta:
@@ -174,6 +174,7 @@ class Chip(models.Model):
                 name="chip_confidence",
                 condition=Q(shown=True),
             ),
+            models.Index(fields=["id"], name="chip_undrawn", condition=Q(views=False)),
         ]
 
     def __str__(self) -> str:

@@ -497,7 +497,7 @@ def _finish(pk: int) -> str:
         rows = Batch.objects.filter(pk=pk, worker=me)
         if not BATCH.step(rows, event, finished_at=timezone.now()):
             return "cancelled"
-        if Chip.objects.filter(placements__batch=pk, views=False, labels__gt=0).exists():
+        if Chip.objects.filter(placements__batch=pk, views=False, confidence__gt=0).exists():
             draw_views.enqueue()
     intake.drop_copies(batch, keep_failed=True)
     return "finished" if event == "finish" else "failed"

@@ -1,0 +1,56 @@
+"""The model's page: the card, and numbers that come from files, never typed in."""
+
+from __future__ import annotations
+
+import pytest
+from showcase import results
+from showcase.models import ModelVersion
+
+from paperlib.labels import LABELS
+
+CARD = {
+    "name": "m",
+    "limits": ["Only the Amazon."],
+    "sha256": {"weights.npz": "0" * 64},
+    "scores": {
+        "chips": 100,
+        "f2_mean_over_chips": {"value": 0.8123, "low": 0.8, "high": 0.82},
+        "f2_of_each_label": {"water": {"value": 0.7654, "low": 0.7, "high": 0.8}},
+    },
+}
+
+
+@pytest.fixture
+def version(db):
+    return ModelVersion.objects.create(
+        name="m", fingerprint="f", card=CARD, thresholds=[0.25] * len(LABELS)
+    )
+
+
+def test_scores_of_the_card_are_a_table(version):
+    table = results.scores(version)
+    assert table["name"] == "F2 on 100 validation chips"
+    assert table["rows"] == [
+        ["mean over chips", "0.8123", "0.8000", "0.8200"],
+        ["water", "0.7654", "0.7000", "0.8000"],
+    ]
+    assert results.scores(None) is None
+
+
+def test_the_page_shows_card_and_results_and_no_hashes(version, client, settings, tmp_path):
+    folder = tmp_path / "results/planet32"
+    folder.mkdir(parents=True)
+    (folder / "table1_f2.csv").write_text("label,f2\nwater,0.54321\n")
+    (folder / "vgg_kernels.csv").write_text("kernel,x\n1,0.99999\n")
+    settings.SHOWCASE["RESULTS"] = tmp_path / "results"
+    settings.SHOWCASE["REPORT_URL"] = "https://example.org/report"
+    page = client.get("/model/").content.decode()
+    for shown in ("Only the Amazon.", "0.8123", "0.54321", "https://example.org/report", "25"):
+        assert shown in page
+    for left_out in ("0" * 64, "0.99999"):
+        assert left_out not in page
+
+
+def test_without_a_model_and_results_the_page_still_stands(client, db, settings, tmp_path):
+    settings.SHOWCASE["RESULTS"] = tmp_path / "nothing"
+    assert client.get("/model/").status_code == 200
