@@ -81,16 +81,21 @@ def prior(histograms: Mapping[str, np.ndarray], *, level: int = 25) -> Figure:
     for (name, counts), colour in zip(histograms.items(), colours, strict=False):
         share = counts / max(1, counts.sum())
         left.stairs(
-            share.reshape(64, 4).sum(1), np.arange(0, 257, 4), color=colour, fill=True, alpha=0.45
+            share.reshape(64, 4).sum(1),
+            np.arange(0, 257, 4),
+            color=colour,
+            fill=True,
+            alpha=0.45,
+            label=name,
         )
         running = np.cumsum(share)
-        right.plot(np.arange(256), 100 * running, color=colour, label=name, linewidth=1.6)
+        right.plot(np.arange(256), 100 * running, color=colour, linewidth=1.6)
     left.set(xlabel="dark channel, grey level", ylabel="share of pixels", xlim=(0, 256))
     left.set_title("Distribution")
     right.axvline(level, color=COLOURS["published"], linewidth=0.8, linestyle="--")
     right.set(xlabel="grey level", ylabel="pixels at or below, %", xlim=(0, 256), ylim=(0, 101))
     right.set_title("Running share")
-    right.legend(loc="lower right")
+    left.legend(loc="upper right")
     return figure
 
 
