@@ -62,8 +62,9 @@ def digest(*parts: str | bytes) -> str:
 
 
 def notebook_digest(notebook: Notebook) -> str:
-    """Over the cells' kinds and sources and the declaration; not outputs, ids or counts."""
-    parts = [repr(sorted(notebook.node.metadata["paper"].items()))]
+    """Over the cells' kinds and sources and the declaration; not outputs, ids, counts or limits."""
+    paper = notebook.node.metadata["paper"]
+    parts = [repr(sorted((key, paper[key]) for key in paper if key != "minutes"))]
     for cell in notebook.node.cells:
         parts += [cell.cell_type, cell.source]
     return digest(*parts)

@@ -144,6 +144,8 @@ def test_what_makes_a_notebook_run_again(tmp_path):
     page = tmp_path / "results/tiny/notebooks/02_second.html"
     page.unlink()
     assert reasons() == ["", "made elsewhere, not run in this checkout"]
+    plant(tmp_path, "01_first", OPEN, TABLE, results=["table.csv"], minutes=2)
+    assert reasons() == ["", "made elsewhere, not run in this checkout"]  # a limit changes nothing
     plant(tmp_path, "01_first", OPEN, TABLE, "1 + 1", results=["table.csv"])
     assert reasons()[0] == "notebook changed"
     runner, _ = go(tmp_path)
