@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import resource
 import statistics
 import subprocess
@@ -153,6 +152,18 @@ def peak_extra(what: str) -> float:
     return float(done.stdout.split()[-1])
 
 
+def high_water() -> float:
+    """The most resident memory this process has had, MB.
+
+    `ru_maxrss` starts from what the parent had when it forked; /proc has the process's own.
+    """
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
 def child(what: str) -> None:
     from paperlib import dehaze
 
@@ -175,12 +186,11 @@ def child(what: str) -> None:
     else:
         image = pictures(1, 4096)[0]
         call = lambda: {"textbook": textbook, "script": script}[name](image)  # noqa: E731
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = high_water()
     start = time.perf_counter()
     result = call()
     del result
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(time.perf_counter() - start, (after - before) / 1024)
+    print(time.perf_counter() - start, high_water() - before)
 
 
 # --- the table ------------------------------------------------------------------------------------
@@ -266,7 +276,7 @@ def huge(side: int = SIDE) -> None:
     import rasterio
     from rasterio.windows import Window
 
-    with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
+    with rasterio.Env(GDAL_CACHEMAX=64), tempfile.TemporaryDirectory() as folder:
         for size in (2_000, side):
             source, target = Path(folder) / f"{size}.tif", Path(folder) / f"{size}_clear.tif"
             piece = pictures(1, 2_000, seed=1)[0]
