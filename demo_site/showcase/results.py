@@ -17,7 +17,7 @@ ROWS = 40  # of one table
 _SHOWN = ("table1", "f2_", "headline", "published", "claims", "overall", "protocol", "selection")
 _ELSEWHERE = ("scores", "thresholds", "recalibration", "sha256", "tags", "network")
 #: Parts of a card that are shown otherwise, or that only a program reads.
-ELSEWHERE = {"what", "limits", "scores", "thresholds", "tags", "recalibration", "sha256"}
+ELSEWHERE = {"what", "limits", "network", "scores", "thresholds", "tags", "recalibration", "sha256"}
 #: What tells how good the labels are; the report holds the other tables.
 SHOWN = ("overall_f2", "table1_f2", "differences", "reliability", "recalibration_overall")
 SHOWN += ("dehazing_overall", "dehazing_labels", "f2_baselines")

@@ -20,7 +20,7 @@ def model(request: HttpRequest) -> HttpResponse:
         "card": results.card_rows(version),
         "scores": results.scores(version),
         "thresholds": results.thresholds(version),
-        "tables": results.tables(version),
+        "tables": results.tables(),
         "report_url": settings.SHOWCASE["REPORT_URL"],
     }
     return render(request, "showcase/model.html", context)
