@@ -135,8 +135,7 @@ def check_informative(truth: Array, probability: Array, source: str) -> None:
     """
     known = ~np.isnan(probability).any(0)
     p, y = probability[:, known].astype(np.float64), truth[:, known].astype(np.float64)
-    spread = p.var(0).sum()
-    if len(p) < 2 or spread == 0:
+    if len(p) < 2 or not (spread := p.var(0).sum()):
         return
     slope = ((p - p.mean(0)) * (y - y.mean(0))).mean(0).sum() / spread
     error = np.sqrt((p.var(0) * y.var(0)).sum() / len(p)) / spread
