@@ -186,6 +186,8 @@ def child(what: str) -> None:
     else:
         image = pictures(1, 4096)[0]
         call = lambda: {"textbook": textbook, "script": script}[name](image)  # noqa: E731
+    if Path("/proc/self/clear_refs").exists():
+        Path("/proc/self/clear_refs").write_text("5")  # the mark falls to what is resident now
     before = high_water()
     start = time.perf_counter()
     result = call()
