@@ -13,12 +13,9 @@ from . import tags
 from .models import ModelVersion
 
 ROWS = 40  # of one table
-#: Tables about how good the labels are; the others belong into the report.
-_SHOWN = ("table1", "f2_", "headline", "published", "claims", "overall", "protocol", "selection")
-_ELSEWHERE = ("scores", "thresholds", "recalibration", "sha256", "tags", "network")
 #: Parts of a card that are shown otherwise, or that only a program reads.
-ELSEWHERE = {"what", "limits", "network", "scores", "thresholds", "tags", "recalibration", "sha256"}
-#: What tells how good the labels are; the report holds the other tables.
+ELSEWHERE = ("what", "limits", "network", "scores", "thresholds", "tags", "recalibration", "sha256")
+#: What tells how good the labels are, in this order; the report holds the other tables.
 SHOWN = ("overall_f2", "table1_f2", "differences", "reliability", "recalibration_overall")
 SHOWN += ("dehazing_overall", "dehazing_labels", "f2_baselines")
 
@@ -27,43 +24,37 @@ def card_rows(version: ModelVersion | None) -> list[dict]:
     """`[{key, value}]` of the card for people; the rest of it stands elsewhere."""
     if version is None:
         return []
-    rows = [{"key": k.replace("_", " "), "value": _text(v)} for k, v in version.card.items()]
-    return [row for row, key in zip(rows, version.card, strict=True) if key not in _ELSEWHERE]
+    rows = ((k, v) for k, v in version.card.items() if k not in ELSEWHERE)
+    return [{"key": k.replace("_", " "), "value": _text(v)} for k, v in rows]
 
 
 def scores(version: ModelVersion | None) -> dict | None:
-    """The card's own scores as a table `{name, profile, header, rows}`: one row per label."""
-    found = (version.card if version else {}).get("scores")
-    labels = found.get("f2_of_each_label") if isinstance(found, dict) else None
-    if not isinstance(labels, dict):
-        return None
-    rows = [[name, *_interval(labels[name])] for name in LABELS if name in labels]
-    overall = found.get("f2_mean_over_chips")
-    if overall:
-        rows.insert(0, ["mean over chips", *_interval(overall)])
-    return {
-        "name": f"F2 on {found.get('chips', '?')} validation chips",
-        "profile": version.name,
-        "header": ["label", "f2", "low", "high"],
-        "rows": rows,
-    }
+    """`{chips, f2, labels}` as the card holds them; None where it holds none.
+
+    `f2` has `value`, `low` and `high` in 0…1 as text, and the same in percent as `at`; each of
+    `labels` has a `title` as well.
+    """
+    held = version.card.get("scores") if version else None
+    try:
+        each = held["f2_of_each_label"]
+        labels = [{"title": tags.title(n), **_interval(each[n])} for n in LABELS if n in each]
+        f2 = _interval(held["f2_mean_over_chips"])
+        return {"chips": int(held["chips"]), "f2": f2, "labels": labels}
+    except (KeyError, TypeError, ValueError):
+        return None  # another predictor's card
 
 
-def _interval(value) -> list[str]:
-    if not isinstance(value, dict):
-        return [f"{value:.4f}", "", ""]
-    return [f"{value[k]:.4f}" if k in value else "" for k in ("value", "low", "high")]
+def _interval(given: dict) -> dict:
+    numbers = {part: float(given[part]) for part in ("value", "low", "high")}
+    at = {part: round(100 * min(max(number, 0), 1), 2) for part, number in numbers.items()}
+    return {part: f"{number:.4f}" for part, number in numbers.items()} | {"at": at}
 
 
 def _text(value) -> str:
     if isinstance(value, dict):
         return "; ".join(f"{k.replace('_', ' ')}: {_text(v)}" for k, v in value.items())
     if isinstance(value, list):
-        return (
-            " ".join(map(_text, value))
-            if value and len(str(value[0])) > 40
-            else ", ".join(map(_text, value))
-        )
+        return ", ".join(map(_text, value))
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
@@ -76,20 +67,22 @@ def thresholds(version: ModelVersion | None) -> list[dict]:
     ]
 
 
-def tables(version: ModelVersion | None) -> list[dict]:
-    """`[{name, profile, header, rows}]`: the card's scores, then the notebooks' tables about F2."""
-    folder: Path = settings.SHOWCASE["RESULTS"]
-    own = scores(version)
-    found = [own] if own else []
-    for profile in ("planet32", "paper", "sample"):
-        for path in sorted((folder / profile).glob("*.csv")):
-            if not path.stem.startswith(_SHOWN):
-                continue
-            with open(path, encoding="utf-8", newline="") as handle:
-                lines = [row for _, row in zip(range(ROWS + 1), csv.reader(handle), strict=False)]
-            if len(lines) > 1:
-                name = path.stem.replace("_", " ")
-                found.append(
-                    {"name": name, "profile": profile, "header": lines[0], "rows": lines[1:]}
-                )
-    return found
+def tables() -> list[dict]:
+    """`[{name, profile, header, rows}]` of the notebooks' tables; of scenes only without others."""
+    for profiles in (("planet32", "paper"), ("sample",)):
+        places = [(p, n) for p in profiles for n in SHOWN]
+        if found := [table for p, n in places if (table := _table(p, n))]:
+            return found
+    return []
+
+
+def _table(profile: str, name: str) -> dict | None:
+    path: Path = settings.SHOWCASE["RESULTS"] / profile / f"{name}.csv"
+    if not path.is_file():
+        return None
+    with open(path, encoding="utf-8", newline="") as handle:
+        lines = [row for _, row in zip(range(ROWS + 1), csv.reader(handle), strict=False)]
+    if len(lines) < 2:
+        return None
+    title = name.replace("_", " ")
+    return {"name": title, "profile": profile, "header": lines[0], "rows": lines[1:]}

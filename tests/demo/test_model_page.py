@@ -27,14 +27,16 @@ def version(db):
     )
 
 
-def test_scores_of_the_card_are_a_table(version):
-    table = results.scores(version)
-    assert table["name"] == "F2 on 100 validation chips"
-    assert table["rows"] == [
-        ["mean over chips", "0.8123", "0.8000", "0.8200"],
-        ["water", "0.7654", "0.7000", "0.8000"],
-    ]
+def test_scores_of_the_card_are_a_chart(version):
+    found = results.scores(version)
+    assert found["chips"] == 100
+    assert found["f2"]["value"] == "0.8123"
+    (water,) = found["labels"]
+    assert (water["title"], water["low"], water["high"]) == ("water", "0.7000", "0.8000")
+    assert water["at"] == {"value": 76.54, "low": 70.0, "high": 80.0}
     assert results.scores(None) is None
+    version.card = {"scores": "of another kind"}
+    assert results.scores(version) is None
 
 
 def test_the_page_shows_card_and_results_and_no_hashes(version, client, settings, tmp_path):
