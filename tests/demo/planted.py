@@ -41,7 +41,8 @@ class PlantedPredictor:
         if log := os.environ.get("PLANTED_LOG"):
             with open(log, "a") as handle:
                 for image in images:
-                    handle.write(mark(image) + "\n")
+                    if image.any():  # a worker warms up on black chips
+                        handle.write(mark(image) + "\n")
         on = probability >= self.thresholds
         return Planted(probability, raw, [decode(row) for row in on], self.thresholds)
 
