@@ -6,6 +6,7 @@ matter how many do it at once.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
@@ -44,7 +45,8 @@ class _Worker(TaskWorker):
 def run(*, interval: float, until_idle: bool = False) -> None:
     """Work until interrupted (or, `until_idle`, until no task waits)."""
     work.me = f"{socket.gethostname()[:30]}-{os.getpid()}-{token()[:8]}"
-    Worker.objects.create(name=work.me, host=socket.gethostname()[:80], pid=os.getpid())
+    row = {"name": work.me, "host": socket.gethostname()[:80], "pid": os.getpid()}
+    patiently(lambda: Worker.objects.create(**row))
     stop = threading.Event()
     heart = threading.Thread(target=_heartbeat, args=(stop,), name="heartbeat", daemon=True)
     heart.start()
@@ -59,21 +61,28 @@ def run(*, interval: float, until_idle: bool = False) -> None:
         excluded_queue_names=[],
     )
     worker.configure_signals()
-    warm_up()
+    patiently(warm_up)
     try:
-        while worker.running:
-            try:
-                worker.run()
-                break
-            except (OperationalError, InterfaceError) as error:
-                # Locked for longer than its patience, or restarted: the queue is still there.
-                log.warning("the database does not answer", extra={"error": str(error)})
-                connection.close()
-                time.sleep(1)
+        patiently(worker.run)
     finally:
         stop.set()
         work.reader.close()
-        Worker.objects.filter(name=work.me).delete()
+        with contextlib.suppress(Error):
+            Worker.objects.filter(name=work.me).delete()
+
+
+def patiently(step) -> None:
+    """Do a step again until the database lets it: locked for long, or restarted, it comes back."""
+    while True:
+        try:
+            step()
+            return
+        except (OperationalError, InterfaceError) as error:
+            if work.stopping.is_set():
+                raise
+            log.warning("the database does not answer", extra={"error": str(error)})
+            connection.close()
+            time.sleep(1)
 
 
 def warm_up() -> None:
@@ -85,6 +94,8 @@ def warm_up() -> None:
     except engine.NoModel as missing:
         ready, trouble = False, str(missing)
         log.error("no model", extra={"reason": trouble})
+    except Error:
+        raise
     except Exception:
         ready, trouble = False, "the model could not be loaded"
         log.exception("no model")
