@@ -12,7 +12,7 @@ paper: .venv/ready
 	$(BIN)/paper run --profile $(PROFILE) $(if $(DATA),--data "$(DATA)")
 
 test: .venv/ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: .venv/ready
 	$(BIN)/ruff check
