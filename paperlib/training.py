@@ -19,22 +19,17 @@ _KEPT: dict[tuple, tuple[keras.Model, keras.Model]] = {}  # compiled models, las
 _KEEP = 3  # the paper's three losses
 
 
-class Batches(keras.utils.PyDataset):
-    """The batches of one epoch: chips in the order of a permutation, read as they are needed.
+def epoch_of(
+    images: np.ndarray, labels: np.ndarray, order: np.ndarray, batch: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The chips of one epoch in the order they are shown, in whole batches.
 
-    The chips left over after the last whole batch are other ones in each epoch.
+    The chips left over after the last whole batch are other ones in each epoch. A copy in memory
+    rather than a generator: on TensorFlow a generator runs in a thread of tf.data, and taking it
+    down at the end of an epoch can wait for the interpreter's lock that it holds itself, for ever.
     """
-
-    def __init__(self, images: np.ndarray, labels: np.ndarray, order: np.ndarray, batch: int):
-        super().__init__(workers=1, use_multiprocessing=False, max_queue_size=8)
-        self.images, self.labels, self.order, self.batch = images, labels, order, batch
-
-    def __len__(self) -> int:
-        return len(self.order) // self.batch
-
-    def __getitem__(self, i: int) -> tuple[np.ndarray, np.ndarray]:
-        chosen = self.order[i * self.batch : (i + 1) * self.batch]
-        return self.images[chosen], self.labels[chosen]
+    shown = order[: len(order) // batch * batch]
+    return images[shown], labels[shown]
 
 
 class Training:
@@ -144,8 +139,14 @@ class Training:
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         checkpoint.reseed(self.model, config.seed, epoch)
         order = np.random.default_rng([config.seed, epoch]).permutation(self.train)
-        batches = Batches(self.images, self.labels, order, config.batch)
-        done = self.model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[_Bar(bar)])
+        done = self.model.fit(
+            *epoch_of(self.images, self.labels, order, config.batch),
+            batch_size=config.batch,
+            epochs=1,
+            shuffle=False,
+            verbose=0,
+            callbacks=[_Bar(bar)],
+        )
 
         probability = self.predict(self.validation)
         truth = self.labels[self.validation]

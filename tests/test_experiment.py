@@ -195,11 +195,10 @@ def test_validation_and_test_chips_teach_nothing(undisturbed, tmp_path):
 def test_every_chip_of_an_epoch_is_shown_once():
     made = chips()
     order = np.random.default_rng([0, 1]).permutation(np.flatnonzero(made.split == "train"))
-    batches = training.Batches(made.images, made.labels.astype("float32"), order, 32)
-    seen = np.concatenate([batches[i][0] for i in range(len(batches))])
-    assert len(seen) == len(order) // 32 * 32
+    seen, labels = training.epoch_of(made.images, made.labels.astype("float32"), order, 32)
+    assert len(seen) == len(labels) == len(order) // 32 * 32
     assert len(np.unique(seen.reshape(len(seen), -1), axis=0)) == len(seen)
-    assert np.array_equal(batches[1][1], made.labels[order[32:64]])
+    assert np.array_equal(labels[32:64], made.labels[order[32:64]])
 
 
 def test_one_label_alone(tmp_path):

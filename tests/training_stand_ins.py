@@ -45,8 +45,8 @@ def chips(count: int = 180, seed: int = 0) -> Chips:
 def main(runs: str, epoch: int, step: str) -> None:
     from paperlib import checkpoint, experiment, training
 
-    write, getitem = checkpoint.write, training.Batches.__getitem__
-    state = {"saved": 0, "batches": 0}
+    write, tick = checkpoint.write, training._Bar.on_train_batch_end
+    state = {"saved": 0}
 
     def die():
         os.kill(os.getpid(), signal.SIGKILL)
@@ -58,12 +58,12 @@ def main(runs: str, epoch: int, step: str) -> None:
             state["saved"] += 1
         write(path, *arguments)
 
-    def fetching(self, i):
-        if step == "batch" and state["saved"] == epoch and i == 1:
+    def ticking(self, batch, logs=None):
+        if step == "batch" and state["saved"] == epoch and batch == 1:
             die()
-        return getitem(self, i)
+        tick(self, batch, logs)
 
-    checkpoint.write, training.Batches.__getitem__ = writing, fetching
+    checkpoint.write, training._Bar.on_train_batch_end = writing, ticking
     experiment.train(CONFIG, chips(), runs, progress=False)
 
 
