@@ -170,6 +170,21 @@ def predict(
 
 
 @app.command()
+def scenes(
+    out: str = typer.Option("figures/sample/scenes_contact_sheet.png", help="PNG to write."),
+) -> None:
+    """Draw the contact sheet of the generated scenes: eight for each of the 17 labels."""
+    from pathlib import Path
+
+    from . import plots
+    from .chips.scenes import examples
+    from .plots.scenes import contact_sheet
+
+    sheet = contact_sheet({tag: [s.image for s in found] for tag, found in examples().items()})
+    print(*plots.save(sheet, Path(out).with_suffix(""), [".png"]))
+
+
+@app.command()
 def release(
     profile: str = typer.Option("planet32", help="Whose network."),
     data: str = typer.Option("", help="Folder with train_v2.csv and train-jpg (or an archive)."),

@@ -7,7 +7,7 @@ the files, so that equal figures are equal bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec
@@ -45,19 +45,23 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return wrapper
 
 
-def save(figure: Figure, path: Path) -> list[Path]:
-    """Write `path`.png, .svg and .pdf without times or versions in them; return the three paths."""
+#: The formats every figure is written in, with what keeps times and versions out of each.
+FORMATS: dict[str, dict[str, None]] = {
+    ".png": {"Software": None},
+    ".svg": {"Date": None, "Creator": None},
+    ".pdf": {"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None},
+}
+
+
+def save(figure: Figure, path: Path, formats: Iterable[str] = tuple(FORMATS)) -> list[Path]:
+    """Write `path` + each of `formats` without times or versions in them; return the paths."""
     written = []
     # The style also says how files are written (dpi, text as text), so it is set here as well.
     with matplotlib.rc_context(fname=STYLE), matplotlib.rc_context({"svg.hashsalt": path.name}):
-        for suffix, metadata in (
-            (".png", {"Software": None}),
-            (".svg", {"Date": None, "Creator": None}),
-            (".pdf", {"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None}),
-        ):
+        for suffix in formats:
             target = path.with_name(path.name + suffix)
             with files.replacing(target) as partial:
-                figure.savefig(partial, metadata=metadata)
+                figure.savefig(partial, metadata=FORMATS[suffix])
             written.append(target)
     return written
 
