@@ -1,0 +1,94 @@
+"""What is shipped for `planet32`: the numbers follow from the predictions, the model from its card.
+
+The tables are held against scikit-learn on the shipped predictions, not against the code that
+wrote them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import average_precision_score, fbeta_score
+
+from paperlib import files, predictor, selection
+from paperlib.chips import split_of
+from paperlib.experiment import Config, find
+from paperlib.labels import LABELS
+from paperlib.profiles import profile
+
+
+@pytest.fixture(scope="module")
+def results(root):
+    return root / "results" / "planet32"
+
+
+@pytest.fixture(scope="module")
+def run(results):
+    """The profile's own network, as shipped."""
+    found = find(Config.of(profile("planet32")), results / "runs")
+    assert found is not None, "the run of the profile's configuration is not shipped"
+    return found
+
+
+def score(truth: np.ndarray, prediction: np.ndarray) -> float:
+    return fbeta_score(truth, prediction, beta=2, average="samples", zero_division=0)
+
+
+def test_the_validation_chips_are_there_each_once_and_no_other(run):
+    assert len(run.names) == len(set(run.names.tolist())) == 6460
+    assert {split_of(name) for name in run.names.tolist()} == {"validation"}
+    assert run.truth.shape == run.probability.shape == (6460, len(LABELS))
+
+
+def test_the_overall_f2_follows_from_the_predictions(run, results):
+    table = pd.read_csv(results / "overall_f2.csv").set_index(["system", "protocol"])
+    fixed = table.loc[("one network, threshold 0.2", "nested"), "f2"]
+    assert fixed == pytest.approx(score(run.truth, run.probability > 0.2), abs=1e-6)
+
+    nested = selection.protocol_nested(run.truth, run.probability, run.names)
+    row = table.loc[("one network", "nested")]
+    assert row["f2"] == pytest.approx(score(run.truth, nested.prediction), abs=1e-6)
+    assert row["low"] < row["f2"] < row["high"]
+    assert row["f2"] >= 0.88  # what the first trained network had to reach
+    macro = average_precision_score(run.truth, run.probability, average="macro")
+    assert row["macro_ap"] == pytest.approx(macro, abs=1e-4)
+
+
+def test_table_1_follows_from_the_predictions(run, results):
+    table = pd.read_csv(results / "table1_f2.csv")
+    assert tuple(table["label"]) == LABELS
+    assert table["chips"].tolist() == run.truth.sum(0).tolist()
+    nested = selection.protocol_nested(
+        run.truth, run.probability, run.names, recalibration="ridge"
+    )  # the fullest system there is
+    found = fbeta_score(run.truth, nested.prediction, beta=2, average=None, zero_division=0)
+    assert np.allclose(table["f2_nested"], found, atol=1e-5)
+
+
+def test_another_prediction_would_give_another_number(run, results):
+    """The check above can fail: one chip in a hundred labelled otherwise is seen."""
+    table = pd.read_csv(results / "overall_f2.csv").set_index(["system", "protocol"])
+    changed = run.probability > 0.2
+    changed[::100] = ~changed[::100]
+    fixed = table.loc[("one network, threshold 0.2", "nested"), "f2"]
+    assert abs(fixed - score(run.truth, changed)) > 1e-3
+
+
+def test_the_card_says_what_the_released_model_scored(results):
+    card = files.read_json(predictor.RELEASED / "planet32" / "card.json")
+    with np.load(results / "released.npz") as stored:
+        names, truth, raw = (stored[k] for k in ("names", "truth", "probability"))
+    raw = raw.astype(np.float32)
+    nested = {
+        kind: selection.protocol_nested(truth, raw, names, recalibration=kind)
+        for kind in ("none", "ridge")
+    }
+    scores = card["scores"]
+    plain = score(truth, nested["none"].prediction)
+    assert scores["f2_without_recalibration"]["value"] == pytest.approx(plain, abs=6e-5)
+    best = max(score(truth, n.prediction) for n in nested.values())
+    assert scores["f2_mean_over_chips"]["value"] == pytest.approx(best, abs=6e-5)
+    assert (card["recalibration"] is not None) == card["recipe"]["ridge recalibration"]
+    size = sum(p.stat().st_size for p in (predictor.RELEASED / "planet32").iterdir())
+    assert size < 10 * 2**20
