@@ -1,16 +1,18 @@
-"""The generated parts of README.md: what each notebook makes, and what runs took.
+"""The generated parts of README.md: what came out, what each notebook makes, what runs took.
 
 A part stands between `<!-- begin:NAME -->` and `<!-- end:NAME -->`. `paper readme` writes the parts
-again; a test holds `notebooks` and `profiles` current. `measured` comes from the manifests in the
-checkout, which differ from machine to machine, so no test holds it.
+again; a test holds `results`, `notebooks` and `profiles` current. `measured` comes from the
+manifests in the checkout, which differ from machine to machine, so no test holds it.
 """
 
 from __future__ import annotations
 
+import csv
 import re
 from pathlib import Path
 
 from . import files, manifest
+from .claims import published
 from .display import duration
 from .errors import PaperError
 from .notebook_rules import Notebook, read_all
@@ -104,4 +106,22 @@ def _machine(hardware: dict) -> str:
     return f"{', '.join(parts)}, {hardware['memory_gb']} GB"
 
 
-PARTS = {"notebooks": notebooks, "measured": measured, "profiles": profiles}
+def results(root: Path) -> str:
+    """The overall F2 of the shipped real-chip predictions, beside the number the paper prints."""
+    lines = ["| mean-over-chips F2 | chips | F2 | 95 % interval |", "|" + " --- |" * 4]
+    headline = published()["paper"]["headline"]["f2"]
+    lines.append(f"| printed in the paper | its own validation chips | {headline} | not given |")
+    with open(root / "results" / "planet32" / "overall_f2.csv", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            f2, low, high = (float(row[key]) for key in ("f2", "low", "high"))
+            how = f"here, 32 px: {row['system']}, {PROTOCOLS[row['protocol']]}"
+            lines.append(f"| {how} | {int(row['chips']):,} | {f2:.4f} | {low:.4f} – {high:.4f} |")
+    return "\n".join(lines)
+
+
+PROTOCOLS = {
+    "paper": "chosen and reported on the same chips",
+    "nested": "nested",
+    "test": "on test chips",
+}
+PARTS = {"results": results, "notebooks": notebooks, "measured": measured, "profiles": profiles}

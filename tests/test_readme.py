@@ -17,7 +17,7 @@ def text(root) -> str:
     return (root / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("part", ["notebooks", "profiles"])
+@pytest.mark.parametrize("part", ["results", "notebooks", "profiles"])
 def test_the_generated_parts_are_current(root, text, part):
     again = readme.replaced(text, part, readme.PARTS[part](root))
     assert again == text, "run: make readme"
