@@ -63,6 +63,8 @@ def test_all_notebooks_run_on_the_tiny_profile(root, tmp_path, monkeypatch):
     library = manifest.library_digest()  # once: somebody may be at work on the library meanwhile
     monkeypatch.setattr(manifest, "library_digest", lambda: library)
     shutil.copytree(root / "notebooks", tmp_path / "notebooks")
+    state = shutil.ignore_patterns("var", "staticfiles", "__pycache__")
+    shutil.copytree(root / "demo_site", tmp_path / "demo_site", ignore=state)  # for notebook 14
     for name in ("pyproject.toml", "requirements.lock"):
         shutil.copy2(root / name, tmp_path / name)
     stream = io.StringIO()
