@@ -46,7 +46,7 @@ PROFILES: dict[str, Profile] = {
             32,
             5000,
             0.25,
-            8,
+            6,
             64,
             1e-3,
             "",
