@@ -16,6 +16,7 @@ class Profile:
     size      height and width in pixels of the chips the network sees
     chips     how many scenes are generated; 0 for real chips (all there are)
     width     channels of VGG-16 as a share of the published ones
+    narrow    the same for the networks of a grid: there are up to 102, so on a CPU they are narrower
     epochs    the most epochs a network is trained for
     batch     chips per step
     rate      Adam's first learning rate
@@ -29,6 +30,7 @@ class Profile:
     size: int
     chips: int
     width: float
+    narrow: float
     epochs: int
     batch: int
     rate: float
@@ -46,6 +48,7 @@ PROFILES: dict[str, Profile] = {
             32,
             5000,
             0.25,
+            0.125,
             6,
             64,
             1e-3,
@@ -58,6 +61,7 @@ PROFILES: dict[str, Profile] = {
             "scenes",
             32,
             96,
+            0.0625,
             0.0625,
             2,
             16,
@@ -72,6 +76,7 @@ PROFILES: dict[str, Profile] = {
             32,
             0,
             0.25,
+            0.125,
             12,
             128,
             1e-3,
@@ -84,6 +89,7 @@ PROFILES: dict[str, Profile] = {
             "planet",
             128,
             0,
+            1.0,
             1.0,
             30,
             64,
