@@ -1,14 +1,38 @@
-"""What several tests share: the shared data folder, and a quiet, deterministic set-up."""
+"""What several tests share: the shared data folder, and a quiet, quick, deterministic set-up."""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "agg")
+# One thread per process, those that tests start included: the workers share the cores, and small
+# arrays lose more to waking threads than they win.
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS",
+             "TF_NUM_INTEROP_THREADS"):  # fmt: skip
+    os.environ.setdefault(name, "1")
+
+# jsonschema would build a grammar of internationalised addresses, seconds in every worker, for a
+# check that no test needs; None makes that import fail, which it allows for.
+if "jsonschema" not in sys.modules:
+    sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+    import jsonschema  # noqa: F401
+
+    del sys.modules["rfc3987_syntax"]
+
+from hypothesis import settings  # noqa: E402
+
+# The same examples every time, and no limit of time for one, which a busy machine would break.
+# PAPER_EXAMPLES asks for that many new ones instead.
+settings.register_profile("quick", derandomize=True, deadline=None)
+settings.register_profile(
+    "search", deadline=None, max_examples=int(os.environ.get("PAPER_EXAMPLES", "100"))
+)
+settings.load_profile("search" if "PAPER_EXAMPLES" in os.environ else "quick")
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -68,7 +68,10 @@ class RealSite:
             "PLANTED_LOG": str(self.log),
         } | env  # fmt: skip
         self.running: list[subprocess.Popen] = []
-        self.client = httpx.Client(base_url=self.url, timeout=30)
+        # No connection is used twice: gunicorn may close a kept one as the next request leaves.
+        self.client = httpx.Client(
+            base_url=self.url, timeout=30, limits=httpx.Limits(max_keepalive_connections=0)
+        )
 
     def __enter__(self) -> RealSite:
         self.log.touch()

@@ -6,7 +6,6 @@ import json
 
 import pictures
 import pytest
-import schemathesis
 from conftest import Showcase
 from django.core.files.uploadedfile import SimpleUploadedFile
 from hypothesis import HealthCheck, given, settings
@@ -117,6 +116,7 @@ def test_the_description_needs_no_other_site(client):
 
 
 def _schema():
+    import schemathesis  # here: seconds that no other test file's process should spend
     from config.wsgi import application
 
     return schemathesis.openapi.from_wsgi("/api/v1/openapi.json", application)
