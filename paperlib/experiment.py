@@ -40,7 +40,7 @@ SCHEDULES = ("plateau", "one-cycle")
 class Config:
     """Everything a run depends on besides its chips. The defaults are the paper's recipe.
 
-    network, size, width, weights, batch_norm, dropout, dense   as `networks.build`
+    network, size, width, weights, batch_norm, dropout, dense, frozen_to   as `networks.build`
     variant   which chips: original, dehazed (all), or dehazed-hazy (only the hazy and cloudy ones,
               the paper's section 4.2); `train` is given the chips of this variant
     loss      a name from `losses.LOSSES`
@@ -73,6 +73,7 @@ class Config:
     batch_norm: str = "head"
     dropout: float = 0.0
     dense: int = 512
+    frozen_to: str = ""
 
     def __post_init__(self) -> None:
         if self.variant not in VARIANTS:
@@ -240,6 +241,7 @@ def network(config: Config, labels: int = 17, *, like: Config | None = None):
         dense=config.dense,
         precision=config.precision,
         seed=config.seed,
+        frozen_to=config.frozen_to,
     )
 
 

@@ -1,22 +1,35 @@
-"""VGG with the paper's head, at any input size and width.
+"""VGG and its successors with the paper's head, at any input size and width.
 
 The five configurations of Simonyan & Zisserman (2015, table 1; the paper's figure 1) come out of
 one table. The paper's network is configuration D (VGG-16): ImageNet mean removed, convolutional
-part, batch normalisation, flatten, a dense layer with LeakyReLU, one sigmoid per label.
+part, batch normalisation, flatten, a dense layer with LeakyReLU, one sigmoid per label. The
+convolutional parts that came after VGG are in `backbones`.
 """
 
 from __future__ import annotations
 
-import os
-from functools import lru_cache
 from pathlib import Path
 
 import keras
-import numpy as np
 from keras import layers, ops
 
-from . import files, project
-from .errors import PaperError
+from . import backbones
+from . import weights as ready_made
+from .conversions import fold_batch_norm
+from .weights import weights_file, weights_name
+
+__all__ = [
+    "CONFIGURATIONS",
+    "NAMES",
+    "NETWORKS",
+    "blocks",
+    "build",
+    "fold_batch_norm",
+    "freeze",
+    "original",
+    "weights_file",
+    "weights_name",
+]
 
 #: Configuration -> kernel sides of the convolutions in each of the five blocks.
 CONFIGURATIONS: dict[str, tuple[tuple[int, ...], ...]] = {
@@ -30,6 +43,8 @@ CONFIGURATIONS: dict[str, tuple[tuple[int, ...], ...]] = {
 CHANNELS: tuple[int, ...] = (64, 128, 256, 512, 512)
 #: Name of a network -> its configuration.
 NETWORKS: dict[str, str] = {"vgg11": "A", "vgg13": "B", "vgg16c": "C", "vgg16": "D", "vgg19": "E"}
+#: Everything that `build` makes.
+NAMES: tuple[str, ...] = (*NETWORKS, *backbones.BACKBONES)
 
 #: Mean of ImageNet's training pictures, blue, green, red (the order Oxford's weights expect).
 IMAGENET_MEAN_BGR = (103.939, 116.779, 123.68)
@@ -71,35 +86,44 @@ def build(
     dropout: float = 0.0,
     dense: int = 512,
     precision: str = "float32",
-    seed: int = 0,
+    seed: int | None = 0,
     centred_only: bool | None = None,
+    frozen_to: str = "",
 ) -> keras.Model:
-    """The network with the paper's head, initialised by `seed`.
+    """The network with the paper's head, initialised by `seed` (None: with zeros, for counting).
 
-    network    one of `NETWORKS`
-    size       height and width of the input in pixels, 32 or more (five halvings)
-    width      channels and dense units as a share of the published ones
+    network    one of `NAMES`
+    size       height and width of the input in pixels, 32 or more (five halvings); a picture
+               smaller than the Inception networks take (75) is enlarged twofold or threefold
+    width      channels and dense units as a share of the published ones, up to 1
     outputs    number of labels
     weights    of the convolutional part: `""` (from scratch, He initialisation), `"imagenet"`
                (Keras's own, downloaded), or a file: see `weights_file`
     batch_norm `"head"`, once after the convolutional part as in the paper, or `"all"`, also after
-               every convolution, which a network from scratch needs to train in few epochs
+               every convolution, which a network from scratch needs to train in few epochs; the
+               networks after VGG normalise every convolution under either
     dropout    share of the dense units dropped while training
     dense      units of the dense layer at width 1
-    centred_only  the input is ImageNet's mean removed and no more, as ready-made weights need it;
-               by default so with `weights`, and scaled to unit variance from scratch
+    centred_only  the input is prepared as ready-made weights need it (ImageNet's mean removed and
+               no more; for Inception and MobileNet scaled to −1…1); by default so with `weights`,
+               and ImageNet's mean removed and scaled to unit variance from scratch
+    frozen_to  `""`, or a block or layer (see `blocks`): it and all before it do not learn
     precision  Keras dtype policy; the input and the output are float32 under any
 
     Returns a model `(N, size, size, 3)` RGB in 0…255, uint8 or float -> `(N, outputs)` float32.
     Raises `ValueError` for arguments that do not fit together.
     """
-    if network not in NETWORKS:
-        raise ValueError(f"network: one of {', '.join(NETWORKS)}, not {network!r}")
+    if network not in NAMES:
+        raise ValueError(f"network: one of {', '.join(NAMES)}, not {network!r}")
     if size < 32:
         raise ValueError(f"size: five halvings need 32 pixels or more, not {size}")
     if batch_norm not in ("head", "all"):
         raise ValueError(f"batch_norm: 'head' or 'all', not {batch_norm!r}")
-    if weights and (width != 1 or batch_norm != "head"):
+    if not 0 < width <= 1:
+        raise ValueError(f"width: above 0 and up to 1, not {width}")
+    if network not in NETWORKS:
+        backbones.check(network, width, weights)
+    elif weights and (width != 1 or batch_norm != "head"):
         raise ValueError("weights: ready-made weights fit width=1 and batch_norm='head' only")
 
     if centred_only is None:
@@ -107,8 +131,16 @@ def build(
     draw = _Initialisers(seed)
     policy = {"dtype": keras.DTypePolicy(precision)}
     images = keras.Input((size, size, 3), name="images")
-    x = RemoveImageNetMean(1.0 if centred_only else _SCALE, name="imagenet_mean")(images)
-    x = _convolutional_part(x, NETWORKS[network], width, batch_norm == "all", draw, policy)
+    if network in NETWORKS:
+        x = RemoveImageNetMean(1.0 if centred_only else _SCALE, name="imagenet_mean")(images)
+        x = _convolutional_part(x, NETWORKS[network], width, batch_norm == "all", draw, policy)
+    else:
+        if centred_only and not backbones.BACKBONES[network].centred:
+            x = layers.Rescaling(1 / 127.5, -1.0, name="imagenet_range", dtype="float32")(images)
+        else:
+            x = RemoveImageNetMean(1.0 if centred_only else _SCALE, name="imagenet_mean")(images)
+        x = backbones.prepared(x, network, size, policy)
+        x = backbones.convolutional_part(x, network, width, draw, policy, _MOMENTUM, weights)
     x = layers.BatchNormalization(momentum=_MOMENTUM, name="batch_norm", **policy)(x)
     x = layers.Flatten(name="flatten", **policy)(x)
     x = layers.Dense(_share(dense, width), kernel_initializer=draw(), name="dense", **policy)(x)
@@ -124,9 +156,38 @@ def build(
         dtype="float32",
     )(x)
     model = keras.Model(images, x, name=network)
-    if weights:
+    if weights and network in NETWORKS:
         _load_convolutional_part(model, network, weights)
+    if frozen_to:
+        freeze(model, frozen_to)
     return model
+
+
+def blocks(network: str) -> tuple[str, ...]:
+    """Names by which `network` can be frozen, from the picture on; any layer's name does too."""
+    if network in NETWORKS:
+        return tuple(f"block{b}" for b in range(1, 1 + len(CHANNELS)))
+    return backbones.BACKBONES[network].blocks
+
+
+def freeze(model: keras.Model, frozen_to: str) -> None:
+    """Make a layer of the convolutional part, and all that it depends on, keep their weights.
+
+    frozen_to  a layer's name or a block's: `"block4"` stands for the last layer called `block4_…`
+
+    A frozen batch normalisation also keeps its moving means. Raises `ValueError` for other names.
+    """
+    below = keras.Model(model.input, model.get_layer("batch_norm").input).layers
+    names = [
+        layer.name
+        for layer in below
+        if layer.name == frozen_to or layer.name.startswith(f"{frozen_to}_")
+    ]
+    if not names:
+        there = ", ".join(blocks(model.name)) if model.name in NAMES else "its layers"
+        raise ValueError(f"frozen_to: of {model.name} one of {there}, not {frozen_to!r}")
+    for layer in keras.Model(model.input, model.get_layer(names[-1]).output).layers:
+        layer.trainable = False
 
 
 def original(configuration: str, *, size: int = 224, classes: int = 1000) -> keras.Model:
@@ -144,101 +205,29 @@ def original(configuration: str, *, size: int = 224, classes: int = 1000) -> ker
     return keras.Model(images, x, name=f"vgg_{configuration}")
 
 
-def fold_batch_norm(model: keras.Model) -> keras.Model:
-    """The same function with each convolution's batch normalisation folded into its kernel.
-
-    For a model of `build`; twice as fast where `batch_norm="all"`. The result is float32. With
-    s = γ/√(σ² + ε): kernel·s, and β − μ·s as the bias.
-    """
-    names = {layer.name for layer in model.layers}
-    x = images = keras.Input(model.input_shape[1:], name="images")
-    values: dict[str, list] = {}
-    for layer in model.layers[1:]:
-        if layer.name.removesuffix("_norm") in names and layer.name.endswith("_norm"):
-            continue
-        if layer.name.removesuffix("_relu") in names and layer.name.endswith("_relu"):
-            continue
-        options = {**layer.get_config(), "dtype": "float32"}
-        values[layer.name] = layer.get_weights()
-        if f"{layer.name}_norm" in names:
-            norm = model.get_layer(f"{layer.name}_norm")
-            gamma, beta, mean, variance = norm.get_weights()
-            by = gamma / np.sqrt(variance + norm.epsilon)
-            values[layer.name] = [values[layer.name][0] * by, beta - mean * by]
-            options |= {"use_bias": True, "activation": "relu"}
-        x = type(layer).from_config(options)(x)
-    folded = keras.Model(images, x, name=model.name)
-    for name, weights in values.items():
-        folded.get_layer(name).set_weights(weights)
-    return folded
-
-
-def weights_file(weights: str | Path) -> Path:
-    """The file that `weights` names.
-
-    weights  a path, or `NAME@SHA`: a file's name and the first eight or more digits of its sha256,
-             looked for in the folder `PAPER_WEIGHTS`, in the cache's `weights/` and in
-             `shared/weights` beside the checkout. A configuration keeps the second form, so that
-             it means the same on every machine.
-
-    Raises `PaperError` where there is no such file or its digest is another.
-    """
-    text = str(weights)
-    name, _, digest = text.rpartition("@")
-    if not name:
-        path = Path(text)
-        if not path.is_file():
-            raise PaperError(f"weights: {path} is not there", "give a Keras notop .h5 file")
-        return path
-    folders = [project.cache_folder() / "weights"]
-    if given := os.environ.get("PAPER_WEIGHTS"):
-        folders.insert(0, Path(given))
-    if root := project.checkout():
-        folders.append(root.parent / "shared" / "weights")
-    for folder in folders:
-        path = folder / name
-        if path.is_file():
-            if not _sha256(path).startswith(digest):
-                raise PaperError(f"weights: {path} has another sha256 than {digest}…", "replace it")
-            return path
-    raise PaperError(
-        f"weights: the file {name} (sha256 {digest}…) is not there",
-        f"put it in {folders[0]} or name its folder in PAPER_WEIGHTS",
-    )
-
-
-def weights_name(weights: str | Path) -> str:
-    """`weights` as a configuration keeps it: a path becomes `NAME@SHA`."""
-    text = str(weights)
-    if text in ("", "imagenet") or "@" in text:
-        return text
-    path = weights_file(text).resolve()
-    digest = _sha256(path)[:12]
-    _BY_NAME[f"{path.name}@{digest}"] = path
-    return f"{path.name}@{digest}"
-
-
-_BY_NAME: dict[str, Path] = {}  # files this process was given by path
-
-
-@lru_cache
-def _sha256(path: Path) -> str:
-    return files.sha256(path)
-
-
 class _Initialisers:
     """A fresh seed for each layer, so that no two layers start alike and all follow one seed."""
 
     def __init__(self, seed: int | None):
         self.seed, self.drawn = seed, 0
 
-    def number(self) -> int:
+    def number(self) -> int | None:
         self.drawn += 1
+        if self.seed is None:
+            return None
         return (self.seed * 1_000_003 + self.drawn) % 2**31
 
     def __call__(self):
         # He, Zhang, Ren & Sun (2015): keeps the variance through sixteen rectified layers
         return "zeros" if self.seed is None else keras.initializers.HeNormal(self.number())
+
+    def depthwise(self, kernel: tuple[int, int]):
+        """The same for a depthwise kernel: one channel feeds each output, which Keras' own rule
+        takes for all of them."""
+        if self.seed is None:
+            return "zeros"
+        spread = (2 / (kernel[0] * kernel[1])) ** 0.5
+        return keras.initializers.TruncatedNormal(stddev=spread / 0.8796, seed=self.number())
 
 
 def _share(channels: int, width: float) -> int:
@@ -272,27 +261,7 @@ def _load_convolutional_part(model: keras.Model, network: str, weights: str | Pa
     maker = {"vgg16": keras.applications.VGG16, "vgg19": keras.applications.VGG19}.get(network)
     if maker is None:
         raise ValueError(f"weights: ready-made ones are for vgg16 and vgg19, not {network}")
-    if str(weights) == "imagenet":
-        source: str | Path = "imagenet"
-    else:
-        source = _BY_NAME.get(str(weights)) or weights_file(weights)
-    try:
-        made = maker(include_top=False, weights=str(source), input_shape=(32, 32, 3))
-    except PaperError:
-        raise
-    except Exception as error:
-        cure = (
-            "Keras downloads it once; without a network give a file instead"
-            if source == "imagenet"
-            else "give a notop .h5 in the layout of keras.applications"
-        )
-        raise PaperError(
-            f"weights: {source} cannot be loaded ({_first_line(error)})", cure
-        ) from error
+    made = ready_made.load(maker, weights, input_shape=(32, 32, 3))
     for layer in made.layers:
         if layer.weights:
             model.get_layer(layer.name).set_weights(layer.get_weights())
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

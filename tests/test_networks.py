@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from paperlib import networks
+from paperlib import weights as weights_module
 from paperlib.errors import PaperError
 
 
@@ -72,6 +73,27 @@ def test_one_seed_makes_the_weights():
     assert not np.array_equal(weights(3), weights(4))
 
 
+def test_the_order_of_the_draws_stays():
+    """Shipped runs began from these weights: one seed per layer, counted through the network."""
+    model = networks.build("vgg16", size=32, width=0.0625, batch_norm="all", dropout=0.2, seed=7)
+    numbers = iter(7 * 1_000_003 + k for k in range(1, 99))
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dropout):
+            assert layer.seed == next(numbers)
+        if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense):
+            kind = "GlorotUniform" if layer.name == "labels" else "HeNormal"
+            drawn = getattr(keras.initializers, kind)(next(numbers))(layer.kernel.shape)
+            assert np.array_equal(layer.get_weights()[0], drawn), layer.name
+    assert next(numbers) == 7 * 1_000_003 + 17  # 13 convolutions, dense, dropout, labels
+    assert [w.path for w in model.weights][:5] == [
+        "block1_conv1/kernel",
+        "block1_conv1_norm/gamma",
+        "block1_conv1_norm/beta",
+        "block1_conv1_norm/moving_mean",
+        "block1_conv1_norm/moving_variance",
+    ]
+
+
 def test_no_two_layers_start_alike():
     model = networks.build(size=32, width=0.25)
     a, b = (model.get_layer(f"block5_conv{i}").get_weights()[0] for i in (2, 3))
@@ -123,7 +145,7 @@ def test_weights_from_a_file(stand_in, tmp_path, monkeypatch):
     expected = maker(keras.applications.vgg16.preprocess_input(images().astype("float32")))
     assert np.allclose(inside(images()), expected, rtol=1e-4, atol=1e-4)
 
-    networks._BY_NAME.clear()  # as in another process: by name, from a known folder
+    weights_module.GIVEN.clear()  # as in another process: by name, from a known folder
     monkeypatch.setenv("PAPER_CACHE", str(tmp_path))
     with pytest.raises(PaperError, match="PAPER_WEIGHTS"):
         networks.build(size=32, weights=name)
