@@ -120,7 +120,7 @@ def _rows(pool: Pool, run: Run, place: dict[str, int]) -> Array:
 
 def _merge(kept: Array, more: Array, name: str, tags: tuple[str, ...]) -> Array:
     both = ~np.isnan(kept).any(0) & ~np.isnan(more).any(0)
-    if both.any():
+    if len(kept) and both.any():  # of no chip (a part that is empty) nothing is predicted
         label = tags[int(np.flatnonzero(both)[0])]
         raise PaperError(
             f"{name}: two networks predict the label {label!r}, it would be counted twice",
@@ -132,9 +132,9 @@ def _merge(kept: Array, more: Array, name: str, tags: tuple[str, ...]) -> Array:
 def live_configs(profile: Profile) -> list[Config]:
     """The networks that notebook 05 trains itself where they are not kept; the first is the base.
 
-    Scenes are quick: all six of the grid `main` (`tiny`: one loss, to stay within seconds). On real
-    chips a network takes long, so only the base is trained unasked; `paper train --grid` does the
-    others, and what it made is used from then on.
+    Scenes are quick: all six of the grid `main` and one network per label (`tiny`: one loss and
+    none per label, to stay within seconds). On real chips a network takes long, so only the base is
+    trained unasked; `paper train --grid` does the others, and what it made is used from then on.
     """
     from . import grid
     from .experiment import Config
@@ -143,11 +143,19 @@ def live_configs(profile: Profile) -> list[Config]:
     if profile.source != "scenes":
         return [base]
     main = grid.configs("main", profile)
-    return [c for c in main if profile.name != "tiny" or c.loss == base.loss]
+    if profile.name == "tiny":
+        more = [c for c in main if c.loss == base.loss]
+    else:
+        more = main + grid.configs("labels", profile)
+    return list(dict.fromkeys([base, *more]))
 
 
-def kept_runs(paper: Project, grids: Iterable[str] = ("main", "labels")) -> list[Run]:
+def kept_runs(
+    paper: Project, grids: Iterable[str] = ("main", "seeds", "labels", "full")
+) -> list[Run]:
     """The finished runs of `grids` that are there, the profile's base network first.
+
+    They are of several designs: compare like with like by `families.sort`.
 
     Raises `PaperError` where not even the base is kept and there are no chips to train it on.
     """

@@ -7,7 +7,7 @@ chips knows nothing of the chance in training.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,10 +15,14 @@ import numpy as np
 import pandas as pd
 
 from . import candidates, f2
+from .families import joint
+from .labels import GROUP
 from .selection import Outcome, protocol_nested
 
 if TYPE_CHECKING:
+    from .candidates import Pool
     from .experiment import Run
+    from .families import Family
     from .project import Project
 
 
@@ -50,6 +54,14 @@ def pairs(runs: Iterable[Run], loss: str = "log") -> list[tuple[Run, Run | None]
         if config.variant == "original"
     ]
     return sorted(found, key=lambda pair: (pair[1] is None, pair[0].config.seed))
+
+
+def paired_family(families: Sequence[Family]) -> Family:
+    """The candidates' family if it holds a pair with the log loss; else one that does, if any."""
+    chosen = joint(families)
+    held = [chosen, *(f for f in families if not f.per_label)]
+    paired = (f for f in held if any(dehazed for _, dehazed in pairs(f.runs)))
+    return next(paired, families[0])
 
 
 def measure(runs: Iterable[Run], loss: str = "log") -> Effect:
@@ -120,6 +132,98 @@ def _outcomes(original: Run, dehazed: Run | None) -> dict[str, Outcome]:
         name: protocol_nested(pool.truth, p, pool.names, labels=pool.tags)
         for name, p in systems.items()
     }
+
+
+def all_pairs(families: Iterable[Family]) -> pd.DataFrame:
+    """Every pair of candidates that differ in their chips alone: what dehazing brings to each.
+
+    Columns: `networks`, `loss`, `seed`, `original`, `dehazed` (nested mean-over-chips F2),
+    `difference`, `low`, `high` (paired over chips). No rows where no pair is kept.
+    """
+    rows = []
+    for family in families:
+        for seed in sorted(family.seeds):
+            pool = family.pool(seed=seed)
+            for name in pool.probability:
+                partner = name.replace("original", "dehazed", 1)
+                if not name.startswith("original") or partner not in pool.probability:
+                    continue
+                a, b = (
+                    protocol_nested(pool.truth, pool.probability[n], pool.names, labels=pool.tags)
+                    for n in (name, partner)
+                )
+                change = b.minus(a)
+                rows.append(
+                    {
+                        "networks": family.title,
+                        "loss": name.split(", ")[1],
+                        "seed": seed,
+                        "original": a.score,
+                        "dehazed": b.score,
+                        "difference": change.value,
+                        "low": change.low,
+                        "high": change.high,
+                    }
+                )
+    columns = ["networks", "loss", "seed", "original", "dehazed", "difference", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def by_weather(pool: Pool) -> pd.DataFrame:
+    """What dehazing brings to the labels of the ground, on chips of each kind of weather.
+
+    pool  candidates of one family; every pair of variants in it counts alike
+
+    Haze hides the ground, so theory has the gain on chips labelled haze, and none on clear ones.
+    Columns: `weather`, `chips` (with that tag and any label of the ground), `difference` of the
+    mean-over-chips F2 of the 13 labels that are not of the weather, dehazed less original, mean
+    over the pairs, `low`, `high` (bootstrap over chips).
+    """
+    ground = np.array([GROUP[tag] != "weather" for tag in pool.tags])
+    pairs = [
+        (name, partner)
+        for name in pool.probability
+        if name.startswith("original")
+        and (partner := name.replace("original", "dehazed", 1)) in pool.probability
+    ]
+    predicted = {
+        name: protocol_nested(
+            pool.truth, pool.probability[name], pool.names, labels=pool.tags
+        ).prediction[:, ground]
+        for pair in pairs
+        for name in pair
+    }
+    truth = pool.truth[:, ground]
+    rows = []
+    for column, tag in enumerate(pool.tags):
+        here = (pool.truth[:, column] == 1) & truth.any(1)
+        if GROUP[tag] != "weather" or not here.any() or not pairs:
+            continue
+        gain = np.mean(
+            [
+                _chip_f2(truth[here], predicted[b][here])
+                - _chip_f2(truth[here], predicted[a][here])
+                for a, b in pairs
+            ],
+            axis=0,
+        )
+        draw = np.random.default_rng(0).integers(0, len(gain), (1000, len(gain)))
+        low, high = np.quantile(gain[draw].mean(1), (0.025, 0.975))
+        rows.append(
+            {
+                "weather": tag,
+                "chips": int(here.sum()),
+                "difference": gain.mean(),
+                "low": low,
+                "high": high,
+            }
+        )
+    return pd.DataFrame(rows, columns=["weather", "chips", "difference", "low", "high"])
+
+
+def _chip_f2(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    hit = (truth & predicted).sum(1)
+    return f2.from_counts(hit, truth.sum(1) - hit, predicted.sum(1) - hit)
 
 
 def _row(key: str, name: str, value: str, interval: f2.Interval) -> dict[str, object]:

@@ -19,6 +19,8 @@ class Profile:
     narrow    the same for the networks of a grid (up to 102 of them)
     epochs    the most epochs a network is trained for
     batch     chips per step
+    label_epochs, label_batch  the same for the networks of one label each: there are 34 of them,
+              and one label is less to learn than seventeen
     rate      Adam's first learning rate
     weights   `""` (from scratch) or `"imagenet"`
     precision Keras' dtype policy while training
@@ -32,7 +34,9 @@ class Profile:
     width: float
     narrow: float
     epochs: int
+    label_epochs: int
     batch: int
+    label_batch: int
     rate: float
     weights: str
     precision: str
@@ -43,60 +47,68 @@ PROFILES: dict[str, Profile] = {
     p.name: p
     for p in (
         Profile(
-            "sample",
-            "scenes",
-            32,
-            5000,
-            0.25,
-            0.125,
-            6,
-            64,
-            1e-3,
-            "",
-            "float32",
-            "generated scenes, no download: any laptop, minutes",
+            name="sample",
+            source="scenes",
+            size=32,
+            chips=5000,
+            width=0.25,
+            narrow=0.125,
+            epochs=6,
+            label_epochs=1,
+            batch=64,
+            label_batch=32,
+            rate=1e-3,
+            weights="",
+            precision="float32",
+            meant_for="generated scenes, no download: any laptop, minutes",
         ),
         Profile(
-            "tiny",
-            "scenes",
-            32,
-            96,
-            0.0625,
-            0.0625,
-            2,
-            16,
-            1e-3,
-            "",
-            "float32",
-            "a few dozen generated scenes: every notebook in seconds, for the tests",
+            name="tiny",
+            source="scenes",
+            size=32,
+            chips=96,
+            width=0.0625,
+            narrow=0.0625,
+            epochs=2,
+            label_epochs=2,
+            batch=16,
+            label_batch=16,
+            rate=1e-3,
+            weights="",
+            precision="float32",
+            meant_for="a few dozen generated scenes: every notebook in seconds, for the tests",
         ),
         Profile(
-            "planet32",
-            "planet",
-            32,
-            0,
-            0.25,
-            0.125,
-            12,
-            128,
-            1e-3,
-            "",
-            "float32",
-            "Planet chips at 32 px, narrow VGG-16: a laptop in half an hour",
+            name="planet32",
+            source="planet",
+            size=32,
+            chips=0,
+            width=0.25,
+            narrow=0.125,
+            epochs=12,
+            label_epochs=4,
+            batch=128,
+            label_batch=128,
+            rate=1e-3,
+            weights="",
+            precision="float32",
+            meant_for="Planet chips at 32 px, narrow VGG-16: a laptop in half an hour",
         ),
         Profile(
-            "paper",
-            "planet",
-            128,
-            0,
-            1.0,
-            1.0,
-            30,
-            64,
-            1e-4,
-            "imagenet",
-            "mixed_bfloat16",
-            "Planet chips at 128 px, ImageNet VGG-16: a GPU",
+            name="paper",
+            source="planet",
+            size=128,
+            chips=0,
+            width=1.0,
+            narrow=1.0,
+            epochs=30,
+            label_epochs=30,
+            batch=64,
+            label_batch=64,
+            rate=1e-4,
+            weights="imagenet",
+            precision="mixed_bfloat16",
+            meant_for="Planet chips at 128 px, ImageNet VGG-16: a GPU",
         ),
     )
 }

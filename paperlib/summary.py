@@ -18,6 +18,7 @@ from .selection import Outcome, protocol_nested, protocol_paper, protocol_test
 
 if TYPE_CHECKING:
     from .candidates import Pool
+    from .families import Family
     from .project import Project
 
 Array = np.ndarray
@@ -50,23 +51,32 @@ def _count(chips: Chips) -> pd.DataFrame:
 
 
 def evaluate(
-    validation: Pool, test: Pool | None = None, *, recalibrations: Sequence[str] = ("none", "ridge")
+    validation: Pool,
+    test: Pool | None = None,
+    *,
+    recalibrations: Sequence[str] = ("none", "ridge"),
+    one: str = "one network",
+    choice: str = "choice per label",
+    fixed: bool = True,
 ) -> dict[str, dict[str, Outcome]]:
     """The paper's system, built up step by step, on every protocol there are chips for.
 
-    validation  the pool of candidates; its first one is the base network
-    test        the same candidates on test chips, where there are any
-    Returns system -> protocol -> outcome: the base network at threshold 0.2, then with fitted
+    validation   the pool of candidates, of one family; its first one stands for one network
+    test         the same candidates on test chips, where there are any
+    one, choice  what the systems of one network, and of all candidates, are called
+    fixed        also that of one network at threshold 0.2
+
+    Returns system -> protocol -> outcome: one network at threshold 0.2, then with fitted
     thresholds, then with each recalibration; then the same with the choice per label, where there
-    is more than one candidate. The last is the paper's whole system.
+    is more than one candidate. The last is the whole system.
     """
-    base = next(iter(validation.probability))
-    steps: dict[str, tuple[Sequence[str], dict[str, str | float]]] = {
-        "one network, threshold 0.2": ((base,), {"thresholds": 0.2})
-    }
-    pools = {"one network": (base,)}
+    first = next(iter(validation.probability))
+    steps: dict[str, tuple[Sequence[str], dict[str, str | float]]] = {}
+    if fixed:
+        steps[f"{one}, threshold 0.2"] = ((first,), {"thresholds": 0.2})
+    pools = {one: (first,)}
     if len(validation.probability) > 1:
-        pools["choice per label"] = tuple(validation.probability)
+        pools[choice] = tuple(validation.probability)
     for name, members in pools.items():
         for kind in recalibrations:
             system = name if kind == "none" else f"{name}, {kind}"
@@ -83,6 +93,39 @@ def recalibrations(
     """Figure 8: the fullest system there is, with each kind of recalibration: kind -> protocols."""
     members = tuple(validation.probability)
     return {kind: _protocols(validation, test, members, {"recalibration": kind}) for kind in kinds}
+
+
+def recalibration_gains(families: Sequence[Family]) -> pd.DataFrame:
+    """What recalibration brings to each family and seed, nested, on the same chips.
+
+    Columns: `networks`, `seed`, `candidates` (among which each label chooses), `comparison`,
+    `difference` of the mean-over-chips F2, `low`, `high`.
+    """
+    rows = []
+    for family in families:
+        for seed in sorted(family.seeds):
+            pool = family.pool(seed=seed)
+            how = {"labels": pool.tags}
+            nested = {
+                kind: protocol_nested(
+                    pool.truth, pool.probability, pool.names, recalibration=kind, **how
+                )
+                for kind in ("none", "lasso", "ridge")
+            }
+            for one, other in (("ridge", "none"), ("lasso", "none"), ("ridge", "lasso")):
+                change = nested[one].minus(nested[other])
+                rows.append(
+                    {
+                        "networks": family.title,
+                        "seed": seed,
+                        "candidates": len(pool.probability),
+                        "comparison": f"{one} less {other}",
+                        "difference": change.value,
+                        "low": change.low,
+                        "high": change.high,
+                    }
+                )
+    return pd.DataFrame(rows)
 
 
 def _protocols(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from tqdm.auto import tqdm
+from tqdm import tqdm  # as text, also in a notebook: `paper run` reads its last line
 
 from . import augment, checkpoint, determinism, f2, losses
 from .chips import Chips

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from paperlib import f2, one_label, plots, summary
 from paperlib.labels import LABELS
-from paperlib.plots import networks, recalibration, results, scoring, training, variants
+from paperlib.plots import flow, networks, recalibration, results, scoring, training, variants
 
 L = len(LABELS)
 RNG = np.random.default_rng(0)
@@ -101,6 +101,21 @@ def _seeds() -> pd.DataFrame:
     return pd.DataFrame({"system": ["original"] * 3, "seed": range(3), "f2": [0.5, 0.6, 0.7]})
 
 
+def _pairs() -> pd.DataFrame:
+    frame = intervals(4, networks=["a", "a", "a", "b"], loss=["log", "log", "f2", "log"])
+    return frame.rename(columns={"f2": "difference"}).assign(seed=[0, 1, 0, 0])
+
+
+def _flow() -> Figure:
+    names = [f"{v}, {loss}" for v in ("original", "dehazed") for loss in ("log", "f2")]
+    scores = pd.concat([intervals(4, candidate=names).assign(seed=s) for s in (0, 1)])
+    choices = pd.DataFrame(
+        {"label": LABELS, "candidate": [names[i % 4] for i in range(L)], "share": 0.6}
+    )
+    steps = {"integration": "F2 0.8", "labels": ""}
+    return flow.training_and_prediction(scores, choices, steps, {"train": 9, "test": 0}, "VGG-16")
+
+
 def _reliability() -> Figure:
     curve = summary.reliability(*chips())
     return results.reliability({"network": curve}, {"network": 0.1})
@@ -126,6 +141,9 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "candidates": lambda: training.all_curves({"original, log": history(), "a, b": history()}),
     "table1": lambda: results.table1(table1()),
     "overall": lambda: results.overall(overall(), 0.92832, 0.69),
+    "overall_grouped": lambda: results.overall(
+        overall().assign(networks=["a"] * 6 + ["b"] * 3), 0.92832, 0.69, _seeds()
+    ),
     "precision_recall": lambda: results.precision_recall(table1()),
     "reliability": _reliability,
     "thresholds": lambda: results.thresholds(LABELS, RNG.random((5, L)), RNG.random(L)),
@@ -137,8 +155,20 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "by_label": lambda: _by_label(3),
     "by_label_alone": lambda: _by_label(1, found=False),
     "variants": lambda: variants.overall(
-        intervals(3, system=["original", "dehazed", "choice per label"]), _seeds()
+        intervals(3, system=["original", "dehazed", "choice per label"]), _seeds(), _pairs()
     ),
+    "variants_alone": lambda: variants.overall(
+        intervals(1, system=["original"]), _seeds()[:1], _pairs()[:0]
+    ),
+    "weather": lambda: variants.by_weather(
+        intervals(2, weather=["haze", "clear"], chips=9).rename(columns={"f2": "difference"})
+    ),
+    "gains": lambda: recalibration.gains(
+        intervals(
+            4, networks=["a", "b"] * 2, comparison=["ridge less none"] * 4, candidates=6
+        ).rename(columns={"f2": "difference"})
+    ),
+    "flow": _flow,
     "order": lambda: variants.order_of_steps(
         pd.DataFrame(RNG.random((9, 2)), columns=["between", "effect"]), 32, "scenes"
     ),

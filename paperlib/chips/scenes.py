@@ -19,7 +19,7 @@ from typing import Literal
 
 import cv2
 import numpy as np
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from .. import files
 from ..labels import COUNT, INDEX, LABELS, PUBLISHED_COUNTS, WEATHER, encode_many

@@ -69,6 +69,46 @@ def overall(table: pd.DataFrame, differences: pd.DataFrame) -> Figure:
 
 
 @styled
+def gains(table: pd.DataFrame) -> Figure:
+    """What recalibration brings to each family of networks, a point for each seed.
+
+    table  `summary.recalibration_gains`
+    """
+    families = list(dict.fromkeys(table["networks"]))
+    comparisons = list(dict.fromkeys(table["comparison"]))
+    figure = Figure(figsize=(8.0, 1.1 + 0.5 * len(families)))
+    axes = np.atleast_1d(figure.subplots(1, len(comparisons), sharey=True, sharex=True))
+    for ax, comparison in zip(axes, comparisons, strict=True):
+        ax.axvline(0, color="#888888", lw=0.8)
+        for y, networks in enumerate(families[::-1]):
+            rows = table[(table["networks"] == networks) & (table["comparison"] == comparison)]
+            shift = 0.2 * (np.arange(len(rows))[::-1] - (len(rows) - 1) / 2)
+            ax.errorbar(
+                rows["difference"],
+                y + shift,
+                xerr=[rows["difference"] - rows["low"], rows["high"] - rows["difference"]],
+                fmt="o",
+                ms=4,
+                color=COLOURS["original"],
+                capsize=2,
+                lw=1.1,
+            )
+        ax.set_title(comparison)
+        ax.grid(axis="x")
+        ax.tick_params(axis="y", length=0)
+        ax.locator_params(axis="x", nbins=4)
+    count = table.groupby("networks")["candidates"].max()
+    axes[0].set_yticks(
+        range(len(families)),
+        [f"{name}\n({count[name]} to choose from)" for name in families[::-1]],
+        fontsize=7,
+    )
+    axes[0].set_ylim(-0.6, len(families) - 0.4)
+    figure.supxlabel("mean-over-chips F2, nested", fontsize=9)
+    return figure
+
+
+@styled
 def correlations(matrices: Mapping[str, Array], labels: Sequence[str]) -> Figure:
     """Correlation of the labels with each other: truth, network, after recalibration.
 

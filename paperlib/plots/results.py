@@ -84,42 +84,61 @@ def table1(table: pd.DataFrame) -> Figure:
 
 
 @styled
-def overall(table: pd.DataFrame, published: float, constant: float) -> Figure:
+def overall(
+    table: pd.DataFrame, published: float, constant: float, seeds: pd.DataFrame | None = None
+) -> Figure:
     """Mean-over-chips F2 of each system on each protocol, with intervals.
 
-    table      `summary.overall`;  published  the paper's headline
-    constant   F2 of the best constant prediction on the same chips
+    table      `families.Evaluation.overall`; without a column `networks` nothing is grouped
+    published  the paper's headline;  constant  F2 of the best constant prediction on these chips
+    seeds      columns `system`, `seed`, `f2` (nested): a line for each
     """
     systems = list(dict.fromkeys(table["system"]))
-    figure = Figure(figsize=(6.8, 0.9 + 0.62 * len(systems)))
+    networks = dict(zip(table["system"], table.get("networks", table["system"]), strict=True))
+    grouped = "networks" in table
+    place, y, last = {}, 0.0, None
+    headings = {}
+    for system in systems:
+        if grouped and networks[system] != last:
+            y -= 0.75
+            headings[y + 0.3] = networks[system]
+            y -= 0.35
+            last = networks[system]
+        place[system] = y
+        y -= 0.72
+    figure = Figure(figsize=(7.4, 1.1 + 0.44 * -y))
     ax = figure.add_subplot()
     protocols = [p for p in PROTOCOL if (table["protocol"] == p).any()]
-    gap = 0.24
+    gap = 0.22
     for number, protocol in enumerate(protocols):
         colour, marker, name = PROTOCOL[protocol]
         rows = table[table["protocol"] == protocol]
-        at = [
-            len(systems) - 1 - systems.index(s) + gap * ((len(protocols) - 1) / 2 - number)
-            for s in rows["system"]
-        ]
+        at = [place[s] + gap * ((len(protocols) - 1) / 2 - number) for s in rows["system"]]
         ends = [rows["f2"] - rows["low"], rows["high"] - rows["f2"]]
+        if protocol == "nested" and seeds is not None and seeds["seed"].nunique() > 1:
+            row_of = dict(zip(rows["system"], at, strict=True))
+            where = [row_of.get(s, np.nan) for s in seeds["system"]]
+            ax.plot(
+                seeds["f2"], where, "|", ms=8, mew=1.2, color=COLOURS["ink"], label="nested, seeds"
+            )
         ax.errorbar(
             rows["f2"],
             at,
             xerr=ends,
             fmt=marker,
-            ms=5,
+            ms=4.5,
             color=colour,
             capsize=2.5,
-            lw=1.3,
+            lw=1.2,
             label=name,
         )
         for x, y, value in zip(rows["high"], at, rows["f2"], strict=True):
-            ax.text(x, y, f"  {value:.4f}", va="center", fontsize=7, color=colour)
+            ax.text(x, y, f"  {value:.4f}", va="center", fontsize=6.5, color=colour)
+    top, bottom = 0.0 if grouped else 0.55, min(place.values()) - 0.5
     ax.axvline(published, color=COLOURS["bad"], lw=1.2, ls="--")
     ax.text(
         published,
-        len(systems) - 0.45,
+        top,
         f"printed\n{published:.5f}",
         color=COLOURS["bad"],
         fontsize=7.5,
@@ -132,7 +151,7 @@ def overall(table: pd.DataFrame, published: float, constant: float) -> Figure:
         ax.axvline(constant, color="#999999", lw=1, ls=":")
         ax.text(
             constant,
-            len(systems) - 0.45,
+            top,
             "best\nconstant",
             color="#777777",
             fontsize=7.5,
@@ -140,16 +159,35 @@ def overall(table: pd.DataFrame, published: float, constant: float) -> Figure:
             va="bottom",
         )
         low = min(low, constant)
-    ax.set_yticks(np.arange(len(systems))[::-1], systems)
+    for y, text in headings.items():
+        ax.text(
+            0.0,
+            y,
+            text,
+            fontsize=7.5,
+            color="#666666",
+            va="center",
+            ha="left",
+            transform=ax.get_yaxis_transform(),
+        )
+        ax.axhline(y + 0.28, color="#DDDDDD", lw=0.7)
+    ax.set_yticks(list(place.values()), [_within(s, networks[s]) for s in place])
     ax.set(
-        ylim=(-0.55, len(systems) - 0.45),
+        ylim=(bottom, top),
         xlabel="mean-over-chips F2, 95 % interval",
         xlim=(low, max(table["high"].max(), published) + 0.16 * span),
     )
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="x")
-    figure.legend(loc="outside lower center", ncols=3)
+    figure.legend(loc="outside lower center", ncols=4)
     return figure
+
+
+def _within(system: str, networks: str) -> str:
+    """A system's name without the title that already stands above its group."""
+    if system == networks:
+        return "one network"
+    return system.removeprefix(f"{networks}, ")
 
 
 @styled

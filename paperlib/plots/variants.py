@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..labels import ENGLISH
 from . import COLOURS, styled
+from .flow import LOSS_NAMES
 
 LOOKS = {
     "original": (COLOURS["original"], "o"),
@@ -104,14 +108,16 @@ def by_label(scores: pd.DataFrame, differences: pd.DataFrame, claimed: dict[str,
 
 
 @styled
-def overall(table: pd.DataFrame, seeds: pd.DataFrame) -> Figure:
-    """Figure 7: the overall F2 with and without dehazing, and with the choice per label.
+def overall(table: pd.DataFrame, seeds: pd.DataFrame, pairs: pd.DataFrame) -> Figure:
+    """Figure 7: the overall F2 with and without dehazing, and what it brings to each pair.
 
     table  columns `system`, `f2`, `low`, `high` (nested)
-    seeds  columns `system`, `seed`, `f2`: a point for each seed, where several are kept
+    seeds  columns `system`, `seed`, `f2`: a line for each seed, where several are kept
+    pairs  `dehazing_effect.all_pairs`
     """
-    figure = Figure(figsize=(4.8, 3.3))
-    ax = figure.add_subplot()
+    groups = list(pairs.groupby(["networks", "loss"], sort=False)) if len(pairs) else []
+    figure = Figure(figsize=(8.0, max(3.3, 1.3 + 0.36 * len(groups))))
+    ax, right = figure.subplots(1, 2, width_ratios=(1, 1.1))
     at = np.arange(len(table))
     colours = [LOOKS[s][0] for s in table["system"]]
     ends = np.array([table["f2"] - table["low"], table["high"] - table["f2"]])
@@ -144,11 +150,92 @@ def overall(table: pd.DataFrame, seeds: pd.DataFrame) -> Figure:
     ax.set(
         ylim=(low - 0.3 * span, table["high"].max() + 0.15 * span),
         ylabel="mean-over-chips F2 (axis cut)",
+        title="Log loss, first seed",
     )
-    ax.set_xticks(at, table["system"])
+    ax.set_xticks(at, [s.replace("choice per label", "choice\nper label") for s in table["system"]])
     ax.grid(axis="y")
     if ax.get_legend_handles_labels()[0]:
-        figure.legend(loc="outside lower center")
+        ax.legend(loc="lower right")
+    _pairs(right, groups)
+    return figure
+
+
+def _pairs(ax: Axes, groups: Sequence[tuple[tuple[str, str], pd.DataFrame]]) -> None:
+    """A row for each design and loss, a point with its interval for each seed."""
+    ax.axvline(0, color="#888888", lw=0.8)
+    names = []
+    for number, ((networks, loss), rows) in enumerate(groups):
+        y = len(groups) - 1 - number
+        new = not number or groups[number - 1][0][0] != networks
+        names.append(LOSS_NAMES.get(loss, loss))
+        shift = 0.22 * (np.arange(len(rows))[::-1] - (len(rows) - 1) / 2)
+        ax.errorbar(
+            rows["difference"],
+            y + shift,
+            xerr=[rows["difference"] - rows["low"], rows["high"] - rows["difference"]],
+            fmt="o",
+            ms=4,
+            color=COLOURS["dehazed"],
+            capsize=2,
+            lw=1.1,
+        )
+        if new:
+            ax.axhline(y + 0.5, color="#DDDDDD", lw=0.8)
+            ax.text(
+                1.0,
+                y + 0.47,
+                networks,
+                fontsize=7,
+                color="#666666",
+                ha="right",
+                va="top",
+                transform=ax.get_yaxis_transform(),
+            )
+    if not groups:
+        ax.text(0, 0, "no pair of networks is kept", ha="center", fontsize=8)
+    ax.set_yticks(range(len(groups))[::-1], names)
+    ax.set(
+        ylim=(-0.6, max(len(groups), 1) - 0.4),
+        xlabel="mean-over-chips F2, dehazed less original",
+        title="Every pair, every seed",
+    )
+    ax.margins(x=0.12)
+    ax.tick_params(axis="y", length=0)
+    ax.grid(axis="x")
+
+
+@styled
+def by_weather(table: pd.DataFrame) -> Figure:
+    """What dehazing brings to the labels of the ground in each kind of weather.
+
+    table  `dehazing_effect.by_weather`
+    """
+    figure = Figure(figsize=(5.6, 2.4))
+    ax = figure.add_subplot()
+    where = np.arange(len(table))[::-1]
+    ax.axvline(0, color="#888888", lw=0.8)
+    ax.barh(where, table["difference"], 0.55, color=COLOURS["dehazed"], alpha=0.4)
+    ax.errorbar(
+        table["difference"],
+        where,
+        xerr=[table["difference"] - table["low"], table["high"] - table["difference"]],
+        fmt="o",
+        ms=4.5,
+        color=COLOURS["ink"],
+        capsize=3,
+        lw=1.2,
+    )
+    if table.empty:
+        ax.text(0, 0, "no pair of networks is kept", ha="center", fontsize=8)
+    names = [f"{ENGLISH[r.weather]} ({r.chips:,})" for r in table.itertuples()]
+    ax.set_yticks(where, names)
+    ax.set(
+        ylim=(-0.6, max(len(table), 1) - 0.4),
+        xlabel="F2 of the 13 labels of the ground, dehazed less original",
+        title="By weather (chips)",
+    )
+    ax.tick_params(axis="y", length=0)
+    ax.grid(axis="x")
     return figure
 
 

@@ -1,0 +1,302 @@
+"""Like with like: kept runs sorted into families of one design.
+
+The runs of a family differ in their chips (original, dehazed), their loss, their seed and, where
+each label has its own network, in their label; width, first weights, epochs and all else are the
+same. Candidates among which a label may choose come from one family, and a difference between two
+families is told as what it is: one of design.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from . import candidates, summary
+from .chips import Chips
+from .errors import PaperError
+from .selection import protocol_nested, protocol_paper
+
+if TYPE_CHECKING:
+    from .candidates import Pool
+    from .experiment import Config, Run
+    from .project import Project
+    from .selection import Outcome
+
+GRIDS = ("main", "seeds", "labels", "full")
+_EACH = "each"  # `outputs` of a design with a network for each label
+
+
+@dataclass(frozen=True, eq=False)
+class Family:
+    """Kept runs of one design, at least one.
+
+    design  the configuration they share: variant, loss and seed are those of a base network,
+            outputs is `"all"`, or `"each"` where each label has its own network
+    runs    in the order of the grids
+    """
+
+    design: Config
+    runs: tuple[Run, ...]
+
+    @property
+    def per_label(self) -> bool:
+        return self.design.outputs != "all"
+
+    @property
+    def title(self) -> str:
+        """ "VGG-16 × 0.125, 12 epochs": what sets the design apart from the others'."""
+        design = self.design
+        start = f"{design.network.upper().replace('VGG', 'VGG-')}"
+        width = "" if design.width == 1 else f" × {design.width:g}"
+        from_weights = ", from ImageNet weights" if design.weights else ""
+        each = ", one per label" if self.per_label else ""
+        return f"{start}{width}{from_weights}, {design.epochs} epochs{each}"
+
+    @property
+    def summary(self) -> str:
+        """The title, and how many runs, whole candidates and seeds there are."""
+        if not self.seeds:
+            return f"{self.title}: {len(self.runs)} run(s), not yet one for every label"
+        count = self.candidates(self.seeds[0])
+        seeds = f", {len(self.seeds)} seeds" if len(self.seeds) > 1 else ""
+        return f"{self.title}: {len(self.runs)} run(s), {count} candidate(s){seeds}"
+
+    def complete(self, seed: int) -> list[Run]:
+        """The seed's runs that make whole candidates: all 17 labels of a variant and loss."""
+        mine = [r for r in self.runs if r.config.seed == seed]
+        if not self.per_label:
+            return mine
+        needed = len(mine[0].tags) if mine else 0
+        count = pd.Series([(r.config.variant, r.config.loss) for r in mine]).value_counts()
+        return [r for r in mine if count[(r.config.variant, r.config.loss)] == needed]
+
+    def candidates(self, seed: int) -> int:
+        """How many candidates predict all labels with this seed."""
+        return len({(r.config.variant, r.config.loss) for r in self.complete(seed)})
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds with a whole candidate, those with the most candidates first."""
+        there = sorted({r.config.seed for r in self.runs})
+        whole = [seed for seed in there if self.candidates(seed)]
+        return tuple(sorted(whole, key=lambda seed: -self.candidates(seed)))
+
+    def pool(
+        self, part: str = "validation", *, seed: int | None = None, chips: Chips | None = None
+    ) -> Pool:
+        """The candidates of one seed (the one with the most), the base network's kind first.
+
+        part, chips  as `candidates.gather`
+        """
+        if not self.seeds:
+            raise PaperError(
+                f"{self.title}: no candidate predicts all labels yet",
+                "train the rest: paper train --grid labels",
+            )
+        runs = self.complete(self.seeds[0] if seed is None else seed)
+        first = [(r.config.variant, r.config.loss) != ("original", "log") for r in runs]
+        ordered = [r for _, r in sorted(zip(first, runs, strict=True), key=lambda pair: pair[0])]
+        return candidates.gather(ordered, part, chips)
+
+
+def sort(runs: Iterable[Run]) -> list[Family]:
+    """Runs -> families, in order of their first run; the base network's own comes first."""
+    by_design: dict[Config, list[Run]] = {}
+    for run in runs:
+        by_design.setdefault(_design(run.config), []).append(run)
+    return [Family(design, tuple(members)) for design, members in by_design.items()]
+
+
+def _design(config: Config) -> Config:
+    outputs = "all" if config.outputs == "all" else _EACH
+    return replace(config, variant="original", loss="log", seed=0, outputs=outputs)
+
+
+def joint(families: Sequence[Family]) -> Family:
+    """The family that the paper's system (figure 4) is built from.
+
+    One network for all labels; six candidates if any family has them, else the most there are; of
+    equal ones the widest, from ImageNet weights before from scratch.
+    """
+    whole = [f for f in families if not f.per_label]
+
+    def merit(family: Family) -> tuple[int, float, bool]:
+        count = family.candidates(family.seeds[0])
+        return min(count, 6), family.design.width, bool(family.design.weights)
+
+    return max(whole, key=merit)
+
+
+def per_label(families: Sequence[Family]) -> Family | None:
+    """The family with a network for each label, as the paper has it; None where none is whole."""
+    return next((f for f in families if f.per_label and f.seeds), None)
+
+
+def twin(families: Sequence[Family], each: Family) -> Family | None:
+    """The family with one network for all labels that is else like `each`, but for its epochs."""
+    wanted = _but_epochs(each.design)
+    return next((f for f in families if not f.per_label and _but_epochs(f.design) == wanted), None)
+
+
+def _but_epochs(design: Config) -> Config:
+    return replace(design, outputs="all", epochs=1, batch=1)
+
+
+def coverage(paper: Project, runs: Iterable[Run]) -> pd.DataFrame:
+    """What is kept of each grid and what is missing: `grid`, `networks`, `kept`, `wanted`, `train`.
+
+    train  the command that trains what is missing; empty where nothing is
+    """
+    from . import grid
+
+    there = {run.config for run in runs}
+    rows = []
+    for name in GRIDS:
+        wanted = grid.configs(name, paper.profile)
+        kept = sum(config in there for config in wanted)
+        rows.append(
+            {
+                "grid": name,
+                "networks": Family(_design(wanted[0]), ()).title,
+                "kept": kept,
+                "wanted": len(wanted),
+                "train": "" if kept == len(wanted) else f"paper train --grid {name}",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Every system of every family, scored.
+
+    outcomes  system -> protocol -> outcome
+    networks  system -> title of its family
+    less      system -> the system that it is compared with, on the same chips
+    seeds     columns `system`, `seed`, `f2`: nested, every seed of the candidates' family
+    """
+
+    outcomes: dict[str, dict[str, Outcome]]
+    networks: dict[str, str]
+    less: dict[str, str]
+    seeds: pd.DataFrame
+
+    @property
+    def whole(self) -> str:
+        """The paper's system, as far as there are runs for it."""
+        return next(
+            s for s in ("choice per label, ridge", "one network, ridge") if s in self.outcomes
+        )
+
+    def overall(self) -> pd.DataFrame:
+        """`summary.overall`, with a column `networks`."""
+        table = summary.overall(self.outcomes)
+        table.insert(1, "networks", table["system"].map(self.networks))
+        return table
+
+    def differences(self) -> pd.DataFrame:
+        """`system`, `less`, `protocol`, `difference` of mean-over-chips F2, `low`, `high`."""
+        rows = []
+        for system, reference in self.less.items():
+            for protocol, outcome in self.outcomes[system].items():
+                change = outcome.minus(self.outcomes[reference][protocol])
+                rows.append(
+                    {
+                        "system": system,
+                        "less": reference,
+                        "protocol": protocol,
+                        "difference": change.value,
+                        "low": change.low,
+                        "high": change.high,
+                    }
+                )
+        return pd.DataFrame(rows)
+
+
+def evaluate(families: Sequence[Family], chips: Chips | None = None) -> Evaluation:
+    """The base network, then the paper's system, then the other families, step by step.
+
+    families  `sort` of kept runs, the base network's first
+    chips     the data, where they are at hand: labels are then held against them
+
+    Systems: "one network…" is the base network; "one candidate…" and "choice per label…" are of
+    the family that `joint` names (where that is the base network's own, its first candidate is the
+    base network); "network per label…" is the paper's own design; any other family is called by
+    its title.
+    """
+    base, chosen, each = families[0], joint(families), per_label(families)
+    outcomes: dict[str, dict[str, Outcome]] = {}
+    networks: dict[str, str] = {}
+    less: dict[str, str] = {}
+
+    def add(family: Family, one: str, choice: str, against: str, *, alone: bool = False) -> None:
+        pool, test = family.pool(chips=chips), family.pool("test")
+        if alone:
+            first = next(iter(pool.probability))
+            pool, test = pool.only(*first.split(", ")), test.only(*first.split(", "))
+        made = summary.evaluate(pool, test, one=one, choice=choice)
+        outcomes.update(made)
+        networks.update(dict.fromkeys(made, family.title))
+        less.update({system: one for system in made if system != one})
+        if against:
+            less[one] = against
+
+    add(base, "one network", "choice per label", "", alone=base is not chosen)
+    if chosen is not base:
+        add(chosen, "one candidate", "choice per label", "one network")
+    if each is not None:
+        like = twin(families, each)
+        against = "one candidate" if like is chosen and chosen is not base else "one network"
+        if like is None or like in (base, chosen):
+            add(each, "network per label", "network per label, choice", against)
+        else:
+            add(each, "network per label", "network per label, choice", like.title)
+    for family in families:
+        if family not in (base, chosen, each) and family.seeds:
+            add(family, family.title, f"{family.title}, choice", "one network")
+    seeds = _seeds(chosen, "one network" if chosen is base else "one candidate")
+    return Evaluation(outcomes, networks, less, seeds)
+
+
+def _seeds(family: Family, one: str) -> pd.DataFrame:
+    rows = []
+    for seed in sorted(family.seeds):
+        made = summary.evaluate(family.pool(seed=seed), one=one, fixed=False)
+        rows += [
+            {"system": system, "seed": seed, "f2": protocols["nested"].score}
+            for system, protocols in made.items()
+        ]
+    return pd.DataFrame(rows, columns=["system", "seed", "f2"])
+
+
+def scores(family: Family) -> pd.DataFrame:
+    """Each candidate alone, every seed: `candidate`, `seed`, `f2` (nested), `low`, `high`."""
+    rows = []
+    for seed in sorted(family.seeds):
+        pool = family.pool(seed=seed)
+        for name, probability in pool.probability.items():
+            alone = protocol_nested(pool.truth, probability, pool.names, labels=pool.tags)
+            f2, low, high = alone.interval
+            rows.append({"candidate": name, "seed": seed, "f2": f2, "low": low, "high": high})
+    return pd.DataFrame(rows)
+
+
+def choices(pool: Pool) -> pd.DataFrame:
+    """Which candidate each label comes from: `label`, `candidate`, `share` of the folds that agree.
+
+    The choice is the paper's, on all validation chips; `share` says how far chance decides it.
+    """
+    how = {"labels": pool.tags}
+    whole = protocol_paper(pool.truth, pool.probability, pool.names, **how)
+    folds = protocol_nested(pool.truth, pool.probability, pool.names, **how)
+    chosen = whole.choice[0]
+    return pd.DataFrame(
+        {
+            "label": pool.tags,
+            "candidate": [whole.candidates[c] for c in chosen],
+            "share": (folds.choice == chosen).mean(0),
+        }
+    )

@@ -1,0 +1,155 @@
+"""Figures 3 and 4: the paper's flow charts, drawn from what ran."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+
+from ..labels import ENGLISH
+from . import COLOURS, styled
+
+LOSS_NAMES = {"log": "log loss", "f2": "F2 loss", "hard": "hard examples"}
+
+
+def box(
+    ax: Axes, x: float, y: float, text: str, *, width: float, height: float, colour: str
+) -> None:
+    """A rounded box around (x, y) with its text, in the coordinates of `ax`."""
+    ax.add_patch(
+        FancyBboxPatch(
+            (x - width / 2, y - height / 2),
+            width,
+            height,
+            boxstyle="round,pad=0,rounding_size=0.12",
+            facecolor=colour,
+            alpha=0.22,
+            edgecolor="none",
+        )
+    )
+    ax.add_patch(
+        FancyBboxPatch(
+            (x - width / 2, y - height / 2),
+            width,
+            height,
+            boxstyle="round,pad=0,rounding_size=0.12",
+            facecolor="none",
+            edgecolor=colour,
+            linewidth=1.1,
+        )
+    )
+    ax.text(x, y, text, ha="center", va="center", fontsize=7.5, linespacing=1.25)
+
+
+def arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
+    ax.annotate(
+        "",
+        end,
+        start,
+        arrowprops={"arrowstyle": "-|>", "color": "#666666", "lw": 0.9, "shrinkA": 0, "shrinkB": 0},
+    )
+
+
+@styled
+def training_and_prediction(
+    scores: pd.DataFrame,
+    choices: pd.DataFrame,
+    steps: Mapping[str, str],
+    counts: Mapping[str, int],
+    title: str,
+) -> Figure:
+    """Figure 4: from two copies of the chips to one set of labels, with what ran and was chosen.
+
+    scores   `families.scores`: one row per candidate and seed; the first seed has its interval
+    choices  `families.choices`
+    steps    name of a step after the networks -> what it scored, top to bottom
+    counts   part of the chips -> how many
+    title    the design of the networks
+    """
+    names = list(dict.fromkeys(scores["candidate"]))
+    rows = len(names)
+    first = scores.drop_duplicates("candidate").set_index("candidate")
+    figure = Figure(figsize=(8.2, 1.9 + 0.46 * max(rows, 5)))
+    grid = figure.add_gridspec(1, 4, width_ratios=(1.75, 1.5, 2.9, 1.45), wspace=0.02)
+    flow, dots, matrix, after = (figure.add_subplot(grid[0, i]) for i in range(4))
+    place = {name: rows - 1 - i for i, name in enumerate(names)}
+    limits = (-0.75, rows - 0.25)
+
+    # left: the copies of the chips, and the networks trained on each
+    flow.set(xlim=(0, 4), ylim=limits)
+    flow.axis("off")
+    for variant in dict.fromkeys(name.split(", ")[0] for name in names):
+        mine = [place[n] for n in names if n.split(", ")[0] == variant]
+        middle = float(np.mean(mine))
+        colour = COLOURS.get(variant, COLOURS["good"])
+        box(flow, 0.75, middle, f"{variant}\nchips", width=1.35, height=0.8, colour=colour)
+        for name, y in ((n, place[n]) for n in names if n.split(", ")[0] == variant):
+            loss = name.split(", ")[1]
+            text = LOSS_NAMES.get(loss, loss)
+            box(flow, 3.05, y, text, width=1.85, height=0.6, colour=colour)
+            arrow(flow, (1.45, middle), (2.1, y))
+    parts = ", ".join(f"{n:,} {part}" for part, n in counts.items() if n)
+    flow.set_title("Two copies of the chips,\na network for each loss", fontsize=8.5)
+
+    # how good each candidate is on validation
+    for name, y in place.items():
+        row, colour = first.loc[name], COLOURS.get(name.split(", ")[0], COLOURS["good"])
+        others = scores[(scores["candidate"] == name)]["f2"]
+        if len(others) > 1:
+            dots.plot(others, np.full(len(others), y), "|", color=COLOURS["ink"], ms=9, mew=1.2)
+        dots.errorbar(
+            row["f2"],
+            y,
+            xerr=[[row["f2"] - row["low"]], [row["high"] - row["f2"]]],
+            fmt="o",
+            ms=4,
+            color=colour,
+            capsize=2.5,
+            lw=1.2,
+        )
+    dots.set(ylim=limits, yticks=[], xlabel="mean-over-chips F2,\nnested")
+    dots.spines["left"].set_visible(False)
+    dots.locator_params(axis="x", nbins=3)
+    dots.grid(axis="x")
+    several = scores["seed"].nunique() > 1
+    dots.set_title("On validation" + ("\n(| each seed)" if several else "\n"), fontsize=8.5)
+
+    # which of them each label comes from
+    labels = list(choices["label"])
+    for x, row in enumerate(choices.itertuples()):
+        for y in place.values():
+            matrix.plot(x, y, ".", color="#DDDDDD", ms=3, zorder=1)
+        colour = COLOURS.get(row.candidate.split(", ")[0], COLOURS["good"])
+        matrix.plot(
+            x,
+            place[row.candidate],
+            "s",
+            ms=8.5,
+            mfc=colour,
+            mec=colour,
+            alpha=0.25 + 0.75 * row.share,
+            zorder=3,
+        )
+        matrix.plot([x, x], [-0.75, place[row.candidate]], color="#CCCCCC", lw=0.7, zorder=0)
+    matrix.set(ylim=limits, xlim=(-0.7, len(labels) - 0.3), yticks=[])
+    matrix.set_xticks(range(len(labels)), [ENGLISH[t] for t in labels], rotation=90, fontsize=7)
+    matrix.spines[:].set_visible(False)
+    matrix.tick_params(length=0)
+    matrix.set_title("The choice for each label\n(pale: other folds differ)", fontsize=8.5)
+
+    # integration, recalibration, thresholds
+    after.set(xlim=(0, 4), ylim=limits)
+    after.axis("off")
+    at = np.linspace(limits[1] - 0.75, limits[0] + 0.55, len(steps))
+    for number, (y, (name, score)) in enumerate(zip(at, steps.items(), strict=True)):
+        text = f"{name}\n{score}" if score else name
+        box(after, 2.1, y, text, width=3.4, height=0.86, colour=COLOURS["good"])
+        if number:
+            arrow(after, (2.1, at[number - 1] - 0.45), (2.1, y + 0.45))
+    after.set_title("Put together\n", fontsize=8.5)
+    figure.suptitle(f"{title}; {parts} chips", fontsize=8.5, color="#555555")
+    return figure

@@ -1,0 +1,219 @@
+"""Families: like is compared with like, whatever subset of the runs is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from test_selection import FakeConfig, FakeRun, network, world
+
+from paperlib import candidates, dehazing_effect, families, summary
+from paperlib.errors import PaperError
+from paperlib.labels import LABELS
+
+NAMES, TRUTH, _ = world(200)
+LOSSES = ("log", "f2", "hard")
+
+
+@dataclass(frozen=True)
+class Design(FakeConfig):
+    epochs: int = 12
+    batch: int = 128
+
+
+def run(seed_of_noise: int, strength: float = 2.0, **config: object) -> FakeRun:
+    p = network(TRUTH, strength, seed_of_noise).astype(np.float32)
+    config = Design(**config)
+    if config.outputs != "all":
+        alone = np.full_like(p, np.nan)
+        alone[:, LABELS.index(config.outputs)] = p[:, LABELS.index(config.outputs)]
+        p = alone
+    return FakeRun(NAMES, TRUTH, p, config)
+
+
+BASE = run(0, width=0.25)
+NARROW = [
+    run(i, width=0.125, variant=v, loss=loss, seed=seed)
+    for i, (seed, v, loss) in enumerate(
+        (seed, v, loss) for seed in (0, 1) for v in ("original", "dehazed") for loss in LOSSES
+    )
+]
+EACH = [
+    run(50 + i, width=0.125, variant=v, outputs=tag, epochs=4)
+    for v in ("original", "dehazed")
+    for i, tag in enumerate(LABELS)
+]
+FULL = [
+    run(90 + i, 4.0, width=1.0, weights="w@1", epochs=4, variant=v, loss=loss)
+    for i, (v, loss) in enumerate((v, loss) for v in ("original", "dehazed") for loss in LOSSES)
+]
+
+
+def test_runs_of_one_design_are_one_family():
+    found = families.sort([BASE, *NARROW, *EACH, *FULL])
+    assert [f.title for f in found] == [
+        "VGG-16 × 0.25, 12 epochs",
+        "VGG-16 × 0.125, 12 epochs",
+        "VGG-16 × 0.125, 4 epochs, one per label",
+        "VGG-16, from ImageNet weights, 4 epochs",
+    ]
+    assert [len(f.runs) for f in found] == [1, 12, 34, 6]
+    assert [f.candidates(0) for f in found] == [1, 6, 2, 6]
+    assert found[1].seeds == (0, 1)
+    assert families.twin(found, found[2]) is found[1]
+    assert "12 run(s), 6 candidate(s), 2 seeds" in found[1].summary
+
+
+def test_a_label_chooses_among_its_like_alone():
+    narrow = families.sort([BASE, *NARROW])[1]
+    pool = narrow.pool()
+    assert list(pool.probability) == [
+        f"{v}, {loss}" for v in ("original", "dehazed") for loss in LOSSES
+    ]  # seed 0 only: six networks of one seed, not twelve
+    np.testing.assert_array_equal(pool.probability["original, log"], NARROW[0].probability)
+    np.testing.assert_array_equal(
+        narrow.pool(seed=1).probability["original, log"], NARROW[6].probability
+    )
+
+
+def test_the_widest_with_all_six_is_chosen():
+    def chosen(runs: list) -> str:
+        return families.joint(families.sort(runs)).title
+
+    assert chosen([BASE]).startswith("VGG-16 × 0.25")
+    assert chosen([BASE, *NARROW]).startswith("VGG-16 × 0.125")
+    assert chosen([BASE, *NARROW, *FULL[:5]]).startswith("VGG-16 × 0.125")
+    assert chosen([BASE, *NARROW, *FULL]).startswith("VGG-16, from ImageNet")
+    assert chosen([BASE, *EACH]).startswith("VGG-16 × 0.25")
+
+
+def test_the_base_networks_kind_stands_first_in_a_pool():
+    turned = families.sort([BASE, *NARROW[:6][::-1]])[1]
+    assert next(iter(turned.pool().probability)) == "original, log"
+
+
+def test_every_system_is_compared_with_its_like():
+    evaluation = families.evaluate(families.sort([BASE, *NARROW, *EACH, FULL[0]]))
+    full = "VGG-16, from ImageNet weights, 4 epochs"
+    assert list(evaluation.outcomes) == [
+        "one network, threshold 0.2",
+        "one network",
+        "one network, ridge",
+        "one candidate, threshold 0.2",
+        "one candidate",
+        "one candidate, ridge",
+        "choice per label",
+        "choice per label, ridge",
+        "network per label, threshold 0.2",
+        "network per label",
+        "network per label, ridge",
+        "network per label, choice",
+        "network per label, choice, ridge",
+        f"{full}, threshold 0.2",
+        full,
+        f"{full}, ridge",
+    ]
+    assert evaluation.whole == "choice per label, ridge"
+    assert evaluation.less["choice per label"] == "one candidate"
+    assert evaluation.less["network per label"] == "one candidate"  # same width and loss
+    assert evaluation.less[full] == "one network"
+    candidate = evaluation.outcomes["one candidate"]["nested"]
+    choice = evaluation.outcomes["choice per label"]["nested"]
+    table = evaluation.differences().set_index(["system", "protocol"])
+    assert table.loc[("choice per label", "nested"), "difference"] == pytest.approx(
+        choice.score - candidate.score
+    )
+    assert set(evaluation.overall()["networks"]) == {
+        f.title for f in families.sort([BASE, *NARROW, *EACH, FULL[0]])
+    }
+    seeds = evaluation.seeds
+    assert sorted(seeds["seed"].unique()) == [0, 1]
+    first = seeds[(seeds["seed"] == 0) & (seeds["system"] == "choice per label")]["f2"]
+    assert first.item() == choice.score
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [
+        [BASE],
+        [BASE, NARROW[4]],  # dehazed with the F2 loss alone
+        [BASE, *EACH[:9]],  # half of the labels of one variant
+        [BASE, *EACH[:20]],  # one variant whole, a little of the other
+        [BASE, FULL[5], EACH[0], *NARROW[7:9]],
+    ],
+)
+def test_any_subset_of_runs_makes_every_table(runs):
+    found = families.sort(runs)
+    evaluation = families.evaluate(found)
+    assert evaluation.whole in evaluation.outcomes
+    assert len(evaluation.differences()) >= 2
+    chosen = families.joint(found)
+    choices = families.choices(chosen.pool())
+    assert choices["label"].tolist() == list(LABELS)
+    assert set(choices["candidate"]) <= set(families.scores(chosen)["candidate"])
+    effect = dehazing_effect.measure(dehazing_effect.paired_family(found).runs)
+    assert len(effect.differences) == len(LABELS)
+    dehazing_effect.all_pairs(found)
+    dehazing_effect.by_weather(chosen.pool())
+
+
+def test_gains_of_recalibration_are_told_for_each_family_and_seed():
+    gains = summary.recalibration_gains(families.sort([NARROW[0], NARROW[6]]))
+    assert (gains["low"] <= gains["high"]).all()
+    assert len(gains) == 2 * 3
+    by = gains.set_index(["networks", "seed", "comparison"])["difference"]
+    for key in {key[:2] for key in by.index}:
+        ridge, lasso = (by[(*key, f"{kind} less none")] for kind in ("ridge", "lasso"))
+        assert by[(*key, "ridge less lasso")] == pytest.approx(ridge - lasso)
+
+
+def test_an_unfinished_set_of_labels_makes_no_candidate():
+    half = families.sort([BASE, *EACH[:9]])[1]
+    assert half.seeds == ()
+    assert "not yet one for every label" in half.summary
+    with pytest.raises(PaperError, match="no candidate predicts all labels"):
+        half.pool()
+    assert families.per_label([half]) is None
+    more = families.sort([BASE, *EACH[:20]])[1]
+    assert list(more.pool().probability) == ["original, log, per label"]
+
+
+def test_what_is_missing_is_told(monkeypatch):
+    from paperlib import grid
+    from paperlib.profiles import profile
+
+    paper = SimpleNamespace(profile=profile("planet32"))
+    kept = [SimpleNamespace(config=c) for c in grid.configs("main", paper.profile)[:4]]
+    table = families.coverage(paper, kept).set_index("grid")
+    assert table.loc["main", ["kept", "wanted"]].tolist() == [4, 6]
+    assert table.loc["seeds", ["kept", "wanted"]].tolist() == [4, 18]
+    assert table.loc["labels", "train"] == "paper train --grid labels"
+    whole = [SimpleNamespace(config=c) for c in grid.configs("main", paper.profile)]
+    assert families.coverage(paper, whole).set_index("grid").loc["main", "train"] == ""
+
+
+def test_pairs_differ_in_their_chips_alone():
+    table = dehazing_effect.all_pairs(families.sort([BASE, *NARROW, *EACH]))
+    assert len(table) == 6 + 1
+    row = table[(table["loss"] == "f2") & (table["seed"] == 1)].iloc[0]
+    pool = candidates.gather([NARROW[7], NARROW[10]])
+    assert [c.config.loss for c in (NARROW[7], NARROW[10])] == ["f2", "f2"]
+    assert list(pool.probability) == ["original, f2", "dehazed, f2"]
+    assert row["difference"] == pytest.approx(row["dehazed"] - row["original"])
+
+
+def test_by_weather_finds_a_gain_where_haze_hides_the_ground():
+    """Networks on dehazed chips that see the ground only better on hazy chips gain just there."""
+    truth, haze = TRUTH.copy(), LABELS.index("haze")
+    hazy = truth[:, haze] == 1
+    blind, seeing = network(truth, 1.5, 1), network(truth, 6.0, 1)
+    sharp = np.where(hazy[:, None], seeing, blind)
+    runs = [
+        FakeRun(NAMES, truth, p, replace(Design(), variant=v))
+        for v, p in (("original", blind), ("dehazed", sharp))
+    ]
+    table = dehazing_effect.by_weather(candidates.gather(runs)).set_index("weather")
+    assert table.loc["haze", "low"] > 0
+    assert table.loc["haze", "difference"] > table.loc["clear", "high"]  # thresholds move there
