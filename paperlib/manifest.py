@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import json
 import os
 import platform
 import re
@@ -23,12 +24,20 @@ import psutil
 
 from . import files
 from .errors import PaperError
-from .notebook_rules import Notebook
+from .notebook_rules import Notebook, maker
 from .profiles import Profile
 
 SCHEMA = 1
 # Front ends that arrange a run but cannot change what a notebook computes.
-_NOT_COMPUTING = {"cli.py", "reproduce.py", "manifest.py", "notebook_rules.py", "readme.py"}
+_NOT_COMPUTING = {
+    "cli.py",
+    "manifest.py",
+    "notebook_rules.py",
+    "readme.py",
+    "report.py",
+    "report_page.py",
+    "reproduce.py",
+}
 
 
 def read(results: Path) -> dict[str, Any]:
@@ -125,6 +134,28 @@ def _remembered(path: Path, cache: Path) -> str:
 def profile_digest(profile: Profile) -> str:
     """Over every setting of the profile but the line for people."""
     return digest(repr(sorted((k, v) for k, v in asdict(profile).items() if k != "meant_for")))
+
+
+def run_digest(folder: Path) -> str:
+    """Over a training run's configuration and predictions; `""` where it is not there."""
+    paths = [folder / name for name in ("config.json", "predictions.npz")]
+    if not all(path.is_file() for path in paths):
+        return ""
+    return digest(*(files.sha256(path) for path in paths))
+
+
+def needs_digest(root: Path, profile: str, notebooks: list[Notebook], notebook: Notebook) -> str:
+    """Over the outputs of earlier notebooks that a notebook of one profile needs."""
+    needs: dict[str, str] = {}
+    for need in notebook.needs:
+        source = maker(notebooks, need)
+        wanted = source.outputs(profile)
+        if need != source.name:
+            wanted = tuple(path for path in wanted if path.endswith(f"/{need}"))
+        for path in wanted:
+            full = root / path
+            needs[path] = files.sha256(full) if full.is_file() else "missing"
+    return digest(json.dumps(needs, sort_keys=True))
 
 
 def lock_digest(root: Path) -> str:

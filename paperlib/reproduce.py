@@ -140,29 +140,17 @@ class Runner:
 
     def made_from(self, notebook: Notebook, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Everything a notebook's outputs depend on, by name, each as a digest."""
-        needs: dict[str, str] = {}
-        for need in notebook.needs:
-            source = notebook_rules.maker(self.notebooks, need)
-            wanted = source.outputs(self.profile.name)
-            if need != source.name:
-                wanted = tuple(path for path in wanted if path.endswith(f"/{need}"))
-            for path in wanted:
-                full = self.root / path
-                needs[path] = files.sha256(full) if full.is_file() else "missing"
         return {
             **self._common,
             "notebook": manifest.notebook_digest(notebook),
             "parameters": manifest.digest(json.dumps(dict(parameters), sort_keys=True)),
             "data": manifest.digest(json.dumps(self.inputs, sort_keys=True)),
-            "needs": manifest.digest(json.dumps(needs, sort_keys=True)),
+            "needs": manifest.needs_digest(self.root, self.profile.name, self.notebooks, notebook),
         }
 
     def run_digest(self, slug: str) -> str:
         """Over a training run's configuration and predictions; `""` where it is not there."""
-        paths = [self.project.runs / slug / name for name in ("config.json", "predictions.npz")]
-        if not all(path.is_file() for path in paths):
-            return ""
-        return manifest.digest(*(files.sha256(path) for path in paths))
+        return manifest.run_digest(self.project.runs / slug)
 
     def _runs_there(self) -> list[str]:
         return sorted(path.parent.name for path in self.project.runs.glob("*/run.json"))
