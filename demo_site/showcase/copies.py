@@ -1,19 +1,20 @@
 """The gallery's copies of a chip, encoded here from pixels: no byte of an upload survives.
 
-`original` (lossless) and `thumb` are made before the prediction, so that a worker can start again
-from them; `dehazed` and `transmission` follow when no batch waits.
+While a visitor waits, the pixels of a group of chips are kept as they are in one file, a pack: a
+worker can start again from it. `original` (lossless), `thumb`, `dehazed` and `transmission` are
+made from it when no batch waits, the first two also when somebody asks for them before.
 """
 
 from __future__ import annotations
 
-import struct
-import zlib
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from django.db.models import Q
 
 from . import storage
-from .models import Chip
+from .models import Batch, Chip
 
 KINDS = {
     "original": "image/png",
@@ -33,18 +34,6 @@ def png(image: np.ndarray) -> bytes:
     return cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 6])[1].tobytes()
 
 
-def plain_png(image: np.ndarray) -> bytes:
-    """RGB `(H, W, 3)` uint8 -> PNG that is not packed at all: a tenth of the time of `png`."""
-    height, width = image.shape[:2]
-    rows = np.zeros((height, 1 + 3 * width), np.uint8)  # each row begins with its filter: none
-    rows[:, 1:] = image.reshape(height, -1)
-    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in ((b"IHDR", head), (b"IDAT", zlib.compress(rows, 0)), (b"IEND", b""))
-    )
-
-
 def thumb(image: np.ndarray) -> bytes:
     """A JPEG of at most `THUMB` pixels; a small chip is enlarged with its pixels kept visible."""
     height, width = image.shape[:2]
@@ -56,27 +45,67 @@ def thumb(image: np.ndarray) -> bytes:
     return cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
 
 
-def keep(chip: Chip, image: np.ndarray) -> None:
-    """Store the original, not packed yet since a visitor waits, and its thumbnail."""
-    storage.write(storage.chip_copy(chip.key, "original"), plain_png(image))
-    storage.write(storage.chip_copy(chip.key, "thumb"), thumb(image))
+def keep(images: Sequence[np.ndarray]) -> list[tuple[str, int]]:
+    """Store pixels as one pack; for each image the pack's name and the byte it begins at."""
+    pack, places, at = storage.new_pack(), [], 0
+    for image in images:
+        places.append((pack, at))
+        at += image.size
+    if images:
+        storage.write_parts(pack, [np.ascontiguousarray(image) for image in images])
+    return places
 
 
 def pixels(chip: Chip) -> np.ndarray:
-    """RGB `(H, W, 3)` uint8 from the gallery's own copy."""
+    """RGB `(H, W, 3)` uint8 from the gallery's own copy, or from the pack until there is one."""
+    if chip.pack:
+        size = 3 * chip.height * chip.width
+        try:
+            data = storage.read_part(chip.pack, chip.pack_at, size)
+            return np.frombuffer(data, np.uint8).reshape(chip.height, chip.width, 3)
+        except FileNotFoundError:  # its copies were made since the row was read
+            pass
     data = np.frombuffer(storage.read(storage.chip_copy(chip.key, "original")), np.uint8)
     return cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1].copy()
 
 
-def draw(chip: Chip) -> None:
-    """Dehazed copy and transmission map, with the paper's parameters scaled to the chip's size.
+def read(chip: Chip, kind: str) -> bytes:
+    """A copy's bytes; `original` and `thumb` are made here where nobody has asked before.
 
-    The original is packed on the way: a third of the bytes, the same pixels.
+    Raises `FileNotFoundError` for what is not there (yet).
     """
+    name = storage.chip_copy(chip.key, kind)
+    try:
+        return storage.read(name)
+    except FileNotFoundError:
+        if not chip.pack or kind not in ("original", "thumb"):
+            raise
+    data = (png if kind == "original" else thumb)(pixels(chip))
+    storage.write(name, data)
+    return data
+
+
+def unpack(chip: Chip) -> None:
+    """Make a packed chip's original and thumbnail; its pixels in the pack are not needed then."""
+    for kind in ("original", "thumb"):
+        read(chip, kind)
+    storage.settle([storage.chip_copy(chip.key, "original")])
+    pack, chip.pack = chip.pack, ""
+    Chip.objects.filter(pk=chip.pk).update(pack="", pack_at=0)
+    drop_pack(pack)
+
+
+def drop_pack(pack: str) -> None:
+    """Delete a pack that no chip needs any more."""
+    if pack and not Chip.objects.filter(pack=pack).exists():
+        storage.remove([pack])
+
+
+def draw(chip: Chip) -> None:
+    """Dehazed copy and transmission map, with the paper's parameters scaled to the chip's size."""
     from paperlib import dehaze
 
     image = pixels(chip)
-    storage.write(storage.chip_copy(chip.key, "original"), png(image))
     patch, radius = scaled(min(image.shape[:2]))
     dark = dehaze.dark_channel(image, patch=patch)
     light = dehaze.atmospheric_light(image, dark)
@@ -96,16 +125,25 @@ def scaled(size: int) -> tuple[int, int]:
 
 
 def draw_missing(after: int = 0) -> int:
-    """Draw up to `SLICE` chips that lack their views, then queue the rest behind the batches."""
+    """Make the copies of up to `SLICE` chips that lack some, then queue the rest; how many.
+
+    Ends early where a batch waits: a visitor comes first.
+    """
     from .tasks import draw_views
 
-    missing = Chip.objects.filter(views=False, pk__gt=after, confidence__gt=0).order_by("pk")
-    found = list(missing[: SLICE + 1])
-    for chip in found[:SLICE]:
+    missing = Chip.objects.filter(Q(confidence__gt=0) | ~Q(pack=""), views=False, pk__gt=after)
+    done = 0
+    for chip in missing.order_by("pk")[:SLICE]:
+        if done and Batch.objects.filter(state="queued").exists():
+            break
+        done, after = done + 1, chip.pk
         try:
-            draw(chip)
+            if chip.pack:
+                unpack(chip)
+            if chip.confidence > 0:
+                draw(chip)
         except FileNotFoundError:
             continue  # deleted meanwhile
-    if len(found) > SLICE:
-        draw_views.enqueue(found[SLICE - 1].pk)
-    return min(len(found), SLICE)
+    if missing.filter(pk__gt=after).exists():
+        draw_views.enqueue(after)
+    return done

@@ -158,7 +158,7 @@ def drop_copies(batch: Batch, *, keep_failed: bool = False) -> None:
     rows = batch.uploads.exclude(copy="")
     if keep_failed:
         rows = rows.exclude(state="failed")
-    for pk, copy in list(rows.values_list("pk", "copy")):
-        # First the row: a copy without a row is swept, a row without a copy would be a fault.
-        Upload.objects.filter(pk=pk).update(copy="")
-        storage.remove([copy])
+    copies = dict(rows.values_list("pk", "copy"))
+    # First the rows: a copy without a row is swept, a row without a copy would be a fault.
+    Upload.objects.filter(pk__in=copies).update(copy="")
+    storage.remove(copies.values())

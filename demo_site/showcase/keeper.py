@@ -25,7 +25,7 @@ from django_tasks_db.management.commands.db_worker import Worker as TaskWorker
 from django_tasks_db.models import DBTaskResult
 
 from . import engine, health, intake, limits, removal, storage, work
-from .models import Batch, Count, Upload, Worker, token
+from .models import Batch, Chip, Count, Upload, Worker, token
 from .states import BATCH
 from .tasks import work_on
 
@@ -237,16 +237,21 @@ def tidy() -> None:
 
 
 def drop_orphans(minutes: float = 60) -> int:
-    """Upload copies without a row: a server killed between the file and the database leaves one."""
+    """Files without a row: a process killed between the file and the database leaves one."""
+    count = _orphans("uploads", Upload, "copy", minutes)
+    return count + _orphans("packs", Chip, "pack", minutes)
+
+
+def _orphans(folder: str, model, field: str, minutes: float) -> int:
     try:
-        names = default_storage.listdir("uploads")[1]
+        names = default_storage.listdir(folder)[1]
     except FileNotFoundError:
         return 0
     old = timezone.now() - timedelta(minutes=minutes)
     count = 0
     for start in range(0, len(names), 500):
-        part = [f"uploads/{name}" for name in names[start : start + 500]]
-        kept = set(Upload.objects.filter(copy__in=part).values_list("copy", flat=True))
+        part = [f"{folder}/{name}" for name in names[start : start + 500]]
+        kept = set(model.objects.filter(**{f"{field}__in": part}).values_list(field, flat=True))
         for name in part:
             if name not in kept and default_storage.get_modified_time(name) < old:
                 storage.remove([name])

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from paperlib.labels import COUNT
 
-from . import reasons, tags
+from . import names, reasons, tags
 from .states import BATCH, PLACEMENT, UPLOAD
 
 
@@ -159,6 +159,9 @@ class Chip(models.Model):
     labels = models.PositiveIntegerField(default=0)
     confidence = models.FloatField(default=0)  # 0 only until its first prediction
     views = models.BooleanField(default=False)  # dehazed copy and transmission map are there
+    # Until its own copies are made, its pixels lie in a pack, from this byte on.
+    pack = models.CharField(max_length=60, blank=True)
+    pack_at = models.PositiveBigIntegerField(default=0)
 
     class Meta:
         indexes = [
@@ -175,6 +178,7 @@ class Chip(models.Model):
                 condition=Q(shown=True),
             ),
             models.Index(fields=["id"], name="chip_undrawn", condition=Q(views=False)),
+            models.Index(fields=["pack"], name="chip_packed", condition=~Q(pack="")),
         ]
 
     def __str__(self) -> str:
@@ -250,9 +254,8 @@ class Placement(models.Model):
     @property
     def name(self) -> str:
         """The upload's name, with row and column where the upload is a mosaic."""
-        if self.upload.rows * self.upload.columns <= 1:
-            return self.upload.name
-        return f"{self.upload.name}_r{self.row:03d}_c{self.column:03d}"
+        chips = self.upload.rows * self.upload.columns
+        return names.place_name(self.upload.name, chips, self.row, self.column)
 
 
 class Flag(models.Model):

@@ -37,3 +37,8 @@ def _is_mark(c: str) -> bool:
 def image_name(name: str) -> str:
     """A name for the competition's csv: no spaces, which there separate tags."""
     return re.sub(r"\s+", "_", name)
+
+
+def place_name(upload: str, chips: int, row: int, column: int) -> str:
+    """A chip's name: its upload's, with row and column where the upload holds many chips."""
+    return upload if chips <= 1 else f"{upload}_r{row:03d}_c{column:03d}"

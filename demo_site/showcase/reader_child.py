@@ -3,6 +3,9 @@
 It reads requests from standard input and answers on standard output, both as frames: four bytes of
 length, that many bytes of JSON, then `size` bytes of payload. A picture comes back as RGB pixels
 cut into chips; an archive as its members. It opens no file and writes none. Run as a script.
+
+Where the system has shared memory, many small files are one request: their bytes lie in a piece of
+memory that the parent made, and the pixels are put into it.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import struct
 import sys
 import warnings
 import zipfile
+from itertools import pairwise
 
 try:
     import resource
@@ -63,13 +67,14 @@ def check_size(width: int, height: int, most: dict) -> None:
 def picture(data: bytes, kind: str, most: dict):
     """Yield the head `{kind, width, height, rows, columns}`, then `(row, column, pixels)`."""
     source = tiff(data, most) if kind == "tiff" else pillow(data, kind, most)
-    width, height, cut = next(source), next(source), next(source)
+    width, height = next(source), next(source)
     xs, ys = grid(width, height, most["chip"])
     rows, columns = len(ys) - 1, len(xs) - 1
     if rows * columns > most["chips"]:
         raise Refused("too_many_chips")
     head = {"kind": kind, "width": width, "height": height, "rows": rows, "columns": columns}
     yield head
+    cut = next(source)
     for row in range(rows):
         for column in range(columns):
             yield row, column, cut(xs[column], ys[row], xs[column + 1], ys[row + 1])
@@ -87,13 +92,13 @@ def pillow(data: bytes, kind: str, most: dict):
         # A phone's MPO is a JPEG with a second view behind it: the first is the picture.
         if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
             raise Refused("animated")
+        yield image.width
+        yield image.height
         image.load()  # complains about a truncated file
         if image.mode.startswith("I;16"):
             pixels = np.repeat((np.asarray(image) >> 8).astype(np.uint8)[..., None], 3, axis=2)
         else:
             pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-    yield pixels.shape[1]
-    yield pixels.shape[0]
     yield lambda left, top, right, bottom: pixels[top:bottom, left:right]
 
 
@@ -223,6 +228,71 @@ def answer(data: bytes, most: dict, out) -> None:
     frame(out, {"end": True})
 
 
+def answer_many(request: dict, memory, out) -> None:
+    """Several files at once, through shared memory: one answer with one entry for each.
+
+    An entry is `{"refused": code}`, `{"large": true}` for a file that must come alone (an archive,
+    or one whose pixels do not fit), or `{"head": …, "pieces": [[row, column, height, width, at]]}`
+    with `at` the place of the pixels in the memory.
+    """
+    import numpy as np
+
+    most, at, end = request["most"], request["pixels_at"], request["pixels_end"]
+    chips, entries = most["chips"], []
+    for start, size, inside in request["files"]:
+        most |= {"inside": inside, "chips": chips}
+        try:
+            entry = small(bytes(memory[start : start + size]), most, at, end)
+            pieces = []
+            for (row, column, pixels), place in zip(entry["parts"], entry["places"], strict=True):
+                target = np.frombuffer(memory, np.uint8, pixels.size, place)
+                np.copyto(target.reshape(pixels.shape), pixels)
+                pieces.append([row, column, *pixels.shape[:2], place])
+                at = place + pixels.size
+            chips -= len(pieces)
+            entries.append({"head": entry["head"], "pieces": pieces})
+        except Large:
+            entries.append({"large": True})
+        except Exception as error:
+            entries.append({"refused": reason(error)})
+    frame(out, {"files": entries})
+
+
+class Large(Exception):
+    """The file must come alone."""
+
+
+def small(data: bytes, most: dict, at: int, end: int) -> dict:
+    """A picture's head, its parts, and where in the memory each of them has its place."""
+    kind = sniff(data)
+    if not kind:
+        raise Refused("not_a_picture")
+    if kind == "zip":
+        raise Large
+    parts = picture(data, kind, most)
+    head = next(parts)
+    if 3 * head["width"] * head["height"] > end - at:
+        raise Large  # nothing was decoded yet
+    xs, ys = grid(head["width"], head["height"], most["chip"])
+    places = []
+    for top, bottom in pairwise(ys):
+        for left, right in pairwise(xs):
+            places.append(at)
+            at += 3 * (bottom - top) * (right - left)
+    return {"head": head, "parts": parts, "places": places}
+
+
+def reason(error: Exception) -> str:
+    """The code of `reasons.REASONS` for what went wrong."""
+    if isinstance(error, Refused):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "memory"
+    text = str(error).lower()
+    broken_off = "truncated" in text or "not enough" in text or "eof" in text
+    return "truncated" if broken_off and not isinstance(error, zipfile.BadZipFile) else "broken"
+
+
 def frame(out, value: dict, payload: bytes = b"") -> None:
     head = json.dumps({**value, "size": len(payload)}).encode()
     out.write(struct.pack(">I", len(head)) + head)
@@ -257,27 +327,26 @@ def main() -> None:
     os.dup2(2, 1)
     source = sys.stdin.buffer
     limit(int(sys.argv[1]))
+    memory = None
+    if len(sys.argv) > 2:
+        import mmap
+
+        memory = memoryview(mmap.mmap(int(sys.argv[2]), int(sys.argv[3])))
     while len(size := source.read(4)) == 4:
         most = json.loads(source.read(struct.unpack(">I", size)[0]))
-        data = source.read(most["size"])
-        limit_time(most["seconds"])
         try:
+            if "files" in most:
+                limit_time(most["most"]["seconds"])
+                answer_many(most, memory, answers)
+                continue
+            data = source.read(most["size"])
+            limit_time(most["seconds"])
             answer(data, most, answers)
-        except Refused as refusal:
-            frame(answers, {"refused": str(refusal)})
-        except MemoryError:
-            frame(answers, {"refused": "memory"})
-        except zipfile.BadZipFile:
-            frame(answers, {"refused": "broken"})
         except BrokenPipeError:
             return
         except Exception as error:
-            text = str(error).lower()
-            if "truncated" in text or "not enough" in text or "eof" in text:
-                frame(answers, {"refused": "truncated"})
-            else:
-                frame(answers, {"refused": "broken"})
-        del data
+            frame(answers, {"refused": reason(error)})
+        data = None
 
 
 if __name__ == "__main__":

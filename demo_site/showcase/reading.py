@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import mmap
 import os
 import selectors
 import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +25,9 @@ from .reasons import REASONS
 
 log = logging.getLogger("showcase.reading")
 _LARGEST = 2**24  # bytes of one chip at most
+#: Small files are decoded many at a time through shared memory: how many, and bytes of memory for
+#: the files and for the pixels. There are two such halves: one is filled while the other is read.
+MANY, FILES, PIXELS = 32, 4 * 2**20, 8 * 2**20
 _SCRIPT = Path(__file__).with_name("reader_child.py")
 
 
@@ -60,6 +65,11 @@ class Member:
     data: bytes
 
 
+#: What `Reader.receive` gives for one file: a head and its pieces, a refusal, or None for a file
+#: that must be read alone.
+Found = tuple[Head, list[Piece]] | Refused | None
+
+
 class Reader:
     """Decodes files one after the other in a child process; not for several threads at once."""
 
@@ -67,6 +77,101 @@ class Reader:
         self.child: subprocess.Popen | None = None
         self.ready: selectors.BaseSelector | None = None
         self.late = False  # the child was killed for taking too long
+        self.memory: mmap.mmap | None = None  # shared with the child; None where there is none
+        self.sent: deque[tuple[int, int]] = deque()  # half and number of files, not answered yet
+        self.half = 0
+
+    def send(self, files: Sequence[tuple[bytes, bool]], *, chips: int) -> bool:
+        """Ask for small files (bytes, whether from an archive), at most `MANY`; `receive` answers.
+
+        The first may be followed by a second request before it is received. False where they do
+        not fit or there is no shared memory: then each is to be read alone. Raises `Refused` where
+        the child is gone.
+        """
+        if len(files) > MANY or sum(len(data) for data, _ in files) > FILES:
+            return False
+        try:
+            if self.sent and (self.child is None or self.child.poll() is not None):
+                raise OSError("the decoder is gone with what it was asked")
+            self._start()
+            if self.memory is None or len(self.sent) > 1:
+                return False
+            begin = at = self.half * (FILES + PIXELS)
+            places = []
+            for data, inside in files:
+                self.memory[at : at + len(data)] = data
+                places.append((at, len(data), inside))
+                at += len(data)
+            request = {
+                "files": places,
+                "most": self._most(chips),
+                "pixels_at": begin + FILES,
+                "pixels_end": begin + FILES + PIXELS,
+            }
+            self._write(request)
+        except OSError as error:
+            self.close()
+            raise Refused("crashed") from error
+        self.sent.append((self.half, len(files)))
+        self.half = 1 - self.half
+        return True
+
+    def receive(self) -> list[Found]:
+        """The answer to the oldest request: one entry for each of its files.
+
+        Raises `Refused` where the child died of them or took too long; nothing that was sent is
+        answered then.
+        """
+        if not self.sent:
+            raise Refused("crashed")
+        half, count = self.sent[0]
+        begin = half * (FILES + PIXELS) + FILES
+        try:
+            entries = self._frame(float(settings.SHOWCASE["READ_SECONDS"]))[0]["files"]
+            if len(entries) != count:
+                raise ValueError("not as many answers as files")
+            used = 0
+            for *_, height, width, at in (p for e in entries for p in e.get("pieces", ())):
+                if not (begin <= at and at + 3 * height * width <= begin + PIXELS):
+                    raise ValueError("pixels outside the memory")
+                used = max(used, at - begin + 3 * height * width)
+            # Ours from here on: what the child does to its memory later changes nothing.
+            pixels = np.frombuffer(self.memory, np.uint8, used, begin).copy()
+            found = [self._found(entry, pixels, begin) for entry in entries]
+        except (OSError, EOFError, ValueError, KeyError, TypeError, struct.error) as error:
+            reason = "time" if self.late or self._out_of_time() else "crashed"
+            log.warning("decoder ended", extra={"reason": reason, "error": str(error)})
+            self.close()
+            raise Refused(reason) from error
+        self.sent.popleft()
+        return found
+
+    @staticmethod
+    def _found(entry: dict, pixels: np.ndarray, begin: int) -> Found:
+        if "refused" in entry:
+            code = entry["refused"]
+            return Refused(code if code in REASONS else "broken")
+        if "large" in entry:
+            return None
+        pieces = []
+        for row, column, height, width, at in entry["pieces"]:
+            part = pixels[at - begin : at - begin + 3 * height * width]
+            pieces.append(Piece(int(row), int(column), part.reshape(height, width, 3)))
+        return Head(**entry["head"]), pieces
+
+    def _most(self, chips: int) -> dict:
+        most = site.limits()
+        return {
+            "seconds": float(settings.SHOWCASE["READ_SECONDS"]),
+            "least_side": site.MINIMUM,
+            "pixels": most.pixels,
+            "chip": most.chip_pixels,
+            "chips": chips,
+            "members": site.ZIP_MEMBERS,
+            "batch_bytes": most.batch_bytes,
+            "file_bytes": most.file_bytes,
+            "ratio": site.ZIP_RATIO,
+        }
 
     def read(
         self, data: bytes, *, chips: int, inside: bool = False
@@ -77,21 +182,8 @@ class Reader:
         inside  the file comes from an archive; an archive is then refused
         Raises `Refused`, also in the middle; an abandoned iterator costs the child its life.
         """
-        most = site.limits()
         seconds = float(settings.SHOWCASE["READ_SECONDS"])
-        request = {
-            "size": len(data),
-            "seconds": seconds,
-            "least_side": site.MINIMUM,
-            "pixels": most.pixels,
-            "chip": most.chip_pixels,
-            "chips": chips,
-            "members": site.ZIP_MEMBERS,
-            "batch_bytes": most.batch_bytes,
-            "file_bytes": most.file_bytes,
-            "ratio": site.ZIP_RATIO,
-            "inside": inside,
-        }
+        request = {**self._most(chips), "size": len(data), "inside": inside}
         whole = False
         try:
             self._send(request, data)
@@ -138,8 +230,15 @@ class Reader:
             }
             if "LD_LIBRARY_PATH" in os.environ:
                 env["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
+            shared = _shared_memory(2 * (FILES + PIXELS))
+            command = [sys.executable, "-I", str(_SCRIPT)]
+            command.append(str(int(settings.SHOWCASE["READ_MEGABYTES"])))
+            if shared is not None:
+                self.memory = mmap.mmap(shared, 2 * (FILES + PIXELS))
+                command += [str(shared), str(2 * (FILES + PIXELS))]
             self.child = subprocess.Popen(
-                [sys.executable, "-I", str(_SCRIPT), str(int(settings.SHOWCASE["READ_MEGABYTES"]))],
+                command,
+                pass_fds=() if shared is None else (shared,),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -147,6 +246,8 @@ class Reader:
                 cwd="/",
                 bufsize=0,
             )
+            if shared is not None:
+                os.close(shared)
             self.ready = selectors.DefaultSelector()
             self.ready.register(self.child.stdout, selectors.EVENT_READ)
             with contextlib.suppress(AttributeError, ImportError, OSError):
@@ -157,7 +258,11 @@ class Reader:
         return self.child
 
     def _send(self, request: dict, data: bytes) -> None:
-        child = self._start()
+        self._start()
+        self._write(request, data)
+
+    def _write(self, request: dict, data: bytes = b"") -> None:
+        child = self.child
         self.late = False
         head = json.dumps(request).encode()
         for part in (struct.pack(">I", len(head)) + head, data):
@@ -201,7 +306,9 @@ class Reader:
         return False
 
     def close(self) -> None:
-        child, self.child = self.child, None
+        child, self.child, self.memory = self.child, None, None
+        self.sent.clear()
+        self.half = 0
         if child is not None:
             self.ready.close()
             child.kill()
@@ -209,6 +316,23 @@ class Reader:
             for pipe in (child.stdin, child.stdout):
                 with contextlib.suppress(OSError):
                     pipe.close()
+
+
+def _shared_memory(size: int) -> int | None:
+    """A descriptor of memory that nobody can make smaller or larger; None where there is no such.
+
+    A child that cut it short would otherwise end this process at its next look.
+    """
+    try:
+        import fcntl
+
+        shared = os.memfd_create("showcase", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
+        os.ftruncate(shared, size)
+        seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+        fcntl.fcntl(shared, fcntl.F_ADD_SEALS, seals)
+    except (ImportError, AttributeError, OSError):  # not Linux
+        return None
+    return shared
 
 
 reader = Reader()

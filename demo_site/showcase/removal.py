@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 
 from . import storage
-from .copies import KINDS
+from .copies import KINDS, drop_pack
 from .intake import drop_copies
 from .models import Batch, Chip, Placement
 
@@ -31,10 +31,15 @@ def remove_chip(chip: Chip) -> None:
 
 
 def _remove(chip: Chip) -> None:
-    key = chip.key
+    key, pack = chip.key, chip.pack
     chip.delete()
     names = [storage.chip_copy(key, kind) for kind in KINDS]
-    transaction.on_commit(lambda: storage.remove(names))
+
+    def forget() -> None:
+        storage.remove(names)
+        drop_pack(pack)
+
+    transaction.on_commit(forget)
 
 
 def set_hidden(chip: Chip, hidden: bool) -> None:

@@ -1,30 +1,65 @@
-"""Many rows changed at once: one prepared statement for all, ten times `bulk_update`'s speed."""
+"""Many rows written at once: one prepared statement for all, without a model object for each.
+
+Values are what the database keeps: ids, numbers, text, and dates and bytes as Django gives them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from django.db import connection, models
 
+_PLAIN = (models.IntegerField, models.AutoField, models.CharField, models.FloatField)
 
-def update_rows(rows: Iterable[models.Model], fields: list[str]) -> None:
-    """Write `fields` of rows of one model by primary key."""
+
+def insert_rows(model: type[models.Model], names: Sequence[str], rows: Iterable[Sequence]) -> None:
+    """Insert rows given by the fields `names`, the other fields by default; what is there, stays.
+
+    A row that breaks a unique constraint is left out, so the same insert may be made twice.
+    """
     rows = list(rows)
     if not rows:
         return
-    meta = rows[0]._meta
-    columns = [meta.get_field(name) for name in fields]
+    fields = [f for f in model._meta.concrete_fields if not f.primary_key]
+    blank = model()
+    columns, places = [], []
+    for field in fields:
+        if field.name in names:
+            places.append((names.index(field.name), _converter(field)))
+        else:
+            value = field.get_db_prep_save(getattr(blank, field.attname), connection)
+            places.append((-1, value))
+        columns.append(field.column)
+    quote = connection.ops.quote_name
+    statement = (
+        f"INSERT INTO {quote(model._meta.db_table)} ({', '.join(map(quote, columns))}) "
+        f"VALUES ({', '.join(['%s'] * len(fields))}) ON CONFLICT DO NOTHING"
+    )
+    _execute(statement, [[p if i < 0 else p(row[i]) for i, p in places] for row in rows])
+
+
+def update_rows(model: type[models.Model], names: Sequence[str], rows: Iterable[Sequence]) -> None:
+    """Write the fields `names`; each row is their values, then its primary key."""
+    rows = list(rows)
+    if not rows:
+        return
+    columns = [model._meta.get_field(name) for name in names]
     quote = connection.ops.quote_name
     assignments = ", ".join(f"{quote(column.column)} = %s" for column in columns)
     statement = (
-        f"UPDATE {quote(meta.db_table)} SET {assignments} WHERE {quote(meta.pk.column)} = %s"
+        f"UPDATE {quote(model._meta.db_table)} SET {assignments} "
+        f"WHERE {quote(model._meta.pk.column)} = %s"
     )
-    values = [
-        [
-            *(c.get_db_prep_save(getattr(row, c.attname), connection) for c in columns),
-            row.pk,
-        ]
-        for row in rows
-    ]
+    ways = [*map(_converter, columns), lambda pk: pk]
+    _execute(statement, [[w(v) for w, v in zip(ways, row, strict=True)] for row in rows])
+
+
+def _converter(field: models.Field):
+    """From Python's value to the database's; nothing is to be done for numbers and text."""
+    plain = isinstance(field, (*_PLAIN, models.ForeignKey, models.BooleanField))
+    return (lambda value: value) if plain else lambda v: field.get_db_prep_save(v, connection)
+
+
+def _execute(statement: str, values: list[list]) -> None:
     with connection.cursor() as cursor:
         cursor.executemany(statement, values)

@@ -1,6 +1,7 @@
 """Where upload copies and gallery copies lie, and how they get there whole.
 
-Names are ours alone: `uploads/<random>` and `chips/<first two>/<key>.<kind>`.
+Names are ours alone: `uploads/<random>`, `chips/<first two>/<key>.<kind>` and `packs/<random>`. A
+pack holds the pixels of a group of chips, one after the other, until their copies are made.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 
 from django.core.files.base import ContentFile
@@ -67,13 +69,39 @@ def chip_copy(key: str, kind: str) -> str:
     return f"chips/{key[:2]}/{key}.{kind}"
 
 
+def new_pack() -> str:
+    return f"packs/{uuid.uuid4().hex}"
+
+
 def write(name: str, data: bytes) -> None:
     default_storage.save(name, ContentFile(data))
+
+
+def write_parts(name: str, parts: Iterable) -> None:
+    """Bytes-like parts one after the other as one file."""
+    if isinstance(default_storage, AtomicStorage):
+        default_storage._save(name, _Parts(parts))
+    else:
+        write(name, b"".join(parts))
+
+
+class _Parts:
+    """Content whose pieces lie in memory already."""
+
+    def __init__(self, parts: Iterable):
+        self.chunks = lambda: parts
 
 
 def read(name: str) -> bytes:
     with default_storage.open(name, "rb") as handle:
         return handle.read()
+
+
+def read_part(name: str, at: int, size: int) -> bytes:
+    """Some bytes from the middle of a file."""
+    with default_storage.open(name, "rb") as handle:
+        handle.seek(at)
+        return handle.read(size)
 
 
 def remove(names) -> None:
@@ -84,10 +112,13 @@ def remove(names) -> None:
                 default_storage.delete(name)
 
 
-def settle() -> None:
-    """Wait until the gallery's copies written so far would survive a power cut.
-
-    They are not synced one by one: once per batch, before its upload copies go, is enough.
-    """
-    if isinstance(default_storage._wrapped, AtomicStorage) and hasattr(os, "sync"):
-        os.sync()
+def settle(names: Iterable[str]) -> None:
+    """Wait until these files would survive a power cut: they are not synced when written."""
+    if not isinstance(default_storage, AtomicStorage):
+        return
+    for name in names:
+        with (
+            contextlib.suppress(FileNotFoundError),
+            open(default_storage.path(name), "rb") as handle,
+        ):
+            os.fsync(handle.fileno())

@@ -1,5 +1,7 @@
 """What a worker does with a batch: read, cut, keep, predict what is new, label; in small groups.
 
+While a group is predicted, the decoder is at work on the next (`ahead.py`).
+
 Each group is committed whole, so a worker killed at any moment loses at most the group in its
 hands; the next worker continues from the database: files still `stored` are read, placements still
 `waiting` are predicted from the gallery's copies.
@@ -7,31 +9,32 @@ hands; the next worker continues from the database: files still `stored` are rea
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, F, Q
+from django.db.models import F
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from . import copies, engine, health, intake, names, storage
+from . import engine, health, intake, names, settle, storage
+from .ahead import Ahead, Cut, Failed, Unpacked
 from .limits import limits
 from .models import Batch, Chip, ModelVersion, Placement, Prediction, Upload, Worker, token
-from .reading import Head, Member, Refused, reader
-from .rows import update_rows
+from .reading import reader
+from .settle import Place, Said
 from .states import BATCH, PLACEMENT, UPLOAD
 
 log = logging.getLogger("showcase.work")
-FIRST, GROUP = 8, 64  # chips in a batch's first group and in later ones
+FIRST, GROUP = 8, 64  # chips in a batch's first group, and in a later one at most
+PAGE = 512  # uploads looked at together
 ATTEMPTS = 3  # without progress, until what is left of a batch counts as failed
 
 #: This process in claims and heartbeats; the worker command sets its own name.
@@ -43,20 +46,6 @@ in_hand: int | None = None
 #: Set when the process was asked to end.
 stopping = threading.Event()
 _guard = threading.Lock()
-_pool = ThreadPoolExecutor(thread_name_prefix="copies")
-
-
-@dataclass
-class Cut:
-    """One chip in memory on its way to its placement."""
-
-    upload: int
-    row: int
-    column: int
-    pixels: np.ndarray
-    sha256: str
-    head: Head
-    last: bool  # of its upload: when it is kept, the upload is read
 
 
 def work(batch: int) -> str:
@@ -133,17 +122,19 @@ def _set_busy(value: float | None) -> None:
 def _slice(pk: int, version: ModelVersion) -> str:
     end = time.monotonic() + float(settings.SHOWCASE["SLICE_SECONDS"])
     first = True
-    for group in _groups(pk):
-        _set_busy(time.monotonic())
-        if not _still_mine(pk):
-            intake.drop_copies(Batch.objects.get(pk=pk))
-            return "cancelled"
-        begun = time.monotonic()
-        _settle(pk, version, group)
-        _note_speed(len(group), time.monotonic() - begun, first)
-        first = False
-        if time.monotonic() > end or stopping.is_set():
-            return _yield(pk)
+    begun = time.monotonic()
+    with contextlib.closing(_groups(pk)) as groups:
+        for group in groups:
+            _set_busy(time.monotonic())
+            if not _still_mine(pk):
+                intake.drop_copies(Batch.objects.get(pk=pk))
+                return "cancelled"
+            _settle(pk, version, group)
+            now = time.monotonic()
+            _note_speed(len(group), now - begun, first)
+            begun, first = now, False
+            if now > end or stopping.is_set():
+                return _yield(pk)
     _set_busy(time.monotonic())
     if not _still_mine(pk):
         intake.drop_copies(Batch.objects.get(pk=pk))
@@ -170,139 +161,83 @@ def _yield(pk: int, seconds: float = 0) -> str:
 # --- reading --------------------------------------------------------------------------------------
 
 
-def _groups(pk: int) -> Iterator[list[Cut | Placement]]:
-    """What is to be predicted, in groups: first what waits from before, then what is read now."""
-    size = FIRST
-    waiting = Placement.objects.filter(batch_id=pk, state="waiting").select_related("chip")
+def _groups(pk: int) -> Iterator[list[Cut] | list[Place]]:
+    """What is to be predicted, in groups: what waits from before, what is known, what is new."""
     last = 0
-    while found := list(waiting.filter(pk__gt=last).order_by("pk")[:GROUP]):
+    while found := settle.waiting(pk, last, GROUP):
         last = found[-1].pk
         yield found
-    group: list[Cut] = []
-    room = limits().chips - Placement.objects.filter(batch_id=pk).count()
     last = 0
     stored = Upload.objects.filter(batch_id=pk, state="stored").order_by("pk")
-    while uploads := list(stored.filter(pk__gt=last)[:GROUP]):
+    while uploads := list(stored.filter(pk__gt=last)[:PAGE]):
         last = uploads[-1].pk
-        likes = _likes(uploads)
-        for upload in uploads:
-            if places := _known(upload, likes.get(upload.sha256), room):
-                room -= len(places)
-                with transaction.atomic():
-                    Placement.objects.bulk_create(places, ignore_conflicts=True)
-                    _mark_read([(upload.pk, likes[upload.sha256])])
-                yield list(Placement.objects.filter(upload=upload).select_related("chip"))
-                continue
-            try:
-                for cut in _read(upload, room):
-                    group.append(cut)
-                    if cut.last:
-                        room -= cut.head.rows * cut.head.columns
-                    if len(group) >= size:
-                        yield group
-                        group, size = [], GROUP
-            except Refused as refusal:
-                # Whole files only: chips of a picture that broke in the middle are not kept.
-                group = [cut for cut in group if cut.upload != upload.pk]
-                _refuse(upload, str(refusal))
-    if group:
-        yield group
+        # A picture that is read again after a kill has some of its places already.
+        room = limits().chips - Placement.objects.filter(batch_id=pk).count()
+        room += Placement.objects.filter(upload__in=uploads).count()
+        known = settle.known(uploads, room)
+        for start in range(0, len(known), GROUP):
+            yield settle.place_known(pk, known[start : start + GROUP])
+        there = {upload.pk for upload, _, _ in known}
+        room -= sum(len(places) for _, _, places in known)
+        unknown = [upload for upload in uploads if upload.pk not in there]
+        with contextlib.closing(Ahead(reader, unknown, room)) as ahead:
+            yield from _cuts(ahead)
 
 
-def _read(upload: Upload, room: int) -> Iterator[Cut]:
-    """Cut one upload copy; an archive becomes uploads of its own, which are read in their turn."""
-    try:
-        data = storage.read(upload.copy)
-    except (FileNotFoundError, ValueError):
-        raise Refused("missing") from None
-    parts = reader.read(data, chips=max(room, 0), inside=upload.parent_id is not None)
-    head = next(parts)
-    if head.kind == "zip":
-        _unpack(upload, parts)
-        _count(upload.batch_id)
+def _cuts(ahead: Ahead) -> Iterator[list[Cut]]:
+    """Chips in groups of a power of two: as many as are there when the worker is free.
+
+    So the first group is small and quick, and later ones grow with what was decoded meanwhile.
+    """
+    cuts: list[Cut] = []
+    enough = FIRST
+    while True:
+        wait = len(cuts) < FIRST
+        item = ahead.take(wait=wait)
+        if isinstance(item, Cut):
+            cuts.append(item)
+        elif isinstance(item, Unpacked):
+            _unpack(item)
+        elif isinstance(item, Failed):
+            # Whole files only: chips of a picture that broke in the middle are not kept.
+            cuts = [cut for cut in cuts if cut.upload.pk != item.upload.pk]
+            _refuse(item.upload, item.code)
+        elif wait:
+            break
+        if item is None or len(cuts) >= enough:
+            size = min(1 << (len(cuts).bit_length() - 1), GROUP)
+            yield cuts[:size]
+            cuts, enough = cuts[size:], GROUP
+    while cuts:
+        yield cuts[:GROUP]
+        cuts = cuts[GROUP:]
+
+
+def _unpack(item: Unpacked) -> None:
+    """Store an archive's member as an upload; done again after a kill, it adds nothing twice."""
+    archive, member = item.upload, item.member
+    if member is None:
+        UPLOAD.step(Upload.objects.filter(pk=archive.pk), "read", kind="zip")
+        settle.count(archive.batch_id)
         return
-    for piece in parts:
-        last = (piece.row + 1, piece.column + 1) == (head.rows, head.columns)
-        mark = fingerprint(piece.pixels)
-        yield Cut(upload.pk, piece.row, piece.column, piece.pixels, mark, head, last)
-
-
-def fingerprint(pixels: np.ndarray) -> str:
-    """sha256 of a chip's shape and RGB pixels: equal content, whatever file it came in."""
-    digest = hashlib.sha256(repr(pixels.shape).encode())
-    digest.update(np.ascontiguousarray(pixels))
-    return digest.hexdigest()
-
-
-def _unpack(archive: Upload, parts: Iterator[Member]) -> None:
-    """Store an archive's members as uploads; done again after a kill, it adds nothing twice."""
-    there = set(Upload.objects.filter(parent=archive).values_list("position", flat=True))
-    for member in parts:
-        if member.position in there:
-            continue
-        reason = member.reason or ("" if member.data else "truncated")
-        copy = ""
-        if not reason:
-            copy = storage.new_copy(member=True)
-            storage.write(copy, member.data)
-        Upload.objects.create(
-            batch_id=archive.batch_id,
-            parent=archive,
-            position=member.position,
-            name=names.clean(member.name),
-            state="failed" if reason else "stored",
-            code=reason,
-            copy=copy,
-            size=len(member.data),
-            sha256=hashlib.sha256(member.data).hexdigest() if copy else "",
-        )
-    UPLOAD.step(Upload.objects.filter(pk=archive.pk), "read", kind="zip")
-
-
-def _likes(uploads: list[Upload]) -> dict[str, Upload]:
-    """By sha256: other uploads with the same bytes that were read already."""
-    same = Upload.objects.filter(
-        sha256__in={u.sha256 for u in uploads}, state="read", rows__gt=0
-    ).exclude(sha256="")
-    return {upload.sha256: upload for upload in same.order_by("-pk")}
-
-
-def _known(upload: Upload, like: Upload | None, room: int) -> list[Placement]:
-    """Placements for bytes that were read before: nothing needs to be decoded again."""
-    if like is None:
-        return []
-    places = list(like.placements.all())
-    if len(places) != like.rows * like.columns or len(places) > room:
-        return []  # some of its chips were deleted, or they are too many
-    return [
-        Placement(
-            batch_id=upload.batch_id,
-            upload=upload,
-            chip_id=place.chip_id,
-            row=place.row,
-            column=place.column,
-        )
-        for place in places
-    ]
-
-
-def _mark_read(uploads: list[tuple[int, Head | Upload]]) -> None:
-    """These uploads are read: what was found in each goes into its row."""
-    update_rows(
-        [
-            Upload(
-                pk=pk,
-                kind=found.kind,
-                width=found.width,
-                height=found.height,
-                rows=found.rows,
-                columns=found.columns,
-            )
-            for pk, found in uploads
-        ],
-        ["kind", "width", "height", "rows", "columns"],
+    if Upload.objects.filter(parent=archive, position=member.position).exists():
+        return
+    reason = member.reason or ("" if member.data else "truncated")
+    copy = ""
+    if not reason:
+        copy = storage.new_copy(member=True)
+        storage.write(copy, member.data)
+    Upload.objects.create(
+        batch_id=archive.batch_id,
+        parent=archive,
+        position=member.position,
+        name=names.clean(member.name),
+        state="failed" if reason else "stored",
+        code=reason,
+        copy=copy,
+        size=len(member.data),
+        sha256=hashlib.sha256(member.data).hexdigest() if copy else "",
     )
-    UPLOAD.step(Upload.objects.filter(pk__in=[pk for pk, _ in uploads]), "read")
 
 
 def _refuse(upload: Upload, reason: str) -> None:
@@ -313,104 +248,23 @@ def _refuse(upload: Upload, reason: str) -> None:
         members.delete()
         UPLOAD.step(Upload.objects.filter(pk=upload.pk), "refuse", code=reason)
     storage.remove(stored)
-    _count(upload.batch_id)
+    settle.count(upload.batch_id)
     log.info("file refused", extra={"upload": upload.pk, "reason": reason})
 
 
-# --- keeping, predicting, labelling ---------------------------------------------------------------
+# --- predicting and labelling ---------------------------------------------------------------------
 
 
-def _settle(pk: int, version: ModelVersion, group: list[Cut | Placement]) -> None:
-    """Keep the copies of a group's chips, then predict those that this model has not seen."""
-    if not group:
+def _settle(pk: int, version: ModelVersion, group: list[Cut] | list[Place]) -> None:
+    """Keep a group's chips, predict those that this model has not seen, label them all."""
+    places = settle.keep(pk, group) if group and isinstance(group[0], Cut) else group
+    if not places:
         return
-    fresh: dict[int, np.ndarray] = {}
-    if isinstance(group[0], Cut):
-        group, fresh = _keep(pk, group)
-    chips = {place.chip_id: place.chip for place in group}
-    known = _predictions(chips, version)
-    predicted = _predict([chips[c] for c in chips if c not in known], fresh, version)
-    _label(pk, group, known | {k: v for k, v in predicted.items() if v}, predicted)
-
-
-def _keep(pk: int, cuts: list[Cut]) -> tuple[list[Placement], dict[int, np.ndarray]]:
-    """Chips and placements of a group; a chip's row exists only once its copies do."""
-    pixels = {cut.sha256: cut.pixels for cut in cuts}
-    there = set(Chip.objects.filter(sha256__in=pixels).values_list("sha256", flat=True))
-    new = [
-        Chip(sha256=sha256, height=image.shape[0], width=image.shape[1])
-        for sha256, image in pixels.items()
-        if sha256 not in there
-    ]
-    # Encoding and writing leave Python's lock: they take every core there is.
-    list(_pool.map(lambda chip: copies.keep(chip, pixels[chip.sha256]), new))
-    with transaction.atomic():
-        Chip.objects.bulk_create(new, ignore_conflicts=True)
-        rows = {chip.sha256: chip for chip in Chip.objects.filter(sha256__in=pixels)}
-        Placement.objects.bulk_create(
-            [
-                Placement(
-                    batch_id=pk,
-                    upload_id=cut.upload,
-                    chip=rows[cut.sha256],
-                    row=cut.row,
-                    column=cut.column,
-                )
-                for cut in cuts
-            ],
-            ignore_conflicts=True,
-        )
-        _mark_read([(cut.upload, cut.head) for cut in cuts if cut.last])
-    # Another worker kept the same content at the same moment: our copies have no row.
-    for chip in new:
-        if rows[chip.sha256].key != chip.key:
-            storage.remove([storage.chip_copy(chip.key, kind) for kind in copies.KINDS])
-    uploads = {cut.upload for cut in cuts}
-    chips = [rows[sha].pk for sha in pixels]
-    places = Placement.objects.filter(
-        batch_id=pk, upload__in=uploads, chip__in=chips, state="waiting"
-    ).select_related("chip")
-    return list(places), {rows[sha].pk: image for sha, image in pixels.items()}
-
-
-def _predictions(chips, version: ModelVersion) -> dict[int, Prediction]:
-    rows = Prediction.objects.filter(chip__in=chips, model=version, probability__isnull=False)
-    return {row.chip_id: row for row in rows.defer("probability", "raw")}
-
-
-def _predict(
-    chips: list[Chip], fresh: dict[int, np.ndarray], version: ModelVersion
-) -> dict[int, Prediction | None]:
-    """Predict those of the chips that nobody has claimed; None for a chip the model refused."""
-    if not chips:
-        return {}
-    Prediction.objects.bulk_create(
-        [Prediction(chip=chip, model=version, worker=me) for chip in chips], ignore_conflicts=True
-    )
-    claims = Prediction.objects.filter(
-        chip__in=chips, model=version, worker=me, probability__isnull=True
-    )
-    mine = {row.chip_id: row for row in claims}
-    todo = [chip for chip in chips if chip.pk in mine]
-    if not todo:
-        return {}
-    images = [fresh[c.pk] if c.pk in fresh else copies.pixels(c) for c in todo]
-    results = _run(images)
-    done: dict[int, Prediction | None] = {}
-    for chip, result in zip(todo, results, strict=True):
-        row = mine[chip.pk]
-        if result is None:
-            done[chip.pk] = None
-            continue
-        row.probability, row.raw = Prediction.pack(result[0]), Prediction.pack(result[1])
-        row.labels, row.confidence, row.created_at = result[2], float(result[3]), timezone.now()
-        done[chip.pk] = row
-    with transaction.atomic():
-        good = [row for row in done.values() if row]
-        update_rows(good, ["probability", "raw", "labels", "confidence", "created_at"])
-        bad = [mine[pk].pk for pk, row in done.items() if row is None]
-        Prediction.objects.filter(pk__in=bad).delete()
-    return done
+    said, claims = settle.claim(places, version, me)
+    predicted: dict[int, Said | None] = {}
+    if claims:
+        predicted = settle.write_down(claims, _run(settle.images(places, claims)))
+    _label(pk, places, said | {k: v for k, v in predicted.items() if v}, predicted)
 
 
 def _run(images: list[np.ndarray]) -> list[tuple | None]:
@@ -424,54 +278,7 @@ def _run(images: list[np.ndarray]) -> list[tuple | None]:
         return [_run([image])[0] for image in images]
 
 
-def _label(
-    pk: int,
-    places: list[Placement],
-    predictions: dict[int, Prediction],
-    predicted: dict[int, Prediction | None],
-) -> None:
-    batch = Batch.objects.only("private").get(pk=pk)
-    chips = {p.chip_id: p.chip for p in places if p.chip_id in predictions}
-    uploads = Upload.objects.in_bulk({p.upload_id for p in places})
-    for place in places:
-        if place.chip_id not in chips:
-            continue
-        chip, row = chips[place.chip_id], predictions[place.chip_id]
-        chip.labels, chip.confidence = row.labels, row.confidence
-        if not batch.private:
-            place.upload = uploads[place.upload_id]
-            chip.public = True
-            chip.name = chip.name or place.name
-        chip.shown = chip.public and not chip.hidden
-    with transaction.atomic():
-        update_rows(chips.values(), ["labels", "confidence", "public", "name", "shown"])
-        labelled = [p for p in places if p.chip_id in chips]
-        for place in labelled:
-            place.prediction = predictions[place.chip_id]
-            place.known = place.chip_id not in predicted
-        update_rows(labelled, ["prediction", "known"])
-        PLACEMENT.step(Placement.objects.filter(pk__in=[p.pk for p in labelled]), "label")
-        refused = [p.pk for p in places if p.chip_id not in chips and p.chip_id in predicted]
-        PLACEMENT.step(Placement.objects.filter(pk__in=refused), "fail", code="predictor")
-        Batch.objects.filter(pk=pk).update(attempts=0)
-        _count(pk)
-
-
-def _count(pk: int) -> None:
-    """The batch's counters, from the rows themselves."""
-    places = Placement.objects.filter(batch_id=pk).aggregate(
-        chips=Count("pk"),
-        chips_labelled=Count("pk", filter=Q(state="labelled")),
-        chips_known=Count("pk", filter=Q(state="labelled", known=True)),
-        chips_failed=Count("pk", filter=Q(state="failed")),
-    )
-    # An archive that was unpacked is not a file of its own: its members are.
-    files = Upload.objects.filter(batch_id=pk).aggregate(
-        files=Count("pk", filter=~Q(kind="zip", state="read")),
-        files_read=Count("pk", filter=Q(state="read") & ~Q(kind="zip")),
-        files_failed=Count("pk", filter=Q(state="failed")),
-    )
-    Batch.objects.filter(pk=pk).update(**places, **files)
+_label = settle.label
 
 
 def _take_over(pk: int, version: ModelVersion) -> bool:
@@ -489,9 +296,8 @@ def _take_over(pk: int, version: ModelVersion) -> bool:
 def _finish(pk: int) -> str:
     from .tasks import draw_views
 
-    _count(pk)
+    settle.count(pk)
     batch = Batch.objects.get(pk=pk)
-    storage.settle()  # the gallery's copies are on disk before the upload copies go
     event = "finish" if batch.chips_labelled or not batch.files_failed else "fail"
     with transaction.atomic():
         rows = Batch.objects.filter(pk=pk, worker=me)
@@ -499,6 +305,9 @@ def _finish(pk: int) -> str:
             return "cancelled"
         if Chip.objects.filter(placements__batch=pk, views=False, confidence__gt=0).exists():
             draw_views.enqueue()
+    # The chips' pixels are on disk before the upload copies go.
+    packs = Chip.objects.filter(placements__batch=pk).exclude(pack="")
+    storage.settle(packs.values_list("pack", flat=True).distinct())
     intake.drop_copies(batch, keep_failed=True)
     return "finished" if event == "finish" else "failed"
 

@@ -92,8 +92,18 @@ class Showcase:
         return batch
 
     def run(self, files, **fields):
-        """Send files, work, and hand back the finished batch."""
-        return self.work(self.batch(files, **fields))
+        """Send files, work, make the gallery's copies, and hand back the finished batch."""
+        batch = self.work(self.batch(files, **fields))
+        self.unpack()
+        return batch
+
+    def unpack(self) -> None:
+        """What a worker does when no batch waits, but for the dehazed copies."""
+        from showcase import copies
+        from showcase.models import Chip
+
+        for chip in Chip.objects.exclude(pack=""):
+            copies.unpack(chip)
 
     def stored(self) -> list[str]:
         """Every file in the store, as names."""

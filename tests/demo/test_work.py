@@ -36,8 +36,11 @@ def test_a_batch_goes_through_the_papers_flow(showcase, log):
     assert batch.state == "done"
     assert (batch.files_read, batch.chips, batch.chips_labelled) == (5, 5, 5)
     assert len(log()) == 5
-    assert not [name for name in showcase.stored() if name.startswith("uploads/")]
-    assert len([name for name in showcase.stored() if name.endswith("original")]) == 5
+    (pack,) = showcase.stored()  # the pixels of all five; the upload copies are gone
+    assert pack.startswith("packs/")
+    showcase.unpack()
+    kinds = sorted(name.rsplit(".", 1)[-1] for name in showcase.stored())
+    assert kinds == 5 * ["original"] + 5 * ["thumb"]
     assert Chip.objects.filter(shown=True).count() == 5
     assert set(Upload.objects.values_list("copy", flat=True)) == {""}
 

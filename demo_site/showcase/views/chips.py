@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from paperlib.labels import LABELS, WEATHER
 
-from .. import copies, exports, similar, storage, tags, visitors
+from .. import copies, exports, similar, tags, visitors
 from .. import gallery as gallery_of
 from ..detail import bars
 from ..models import Batch, Chip, Flag
@@ -69,11 +69,11 @@ def image(request: HttpRequest, key: str, kind: str) -> HttpResponse:
     """A picture that this site encoded itself; never an upload's bytes, name or type."""
     if kind not in copies.KINDS:
         raise Http404
-    chip = get_object_or_404(Chip.objects.only("key", "hidden"), key=key)
+    chip = get_object_or_404(Chip, key=key)
     if chip.hidden and not request.user.is_staff:
         raise Http404
     try:
-        data = storage.read(storage.chip_copy(key, kind))
+        data = copies.read(chip, kind)
     except FileNotFoundError:
         raise Http404 from None
     response = HttpResponse(data, content_type=copies.KINDS[kind])

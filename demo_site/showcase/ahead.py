@@ -1,0 +1,228 @@
+"""Reading ahead: a thread that has the next files decoded while the worker predicts.
+
+The thread touches no database. What it finds goes through a lane of bounded size, in the order of
+the uploads: `Cut` for each chip, `Failed` for a file that is refused, `Unpacked` for the members of
+an archive.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import storage
+from .models import Upload
+from .reading import FILES, MANY, Head, Member, Piece, Reader, Refused
+
+_LANE = 48 * 2**20  # bytes that wait for the worker
+FEW = 8  # files in the first request: their labels are to be there at once
+
+
+@dataclass
+class Cut:
+    """One chip in memory on its way to its placement."""
+
+    upload: Upload
+    row: int
+    column: int
+    pixels: np.ndarray
+    sha256: str
+    head: Head
+    last: bool  # of its upload: when it is kept, the upload is read
+
+    @property
+    def bytes(self) -> int:
+        return self.pixels.size
+
+
+@dataclass
+class Failed:
+    """A file that is not read, and the code of the reason."""
+
+    upload: Upload
+    code: str
+    bytes = 0
+
+
+@dataclass
+class Unpacked:
+    """A member of an archive; None after the last."""
+
+    upload: Upload
+    member: Member | None
+
+    @property
+    def bytes(self) -> int:
+        return len(self.member.data) if self.member else 0
+
+
+class _Over(Exception):
+    """The worker wants no more."""
+
+
+class Ahead:
+    """Iterate over what the uploads hold; closing it ends the thread."""
+
+    def __init__(self, reader: Reader, uploads: list[Upload], room: int):
+        self.reader, self.uploads, self.room = reader, uploads, room
+        self.changed = threading.Condition()
+        self.lane: deque[Cut | Failed | Unpacked] = deque()
+        self.waiting = 0  # bytes in the lane
+        self.ended = self.stopped = False
+        self.fault: BaseException | None = None
+        self.thread = threading.Thread(target=self._run, name="read ahead", daemon=True)
+        self.thread.start()
+
+    def take(self, *, wait: bool) -> Cut | Failed | Unpacked | None:
+        """The next thing; None at the end, or where nothing is there yet and `wait` is False."""
+        with self.changed:
+            while wait and not self.lane and not self.ended:
+                self.changed.wait()
+            if self.lane:
+                item = self.lane.popleft()
+                self.waiting -= item.bytes
+                self.changed.notify_all()
+                return item
+        if self.fault is not None:
+            raise self.fault
+        return None
+
+    def close(self) -> None:
+        """End the thread; a file that it is in the middle of is read again another time."""
+        with self.changed:
+            self.stopped = True
+            self.changed.notify_all()
+        self.thread.join(0.2)
+        if self.thread.is_alive() and (child := self.reader.child) is not None:
+            child.kill()
+        self.thread.join()
+        if self.reader.sent:  # answers that nobody will fetch
+            self.reader.close()
+
+    # --- in the thread ----------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            self._read_all()
+        except _Over:
+            pass
+        except BaseException as fault:
+            self.fault = fault
+        finally:
+            with self.changed:
+                self.ended = True
+                self.changed.notify_all()
+
+    def _put(self, item: Cut | Failed | Unpacked) -> None:
+        with self.changed:
+            while self.waiting and self.waiting + item.bytes > _LANE and not self.stopped:
+                self.changed.wait()
+            if self.stopped:
+                raise _Over
+            self.lane.append(item)
+            self.waiting += item.bytes
+            self.changed.notify_all()
+
+    def _read_all(self) -> None:
+        queue: deque[list[tuple[Upload, bytes]]] = deque()
+        try:
+            for part in self._parts():
+                if not self._send(part):
+                    while queue:
+                        self._receive(queue)
+                    for upload, data in part:
+                        self._alone(upload, data)
+                    continue
+                queue.append(part)
+                if len(queue) > 1:  # the child has work while the older answer is looked at
+                    self._receive(queue)
+            while queue:
+                self._receive(queue)
+        finally:
+            if queue and self.reader.sent:
+                self.reader.close()
+
+    def _parts(self) -> Iterator[list[tuple[Upload, bytes]]]:
+        """Uploads with their bytes, as many as fit into one request."""
+        part, size, most = [], 0, FEW
+        for upload in self.uploads:
+            try:
+                data = storage.read(upload.copy)
+            except (FileNotFoundError, ValueError):
+                self._put(Failed(upload, "missing"))
+                continue
+            if part and (len(part) >= most or size + len(data) > FILES):
+                yield part
+                part, size, most = [], 0, MANY
+            part.append((upload, data))
+            size += len(data)
+        if part:
+            yield part
+
+    def _send(self, part: list[tuple[Upload, bytes]]) -> bool:
+        files = [(data, upload.parent_id is not None) for upload, data in part]
+        try:
+            return self.reader.send(files, chips=max(self.room, 0))
+        except Refused:
+            return False
+
+    def _receive(self, queue: deque[list[tuple[Upload, bytes]]]) -> None:
+        try:
+            found = self.reader.receive()
+        except Refused:
+            # One of them took the child down; alone, each of them gets its own reason.
+            parts = list(queue)
+            queue.clear()
+            for upload, data in (pair for part in parts for pair in part):
+                self._alone(upload, data)
+            return
+        late: list[tuple[Upload, bytes]] = []
+        for (upload, data), entry in zip(queue.popleft(), found, strict=True):
+            if entry is None:
+                late.append((upload, data))
+            elif isinstance(entry, Refused):
+                self._put(Failed(upload, str(entry)))
+            elif entry[0].rows * entry[0].columns > self.room:
+                self._put(Failed(upload, "too_many_chips"))
+            else:
+                self._cut(upload, *entry)
+        if late:
+            while queue:  # the child answers in the order of the requests
+                self._receive(queue)
+            for upload, data in late:
+                self._alone(upload, data)
+
+    def _alone(self, upload: Upload, data: bytes) -> None:
+        """Read one file by itself: large ones, archives, and those that crash the child."""
+        parts = self.reader.read(data, chips=max(self.room, 0), inside=upload.parent_id is not None)
+        try:
+            head = next(parts)
+            if head.kind == "zip":
+                for member in parts:
+                    self._put(Unpacked(upload, member))
+                self._put(Unpacked(upload, None))
+            else:
+                self._cut(upload, head, parts)
+        except Refused as refusal:
+            self._put(Failed(upload, str(refusal)))
+        finally:
+            parts.close()
+
+    def _cut(self, upload: Upload, head: Head, pieces: Iterable[Piece]) -> None:
+        for piece in pieces:
+            last = (piece.row + 1, piece.column + 1) == (head.rows, head.columns)
+            mark = fingerprint(piece.pixels)
+            self._put(Cut(upload, piece.row, piece.column, piece.pixels, mark, head, last))
+        self.room -= head.rows * head.columns
+
+
+def fingerprint(pixels: np.ndarray) -> str:
+    """sha256 of a chip's shape and RGB pixels: equal content, whatever file it came in."""
+    digest = hashlib.sha256(repr(pixels.shape).encode())
+    digest.update(np.ascontiguousarray(pixels))
+    return digest.hexdigest()
