@@ -156,12 +156,24 @@ def distances(frame: pd.DataFrame) -> pd.DataFrame:
                 "distance": _rms(off),
                 "distance_eleven": _rms(off[eleven]),
                 "distance_six": _rms(off[~eleven]),
-                "shape_eleven": _rms(off[eleven] - np.nanmean(off[eleven])),
-                "spread_eleven": float(np.nanstd(frame[name].to_numpy(float)[eleven])),
+                "shape_eleven": _rms(_centred(off[eleven])),
+                "spread_eleven": _rms(_centred(frame[name].to_numpy(float)[eleven])),
             }
         )
     return pd.DataFrame(rows).sort_values("distance", na_position="first", ignore_index=True)
 
 
+def nearest(distances: pd.DataFrame, column: str) -> str:
+    """The candidate (index) with the smallest `column`; the first where none could be computed."""
+    known = distances[column].dropna()
+    return str(known.idxmin() if len(known) else distances.index[0])
+
+
+def _centred(values: Array) -> Array:
+    known = values[~np.isnan(values)]
+    return known - known.mean() if len(known) else known
+
+
 def _rms(values: Array) -> float:
-    return float(np.sqrt(np.nanmean(values**2)))
+    known = values[~np.isnan(values)]
+    return float(np.sqrt((known**2).mean())) if len(known) else float("nan")
