@@ -84,6 +84,15 @@ def original(name: str) -> keras.Model:
     return getattr(keras.applications, maker)(weights=None)
 
 
+def words(model: keras.Model) -> str:
+    """What a model costs, in two short lines for a diagram."""
+    counted = cost(model)
+    return (
+        f"{counted['parameters']:,} parameters\n"
+        f"{counted['multiply_adds'] / 1e6:,.1f} M multiply-adds"
+    )
+
+
 def network_table(names: tuple[str, ...], size: int, width: float = 1.0) -> pd.DataFrame:
     """Two rows per network: `as published`, and with the `paper's head` at `size` and `width`.
 
