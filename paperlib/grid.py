@@ -153,6 +153,8 @@ def _here(project: Project, queue: list[Config], progress: bool) -> None:
         chips = project.chips(config.variant)
         steps = config.epochs * (int((chips.split == "train").sum()) // config.batch)
         missing.append((config, steps))
+    if not missing:
+        return
     total = sum(steps for _, steps in missing)
     kept = len(queue) - len(missing)
     with tqdm(total=total, unit="batch", disable=not progress, mininterval=0.5) as bar:

@@ -86,11 +86,19 @@ def training_and_prediction(
         mine = [place[n] for n in names if n.split(", ")[0] == variant]
         middle = float(np.mean(mine))
         colour = COLOURS.get(variant, COLOURS["good"])
-        box(flow, 0.75, middle, f"{variant}\nchips", width=1.35, height=0.8, colour=colour)
+        box(
+            flow,
+            0.75,
+            middle,
+            f"{variant}\nchips",
+            width=1.35,
+            height=min(0.8, 0.2 * rows),
+            colour=colour,
+        )
         for name, y in ((n, place[n]) for n in names if n.split(", ")[0] == variant):
             loss = name.split(", ")[1]
             text = LOSS_NAMES.get(loss, loss)
-            box(flow, 3.05, y, text, width=1.85, height=0.6, colour=colour)
+            box(flow, 3.05, y, text, width=1.85, height=min(0.6, 0.15 * rows), colour=colour)
             arrow(flow, (1.45, middle), (2.1, y))
     parts = ", ".join(f"{n:,} {part}" for part, n in counts.items() if n)
     flow.set_title("Two copies of the chips,\na network for each loss", fontsize=8.5)
@@ -142,14 +150,14 @@ def training_and_prediction(
     matrix.set_title("The choice for each label\n(pale: other folds differ)", fontsize=8.5)
 
     # integration, recalibration, thresholds
-    after.set(xlim=(0, 4), ylim=limits)
+    after.set(xlim=(0, 4), ylim=(0, 1.5 * len(steps)))
     after.axis("off")
-    at = np.linspace(limits[1] - 0.75, limits[0] + 0.55, len(steps))
-    for number, (y, (name, score)) in enumerate(zip(at, steps.items(), strict=True)):
+    for number, (name, score) in enumerate(steps.items()):
+        y = 1.5 * (len(steps) - number) - 0.75
         text = f"{name}\n{score}" if score else name
-        box(after, 2.1, y, text, width=3.4, height=0.86, colour=COLOURS["good"])
+        box(after, 2.1, y, text, width=3.4, height=0.95, colour=COLOURS["good"])
         if number:
-            arrow(after, (2.1, at[number - 1] - 0.45), (2.1, y + 0.45))
+            arrow(after, (2.1, y + 1.02), (2.1, y + 0.48))
     after.set_title("Put together\n", fontsize=8.5)
     figure.suptitle(f"{title}; {parts} chips", fontsize=8.5, color="#555555")
     return figure

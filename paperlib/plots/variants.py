@@ -152,6 +152,7 @@ def overall(table: pd.DataFrame, seeds: pd.DataFrame, pairs: pd.DataFrame) -> Fi
         ylabel="mean-over-chips F2 (axis cut)",
         title="Log loss, first seed",
     )
+    ax.set_xlim(-0.6, max(len(table), 3) - 0.4)
     ax.set_xticks(at, [s.replace("choice per label", "choice\nper label") for s in table["system"]])
     ax.grid(axis="y")
     if ax.get_legend_handles_labels()[0]:
