@@ -12,7 +12,7 @@ paper: .venv/ready
 	$(BIN)/paper run --profile $(PROFILE) $(if $(DATA),--data "$(DATA)")
 
 test: .venv/ready
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/ready
 	$(BIN)/ruff check

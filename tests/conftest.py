@@ -35,6 +35,41 @@ settings.register_profile(
 settings.load_profile("search" if "PAPER_EXAMPLES" in os.environ else "quick")
 
 ROOT = Path(__file__).resolve().parents[1]
+# The files that take longest, longest first: a worker that began with one at the end would work
+# alone while the others wait.
+LONGEST = (
+    "test_notebooks",
+    "test_dehaze_scene",
+    "test_experiment",
+    "test_browser",
+    "test_deployment",
+    "test_backends",
+    "test_reproduce",
+    "test_faults",
+    "test_dark_channel_browser",
+    "test_plots",
+    "test_networks",
+    "test_dehaze",
+    "test_predictor",
+    "test_grid",
+    "test_losses",
+    "test_work",
+    "test_dark_channel_lab",
+)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """`-n auto`: one worker more than cores, as tests of whole sites wait more than they work."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0)) + 1
+    return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort the longest files to the front; `--no-loadscope-reorder` keeps xdist from sorting."""
+    rank = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
 
 
 @pytest.fixture(scope="session")

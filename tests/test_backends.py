@@ -18,6 +18,8 @@ from training_stand_ins import CONFIG, chips
 from paperlib import experiment, losses
 
 SHORT = replace(CONFIG, epochs=2)
+# XLA optimises for most of the time this takes; the numbers stay the same to float32's precision.
+_QUICK = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
 _SCRIPT = """
 import json, sys
@@ -50,7 +52,7 @@ def test_losses_agree_and_a_network_trains(backend, tmp_path, monkeypatch):
     done = subprocess.run(
         [sys.executable, "-c", _SCRIPT, str(tmp_path)],
         cwd=Path(__file__).parent,
-        env={**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"},
+        env={**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": _QUICK},
         stdout=subprocess.PIPE,
         text=True,
         check=True,
