@@ -10,6 +10,7 @@ BIN := .venv/bin
 
 paper: .venv/ready
 	$(BIN)/paper run --profile $(PROFILE) $(if $(DATA),--data "$(DATA)")
+	$(BIN)/paper report --profile $(PROFILE)
 
 test: .venv/ready
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder

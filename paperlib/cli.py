@@ -52,6 +52,30 @@ def list_(
     listing([runner.state(notebook) for notebook in runner.notebooks], profile)
 
 
+@app.command()
+def report(
+    profile: str = typer.Option("", help="Hold this one to account; by default all that ran."),
+    no_pdf: bool = typer.Option(False, "--no-pdf", help="Do not print the page to PDF."),
+) -> None:
+    """Write results/report.html: each number and claim of the paper with its verdict."""
+    from .profiles import profile as known
+    from .project import checkout
+    from .report import write
+
+    root = checkout()
+    if root is None:
+        raise PaperError("no checkout here", "run the command in the checkout")
+    made = write(root, held=known(profile).name if profile else "", pdf=not no_pdf)
+    print(made.page.relative_to(root))
+    if made.pdf:
+        print(made.pdf.relative_to(root))
+    elif not no_pdf:
+        print(f"no PDF: {made.no_pdf}", file=sys.stderr)
+    for fault in made.faults:
+        print(f"paper: {fault}", file=sys.stderr)
+    raise typer.Exit(1 if made.faults else 0)
+
+
 @app.command(hidden=True)
 def readme() -> None:
     """Write the generated parts of README.md again."""

@@ -106,7 +106,10 @@ def cell(root: Path, finding: Finding) -> dict[str, Any]:
         "symbol": symbol,
         "look": look,
         "reason": finding.reason,
-        "values": [_value(measure, signed=signed) for measure in finding.measures],
+        "values": [
+            _value(measure, "" if measure.name == finding.claim["id"] else measure.name, signed)
+            for measure in finding.measures
+        ],
         "notebook": finding.notebook,
         "cell": finding.cell,
         "executed": executed,
@@ -117,7 +120,7 @@ def cell(root: Path, finding: Finding) -> dict[str, Any]:
     }
 
 
-def _value(measure: Measure, *, signed: bool) -> dict[str, str]:
+def _value(measure: Measure, name: str, signed: bool) -> dict[str, str]:
     sign = "+" if signed else ""
     text = f"{measure.value:{sign}.4f}" if signed else plain(measure.value)
     ends = ""
@@ -125,7 +128,7 @@ def _value(measure: Measure, *, signed: bool) -> dict[str, str]:
         digits = 4 if signed or abs(measure.value) < 10 else 2
         ends = f"{measure.low:{sign}.{digits}f} to {measure.high:{sign}.{digits}f}"
         text = f"{measure.value:{sign}.{digits}f}"
-    return {"name": measure.name, "value": text.replace("-", "−"), "ends": ends.replace("-", "−")}
+    return {"name": name, "value": text.replace("-", "−"), "ends": ends.replace("-", "−")}
 
 
 def plain(value: float) -> str:
