@@ -31,7 +31,6 @@ INSTALLED_APPS = [
     "django_tasks",
     "django_tasks_db",
     "django_htmx",
-    "ninja",  # its API page from our own static files, never from a CDN
     "showcase",
 ]
 

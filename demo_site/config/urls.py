@@ -3,10 +3,12 @@
 from django.contrib import admin
 from django.urls import include, path
 from showcase.api import api
+from showcase.views import pages
 
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("i18n/", include("django.conf.urls.i18n")),
+    path("api/v1/docs", pages.api_docs, name="api_docs"),
     path("api/v1/", api.urls),
     path("", include("showcase.urls")),
 ]

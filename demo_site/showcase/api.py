@@ -1,6 +1,6 @@
 """The API: upload, status, results. Reading is free; writing needs a key with a limit per hour.
 
-The description is OpenAPI 3.1 at `/api/v1/openapi.json`; its page uses the site's own files only.
+The description is OpenAPI 3.1 at `/api/v1/openapi.json`, for people at `/api/v1/docs`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ api = NinjaAPI(
     title="Showcase API",
     version="1",
     description="Send satellite chips, get their labels. Keys come from those who run the site.",
+    docs_url=None,  # the site's own page: readable without scripts, and by screen readers
 )
 Token = Path(..., pattern="^[A-Za-z0-9_-]{1,32}$", description="From the answer to the upload")
 

@@ -124,6 +124,11 @@ def scaled(size: int) -> tuple[int, int]:
     return patch, max(round(40 * size / 256), 2)
 
 
+def missing():
+    """Chips that lack a copy: labelled but not drawn, or still packed."""
+    return Chip.objects.filter(Q(confidence__gt=0) | ~Q(pack=""), views=False)
+
+
 def draw_missing(after: int = 0) -> int:
     """Make the copies of up to `SLICE` chips that lack some, then queue the rest; how many.
 
@@ -131,9 +136,9 @@ def draw_missing(after: int = 0) -> int:
     """
     from .tasks import draw_views
 
-    missing = Chip.objects.filter(Q(confidence__gt=0) | ~Q(pack=""), views=False, pk__gt=after)
+    rows = missing().filter(pk__gt=after)
     done = 0
-    for chip in missing.order_by("pk")[:SLICE]:
+    for chip in rows.order_by("pk")[:SLICE]:
         if done and Batch.objects.filter(state="queued").exists():
             break
         done, after = done + 1, chip.pk
@@ -144,6 +149,6 @@ def draw_missing(after: int = 0) -> int:
                 draw(chip)
         except FileNotFoundError:
             continue  # deleted meanwhile
-    if missing.filter(pk__gt=after).exists():
+    if rows.filter(pk__gt=after).exists():
         draw_views.enqueue(after)
     return done

@@ -24,10 +24,10 @@ from django_tasks import TaskResultStatus
 from django_tasks_db.management.commands.db_worker import Worker as TaskWorker
 from django_tasks_db.models import DBTaskResult
 
-from . import engine, health, intake, limits, removal, storage, work
+from . import copies, engine, health, intake, limits, removal, storage, work
 from .models import Batch, Chip, Count, Upload, Worker, token
 from .states import BATCH
-from .tasks import work_on
+from .tasks import draw_views, work_on
 
 log = logging.getLogger("showcase.keeper")
 _warm = threading.Event()  # the first attempt to load the model is over
@@ -35,7 +35,21 @@ STUCK_SECONDS = 600  # a single group that takes longer has hung: the process en
 
 
 class _Worker(TaskWorker):
-    """Asked to end, it gives its batch back after the group in hand instead of finishing it."""
+    """Looks for tasks without taking the database's write lock; between two looks it sleeps.
+
+    Asked to end, it gives its batch back after the group in hand instead of finishing it.
+    """
+
+    def run(self) -> None:
+        once, self.batch = self.batch, True  # its own loop ends when no task is ready
+        while self.running:
+            close_old_connections()
+            if DBTaskResult.objects.ready().filter(queue_name__in=self.queue_names).exists():
+                super().run()
+            elif once:
+                return
+            else:
+                time.sleep(self.interval)
 
     def shutdown(self, signum, frame) -> None:
         work.stopping.set()
@@ -44,6 +58,7 @@ class _Worker(TaskWorker):
 
 def run(*, interval: float, until_idle: bool = False) -> None:
     """Work until interrupted (or, `until_idle`, until no task waits)."""
+    sys.setswitchinterval(0.001)  # the thread that reads ahead shall not wait long for its turn
     work.me = f"{socket.gethostname()[:30]}-{os.getpid()}-{token()[:8]}"
     row = {"name": work.me, "host": socket.gethostname()[:80], "pid": os.getpid()}
     patiently(lambda: Worker.objects.create(**row))
@@ -178,11 +193,7 @@ def _free_tasks() -> int:
 
 def _queue_again(lost) -> int:
     """Batches that wait although no task is there for them."""
-    open_tasks = DBTaskResult.objects.filter(
-        task_path=work_on.module_path,
-        status__in=(TaskResultStatus.READY, TaskResultStatus.RUNNING),
-    )
-    there = {row["args"][0] for row in open_tasks.values_list("args_kwargs", flat=True)}
+    there = {row["args"][0] for row in _tasks_for(work_on).values_list("args_kwargs", flat=True)}
     waiting = Batch.objects.filter(state="queued", queued_at__lt=lost).exclude(pk__in=there)
     for batch in waiting:
         work_on.enqueue(batch.pk)
@@ -211,8 +222,8 @@ def _vanish() -> int:
 def _drop_copies(lost) -> int:
     """Upload copies of finished batches: a worker killed after the last step leaves them."""
     ended = Batch.objects.filter(state__in=BATCH.final, finished_at__lt=lost)
-    copies = Upload.objects.filter(batch__in=ended).exclude(copy="")
-    batches = copies.exclude(state="failed").values("batch")
+    left = Upload.objects.filter(batch__in=ended).exclude(copy="")
+    batches = left.exclude(state="failed").values("batch")
     rows = list(Batch.objects.filter(pk__in=batches))
     for batch in rows:
         intake.drop_copies(batch, keep_failed=batch.state != "cancelled")
@@ -234,6 +245,14 @@ def tidy() -> None:
     DBTaskResult.objects.finished().filter(finished_at__lt=now - timedelta(days=1)).delete()
     Worker.objects.filter(seen_at__lt=now - timedelta(days=1)).delete()
     drop_orphans()
+    if copies.missing().exists() and not _tasks_for(draw_views).exists():
+        draw_views.enqueue()
+
+
+def _tasks_for(task):
+    """Those of a kind that are still to be done, or are being done."""
+    open_states = (TaskResultStatus.READY, TaskResultStatus.RUNNING)
+    return DBTaskResult.objects.filter(task_path=task.module_path, status__in=open_states)
 
 
 def drop_orphans(minutes: float = 60) -> int:

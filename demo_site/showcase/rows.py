@@ -9,7 +9,15 @@ from collections.abc import Iterable, Sequence
 
 from django.db import connection, models
 
-_PLAIN = (models.IntegerField, models.AutoField, models.CharField, models.FloatField)
+_PLAIN = (
+    models.IntegerField,
+    models.AutoField,
+    models.ForeignKey,
+    models.CharField,
+    models.FloatField,
+    models.BooleanField,
+    models.BinaryField,
+)
 
 
 def insert_rows(model: type[models.Model], names: Sequence[str], rows: Iterable[Sequence]) -> None:
@@ -55,9 +63,17 @@ def update_rows(model: type[models.Model], names: Sequence[str], rows: Iterable[
 
 
 def _converter(field: models.Field):
-    """From Python's value to the database's; nothing is to be done for numbers and text."""
-    plain = isinstance(field, (*_PLAIN, models.ForeignKey, models.BooleanField))
-    return (lambda value: value) if plain else lambda v: field.get_db_prep_save(v, connection)
+    """From Python's value to the database's; numbers, text and bytes are that already."""
+    if isinstance(field, _PLAIN):
+        return lambda value: value
+    converted: dict = {}  # a date is mostly the same in all rows
+
+    def convert(value):
+        if value not in converted:
+            converted[value] = field.get_db_prep_save(value, connection)
+        return converted[value]
+
+    return convert
 
 
 def _execute(statement: str, values: list[list]) -> None:

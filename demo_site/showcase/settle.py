@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from django.db import connection, transaction
-from django.db.models import BooleanField, Count, ExpressionWrapper, Q
+from django.db.models import BooleanField, ExpressionWrapper, Q
 from django.utils import timezone
 
 from . import copies, storage
@@ -31,9 +31,9 @@ class Place:
 
     pk: int
     chip: int
-    upload: int
     name: str
     pixels: np.ndarray | None = None
+    new: bool = False  # nobody can have predicted this chip
 
 
 @dataclass(slots=True)
@@ -51,9 +51,7 @@ class Said:
 def waiting(batch: int, after: int, most: int) -> list[Place]:
     """Placements of a batch that wait from before, by key."""
     rows = Placement.objects.filter(batch_id=batch, state="waiting", pk__gt=after).order_by("pk")
-    return [
-        Place(p.pk, p.chip_id, p.upload_id, p.name) for p in rows.select_related("upload")[:most]
-    ]
+    return [Place(p.pk, p.chip_id, p.name) for p in rows.select_related("upload")[:most]]
 
 
 def known(uploads: list[Upload], room: int) -> list[tuple[Upload, Upload, list[tuple]]]:
@@ -90,7 +88,7 @@ def place_known(batch: int, group: list[tuple[Upload, Upload, list[tuple]]]) -> 
         _mark_read([(upload.pk, like, True) for upload, like, _ in group])
     uploads = [upload.pk for upload, _, _ in group]
     rows = Placement.objects.filter(upload__in=uploads, state="waiting").select_related("upload")
-    return [Place(p.pk, p.chip_id, p.upload_id, p.name) for p in rows]
+    return [Place(p.pk, p.chip_id, p.name) for p in rows]
 
 
 def _mark_read(uploads: Iterable[tuple[int, object, bool]]) -> None:
@@ -124,8 +122,13 @@ def keep(batch: int, cuts: list[Cut]) -> list[Place]:
                 for (sha, image), (pack, at) in zip(new.items(), packed, strict=True)
             ],
         )
+        ours = set()
         if new:
-            there = dict(rows.all())
+            made = Chip.objects.filter(sha256__in=new).values_list("sha256", "pk", "pack")
+            for sha, pk, pack in made:
+                there[sha] = pk
+                if pack == packed[0][0]:
+                    ours.add(pk)
         insert_rows(
             Placement,
             _PLACE,
@@ -136,16 +139,15 @@ def keep(batch: int, cuts: list[Cut]) -> list[Place]:
             "upload", "row", "column", "pk"
         )
         places = {(upload, row, column): pk for upload, row, column, pk in found}
-    if packed and not Chip.objects.filter(pack=packed[0][0]).exists():
+    if packed and not ours:
         storage.remove([packed[0][0]])  # another worker kept the same content at this moment
     result = []
     for cut in cuts:
         pk = places.get((cut.upload.pk, cut.row, cut.column))
         if pk is not None:  # else it was labelled before a kill
-            name = place_name(
-                cut.upload.name, cut.head.rows * cut.head.columns, cut.row, cut.column
-            )
-            result.append(Place(pk, there[cut.sha256], cut.upload.pk, name, cut.pixels))
+            chip, size = there[cut.sha256], cut.head.rows * cut.head.columns
+            name = place_name(cut.upload.name, size, cut.row, cut.column)
+            result.append(Place(pk, chip, name, cut.pixels, chip in ours))
     return result
 
 
@@ -158,7 +160,9 @@ def claim(
     """
     chips = {place.chip for place in places}
     rows = Prediction.objects.filter(chip__in=chips, model=version)
-    said, mine, foreign = _split(rows, me)
+    said, mine, foreign = {}, {}, set()
+    if not all(place.new for place in places):
+        said, mine, foreign = _split(rows, me)
     free = chips - set(said) - set(mine) - foreign
     if free:
         with transaction.atomic():
@@ -249,18 +253,30 @@ def _label_chips(rows: list[tuple[Said, str, int]], private: bool) -> None:
         )
 
 
+_COUNT_PLACES = """
+    SELECT COUNT(*),
+           COALESCE(SUM(CASE WHEN state = 'labelled' THEN 1 ELSE 0 END), 0),
+           COALESCE(SUM(CASE WHEN state = 'labelled' AND known THEN 1 ELSE 0 END), 0),
+           COALESCE(SUM(CASE WHEN state = 'failed' THEN 1 ELSE 0 END), 0)
+    FROM showcase_placement WHERE batch_id = %s
+"""
+# An archive that was unpacked is not a file of its own: its members are.
+_COUNT_FILES = """
+    SELECT COALESCE(SUM(CASE WHEN kind = 'zip' AND state = 'read' THEN 0 ELSE 1 END), 0),
+           COALESCE(SUM(CASE WHEN kind <> 'zip' AND state = 'read' THEN 1 ELSE 0 END), 0),
+           COALESCE(SUM(CASE WHEN state = 'failed' THEN 1 ELSE 0 END), 0)
+    FROM showcase_upload WHERE batch_id = %s
+"""
+_COUNTERS = ("chips", "chips_labelled", "chips_known", "chips_failed")
+_COUNTERS += ("files", "files_read", "files_failed")
+
+
 def count(batch: int, **changes) -> None:
     """The batch's counters, from the rows themselves."""
-    places = Placement.objects.filter(batch_id=batch).aggregate(
-        chips=Count("pk"),
-        chips_labelled=Count("pk", filter=Q(state="labelled")),
-        chips_known=Count("pk", filter=Q(state="labelled", known=True)),
-        chips_failed=Count("pk", filter=Q(state="failed")),
-    )
-    # An archive that was unpacked is not a file of its own: its members are.
-    files = Upload.objects.filter(batch_id=batch).aggregate(
-        files=Count("pk", filter=~Q(kind="zip", state="read")),
-        files_read=Count("pk", filter=Q(state="read") & ~Q(kind="zip")),
-        files_failed=Count("pk", filter=Q(state="failed")),
-    )
-    Batch.objects.filter(pk=batch).update(**places, **files, **changes)
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNT_PLACES, [batch])
+        counted = cursor.fetchone()
+        cursor.execute(_COUNT_FILES, [batch])
+        counted += cursor.fetchone()
+    changes |= zip(_COUNTERS, map(int, counted), strict=True)
+    Batch.objects.filter(pk=batch).update(**changes)

@@ -24,7 +24,7 @@ from django.db.models import F
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from . import engine, health, intake, names, settle, storage
+from . import copies, engine, health, intake, names, settle, storage
 from .ahead import Ahead, Cut, Failed, Unpacked
 from .limits import limits
 from .models import Batch, Chip, ModelVersion, Placement, Prediction, Upload, Worker, token
@@ -33,7 +33,7 @@ from .settle import Place, Said
 from .states import BATCH, PLACEMENT, UPLOAD
 
 log = logging.getLogger("showcase.work")
-FIRST, GROUP = 8, 64  # chips in a batch's first group, and in a later one at most
+FIRST, GROUP = 8, 128  # chips in a batch's first group, and in a later one at most
 PAGE = 512  # uploads looked at together
 ATTEMPTS = 3  # without progress, until what is left of a batch counts as failed
 
@@ -303,7 +303,7 @@ def _finish(pk: int) -> str:
         rows = Batch.objects.filter(pk=pk, worker=me)
         if not BATCH.step(rows, event, finished_at=timezone.now()):
             return "cancelled"
-        if Chip.objects.filter(placements__batch=pk, views=False, confidence__gt=0).exists():
+        if copies.missing().filter(placements__batch=pk).exists():
             draw_views.enqueue()
     # The chips' pixels are on disk before the upload copies go.
     packs = Chip.objects.filter(placements__batch=pk).exclude(pack="")

@@ -28,6 +28,8 @@ pytestmark = [
         chromium() is None, reason="no Chromium at /usr/bin/chromium, none in CHROMIUM"
     ),
 ]
+LIMIT = 30_000  # milliseconds; a hundred times what a quiet machine needs
+expect.set_options(timeout=LIMIT)
 COUNT_SHIFTS = """
   window.shifts = [];
   new PerformanceObserver((list) => {
@@ -83,7 +85,7 @@ def visit(browser, site):
     def open_page(path: str = "/", **options):
         options.setdefault("locale", "en-GB")
         context = browser.new_context(base_url=site, **options)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(LIMIT)
         context.on("page", watch)
         contexts.append(context)
         if options.get("java_script_enabled", True):

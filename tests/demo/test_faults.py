@@ -35,8 +35,9 @@ def test_a_worker_killed_in_the_middle_of_a_batch(site):
     assert stopped["state"] == "running"
     assert 0 < stopped["labelled"] < 150
     # Nobody is left: the page says so instead of waiting in silence.
-    time.sleep(1.6)
-    assert site.client.get("/readyz").json()["checks"]["worker"] == "no worker is running"
+    wait_for(
+        lambda: site.client.get("/readyz").json()["checks"]["worker"] == "no worker is running"
+    )
     site.worker()
     done = site.finished(token)
     assert (done["state"], done["labelled"], done["failed"]) == ("done", 150, 0)

@@ -8,7 +8,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
-from .. import results
+from .. import api_description, results
 from ..models import ModelVersion
 
 
@@ -31,8 +31,19 @@ def api_page(request: HttpRequest) -> HttpResponse:
     base = request.build_absolute_uri(reverse("api-1:api-root")).rstrip("/")
     context = {
         "base": base,
-        "docs_url": reverse("api-1:openapi-view"),
+        "docs_url": reverse("api_docs"),
         "schema_url": reverse("api-1:openapi-json"),
         "per_hour": int(settings.SHOWCASE["KEY_REQUESTS_PER_HOUR"]),
     }
     return render(request, "showcase/api.html", context)
+
+
+@require_GET
+def api_docs(request: HttpRequest) -> HttpResponse:
+    base = request.build_absolute_uri(reverse("api-1:api-root")).rstrip("/")
+    context = {
+        "operations": api_description.operations(base),
+        "shapes": api_description.shapes(),
+        "schema_url": reverse("api-1:openapi-json"),
+    }
+    return render(request, "showcase/api_docs.html", context)

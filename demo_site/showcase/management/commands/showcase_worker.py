@@ -11,7 +11,7 @@ class Command(BaseCommand):
     help = "Work on batches until interrupted. Start as many as the machine has cores to spare."
 
     def add_arguments(self, parser) -> None:
-        parser.add_argument("--interval", type=float, default=0.1, help="seconds between looks")
+        parser.add_argument("--interval", type=float, default=0.03, help="seconds between looks")
         parser.add_argument("--until-idle", action="store_true", help="end when nothing waits")
 
     def handle(self, *, interval: float, until_idle: bool, **options) -> None:
