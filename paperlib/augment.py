@@ -65,9 +65,10 @@ def random_transforms(name: str, seed: int = 0) -> list[layers.Layer]:
             # ±22.5°: with the quarter turns of the symmetries this covers the half circle evenly
             layers.RandomRotation(1 / 16, seed=seed + 1, name="random_rotation", **options),
             layers.RandomZoom((-0.1, 0.1), seed=seed + 2, name="random_resize", **options),
+            # `factor` is the chance that a chip is moved at all, `scale` how far
             layers.RandomElasticTransform(
-                factor=0.5,
-                scale=0.5,
+                factor=(1.0, 1.0),
+                scale=(0.2, 1.0),
                 value_range=(0, 255),
                 fill_mode="reflect",
                 data_format="channels_last",
@@ -110,3 +111,31 @@ def predict(model, images: np.ndarray, *, views: int = 1, batch: int = 256) -> n
         mean = part.reshape(views, -1, part.shape[-1]).mean(0, dtype=np.float64)
         total = mean if start == 0 else np.concatenate([total, mean])
     return np.asarray(total, np.float32)
+
+
+def each_transform(image: np.ndarray, draws: int = 2, seed: int = 0) -> dict[str, np.ndarray]:
+    """What each random transform makes of one chip, and all of them in a row.
+
+    image  `(S, S, 3)` uint8;  draws  how many times each is drawn
+    Returns name -> `(draws, S, S, 3)` uint8. Mirror and transpose are two of the symmetries, which
+    training draws together; they are not random on their own, so each is given once.
+    """
+    copies = np.repeat(image[None], draws, axis=0)
+    layers_by_name = {layer.name: layer for layer in random_transforms("paper", seed)}
+    made = {
+        "mirror": image[None, :, ::-1],
+        "transpose": image[None].transpose(0, 2, 1, 3),
+        **{
+            name: _drawn([layers_by_name[f"random_{name}"]], copies)
+            for name in ("rotation", "resize", "elastic")
+        },
+    }
+    made["all"] = _drawn(list(layers_by_name.values()), copies)
+    return made
+
+
+def _drawn(chain: list[layers.Layer], images: np.ndarray) -> np.ndarray:
+    x = ops.convert_to_tensor(images.astype(np.float32))
+    for layer in chain:
+        x = layer(x, training=True)
+    return np.clip(np.rint(ops.convert_to_numpy(x)), 0, 255).astype(np.uint8)

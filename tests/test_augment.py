@@ -85,3 +85,18 @@ def test_test_time_prediction_is_the_mean_over_views():
     once = augment.predict(model, images)
     assert np.allclose(once, model.predict(images, verbose=0), atol=1e-6)
     assert not np.allclose(once, by_hand, atol=1e-4)
+
+
+def test_each_transform_shows_what_training_draws():
+    chip = np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8)
+    made = augment.each_transform(chip, draws=2)
+    assert list(made) == ["mirror", "transpose", "rotation", "resize", "elastic", "all"]
+    views = augment.symmetries(chip[None])[:, 0]
+    for name in ("mirror", "transpose"):
+        assert any((made[name][0] == view).all() for view in views)
+    for name in ("rotation", "resize", "elastic", "all"):
+        first, second = made[name].astype(int)
+        assert np.abs(first - chip).mean() > 1, f"{name} leaves the chip as it is"
+        assert np.abs(first - second).mean() > 1, f"{name} draws the same twice"
+    again = augment.each_transform(chip, draws=2)
+    assert all((made[name] == again[name]).all() for name in made)

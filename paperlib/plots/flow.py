@@ -161,3 +161,90 @@ def training_and_prediction(
     after.set_title("Put together\n", fontsize=8.5)
     figure.suptitle(f"{title}; {parts} chips", fontsize=8.5, color="#555555")
     return figure
+
+
+@styled
+def preparation(
+    chip: np.ndarray,
+    dehazed: np.ndarray,
+    small: tuple[np.ndarray, np.ndarray],
+    transforms: Mapping[str, np.ndarray],
+    views: np.ndarray,
+    probability: pd.DataFrame,
+) -> Figure:
+    """Figure 3: from a chip to what a network sees while it learns, and when it is asked.
+
+    chip, dehazed  `(S, S, 3)` at full size;  small  both at the network's size
+    transforms     `augment.each_transform`
+    views          `(8, S, S, 3)`, `augment.symmetries`
+    probability    a row per view, a column per label: what a network says of each view
+    """
+    figure = Figure(figsize=(8.4, 7.6))
+    figure.set_layout_engine("none")  # every place is given
+    canvas = figure.add_axes((0, 0, 1, 1))
+    canvas.set(xlim=(0, 100), ylim=(0, 100))
+    canvas.axis("off")
+
+    def picture(image: np.ndarray, x: float, y: float, side: float, title: str = "") -> None:
+        """A picture with its lower left corner at (x, y), `side` hundredths of the width wide."""
+        ax = figure.add_axes((x / 100, y / 100, side / 100, side / 100 * 8.4 / 7.6))
+        ax.imshow(image, interpolation="none")
+        ax.set(xticks=[], yticks=[])
+        ax.spines[:].set(visible=True, color="#888888", linewidth=0.6)
+        if title:
+            ax.set_title(title, fontsize=7.5, fontweight="normal", loc="center", pad=2.5)
+
+    def heading(y: float, text: str) -> None:
+        canvas.text(1.5, y, text, fontsize=9.5, fontweight="bold", va="center")
+
+    heading(97.6, "Preparation, once")
+    tall = 8.4 / 7.6
+    picture(chip, 3, 74, 18, f"chip, {chip.shape[0]} px")
+    picture(dehazed, 30, 74, 18, "dehazed (equations 1–9)")
+    arrow(canvas, (21.6, 74 + 9 * tall), (29.4, 74 + 9 * tall))
+    for n, (image, title) in enumerate(zip(small, ("original", "dehazed"), strict=True)):
+        picture(image, 62 + 18 * n, 74 + 3 * tall, 12, f"{title}, {image.shape[0]} px")
+    arrow(canvas, (48.6, 74 + 9 * tall), (61.4, 74 + 9 * tall))
+    canvas.text(54.8, 85.3, "resize", fontsize=7.5, ha="center", color="#555555")
+    canvas.text(
+        77, 74.6, "two copies: a network learns from either", fontsize=7.5, ha="center", va="center"
+    )
+
+    heading(69.3, "While it learns: random transforms, drawn anew each time a chip is shown")
+    names = [name for name in transforms if name != "all"]
+    step, side = 19.2, 8.6
+    for n, name in enumerate(names):
+        drawn = transforms[name]
+        x = 2 + step * n
+        box(canvas, x + step / 2 - 0.6, 66, name, width=step - 2.2, height=3.2, colour="#0072B2")
+        start = x + (step - 1.2 - len(drawn) * (side + 0.6)) / 2
+        for k, image in enumerate(drawn):
+            picture(image, start + k * (side + 0.6), 54.2, side)
+    canvas.text(
+        50,
+        51.6,
+        "one after the other: a symmetry, then rotation, resize and elastic",
+        fontsize=7.5,
+        ha="center",
+    )
+    together = transforms["all"]
+    start = 50 - len(together) * 10.6 / 2
+    for k, image in enumerate(together):
+        picture(image, start + 10.6 * k, 39.3, 10)
+
+    heading(35.6, "When it is asked: the eight symmetries, averaged")
+    for n, view in enumerate(views):
+        picture(view, 2.5 + 10.2 * (n % 4), 18.2 - 14.4 * (n // 4), 9.4, f"view {n + 1}")
+    arrow(canvas, (44, 17.5), (52, 17.5))
+    ax = figure.add_axes((0.66, 0.075, 0.31, 0.235))
+    where = np.arange(probability.shape[1])[::-1]
+    for row in probability.to_numpy():
+        ax.plot(row, where, "o", ms=3.5, color=COLOURS["original"], alpha=0.55)
+    ax.plot([], [], "o", ms=3.5, color=COLOURS["original"], alpha=0.55, label="each view")
+    ax.plot(probability.mean(0), where, "|", ms=13, mew=2, color=COLOURS["bad"], label="mean")
+    ax.set_yticks(where, [ENGLISH[tag] for tag in probability.columns])
+    ax.set(xlim=(-0.02, 1.02), ylim=(-0.6, len(where) - 0.4), xlabel="probability")
+    ax.tick_params(axis="y", length=0)
+    ax.grid(axis="x")
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+    return figure
