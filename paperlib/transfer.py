@@ -20,6 +20,7 @@ import pandas as pd
 
 from . import f2, files, project, selection
 from .chips import Chips, cache
+from .errors import PaperError
 
 #: The ImageNet weights that the shipped results were made with (torchvision's training run).
 IMAGENET = "vgg16_imagenet_torchvision_notop.h5@acf0d53fbfa8"
@@ -107,33 +108,16 @@ def _fit(kind: str, strength: float, x, labels, z) -> np.ndarray:
     return out
 
 
-def predict(
-    chips: Chips, method: str, *, weights: str, at: tuple[str, ...], options: Mapping | None = None
-) -> np.ndarray:
-    """Train one method on the training chips given, predict the validation chips: `(M, L)` float16.
-
-    weights  of the network, as `networks.build`; unused by methods that start from nothing
-    at       layers whose pooled channels are the features
-    options  of `experiment.Config`, for the methods that train a network
-    """
-    how = METHODS[method]
-    held = chips.split == "validation"
-    if how.model != "network":
-        raise ValueError("linear methods are given features: use learning_curve")
+def _trained(chips: Chips, how: Method, weights: str, options: Mapping | None) -> np.ndarray:
+    """Train a network on the training chips given; its `(M, L)` of the validation chips."""
     from .experiment import Config, train
 
-    config = Config.from_dict(
-        {
-            "size": chips.size,
-            "schedule": "one-cycle",
-            "weights": weights if how.weights else "",
-            "frozen_to": how.frozen,
-            **(options or {}),
-        }
+    given = {"size": chips.size, "schedule": "one-cycle", "frozen_to": how.frozen}
+    given["weights"] = weights if how.weights else ""
+    run = train(
+        Config.from_dict(given | dict(options or {})), chips, project.cache_folder() / "transfer"
     )
-    run = train(config, chips, project.cache_folder() / "transfer")
-    assert run.names.tolist() == chips.names[held].tolist()
-    return run.probability.astype(np.float16)
+    return run.part("validation").probability
 
 
 def learning_curve(
@@ -148,8 +132,13 @@ def learning_curve(
 ) -> dict[tuple[str, int], np.ndarray]:
     """(method, training chips) -> `(M, L)` float16: probabilities of the validation chips.
 
-    chips, weights, at, options  as `predict`; counts above the number of training chips are wrong
+    chips    any set with training and validation chips; counts: of training chips
+    weights  of VGG-16, for the methods that start from something
+    at       layers whose channels, averaged over the chip, are the fixed features
+    options  of `experiment.Config`, for the methods that train a network
+
     Every cell is kept by what it depends on, and a run that is killed goes on with the next one.
+    `PaperError` where the weights are not there.
     """
     from . import features as fixed
 
@@ -169,11 +158,14 @@ def learning_curve(
                 cells[method, count] = np.array(found[0])
                 continue
             if how.model == "network":
-                made = predict(some, method, weights=weights, at=at, options=options)
+                made = _trained(some, how, weights, options).astype(np.float16)
             else:
                 if how.weights not in seen:
                     pooled = fixed.features(
-                        chips, weights=weights if how.weights else "", progress=progress
+                        chips,
+                        weights=weights if how.weights else "",
+                        at=fixed.BLOCKS if set(at) <= set(fixed.BLOCKS) else at,
+                        progress=progress,
                     )
                     seen[how.weights] = np.concatenate([pooled[name] for name in at], axis=1)
                 x = seen[how.weights]
@@ -185,7 +177,12 @@ def learning_curve(
 
 
 def table(
-    cells: Mapping[tuple[str, int], np.ndarray], names: np.ndarray, truth: np.ndarray, size: int
+    cells: Mapping[tuple[str, int], np.ndarray],
+    names: np.ndarray,
+    truth: np.ndarray,
+    *,
+    size: int,
+    tags: tuple[str, ...],
 ) -> pd.DataFrame:
     """One row per method and count, thresholds by the nested protocol on the validation chips.
 
@@ -194,7 +191,9 @@ def table(
     """
     rows = []
     for (method, count), probability in sorted(cells.items(), key=lambda c: (c[0][1], c[0][0])):
-        outcome = selection.protocol_nested(truth, probability.astype(np.float32), names)
+        outcome = selection.protocol_nested(
+            truth, probability.astype(np.float32), names, labels=tags
+        )
         value, low, high = outcome.interval
         by_label = f2._label_draws(truth, outcome.prediction, 2000, 0).mean(1)
         rows.append(
@@ -246,7 +245,7 @@ class Shipped:
     note: dict
 
     def table(self) -> pd.DataFrame:
-        return table(self.cells, self.names, self.truth, self.note["size"])
+        return table(self.cells, self.names, self.truth, size=self.note["size"], tags=self.tags)
 
 
 def read(path: str | Path) -> Shipped:
@@ -262,9 +261,23 @@ def read(path: str | Path) -> Shipped:
     return Shipped(names, truth, tuple(tags.tolist()), cells, note)
 
 
+def shipped() -> dict[str, Shipped]:
+    """What was computed once on real chips and comes with the checkout, by its name.
+
+    Raises `PaperError` where the package stands alone, without `results/`.
+    """
+    folder = Path(__file__).resolve().parents[1] / "results"
+    found = {
+        f"{path.parent.name}/{path.stem}": read(path)
+        for path in sorted(folder.glob("*/transfer*.npz"))
+    }
+    if not found:
+        raise PaperError(f"{folder} holds no transfer results", "run this in a checkout")
+    return found
+
+
 def weights_at_hand(weights: str = IMAGENET) -> str:
     """`weights` where their file is on this machine, else `""`: a notebook then says so."""
-    from .errors import PaperError
     from .networks import weights_file
 
     try:
