@@ -6,6 +6,8 @@ import csv
 from pathlib import Path
 
 from django.conf import settings
+from django.utils.translation import gettext
+from django.utils.translation import gettext as _
 
 from paperlib.labels import LABELS
 
@@ -25,7 +27,20 @@ def card_rows(version: ModelVersion | None) -> list[dict]:
     if version is None:
         return []
     rows = ((k, v) for k, v in version.card.items() if k not in ELSEWHERE)
-    return [{"key": k.replace("_", " "), "value": _text(v)} for k, v in rows]
+    return [{"key": _words(k), "value": _text(v)} for k, v in rows]
+
+
+def limits(version: ModelVersion | None) -> list[dict]:
+    """What the model cannot do: `[{text, lang}]`; `lang` is "" in the language of the page."""
+    found = []
+    for text in version.card.get("limits", ()) if version else ():
+        told = gettext(text)
+        found.append({"text": told, "lang": "en" if told == text else ""})
+    return found
+
+
+def _words(name: str) -> str:
+    return gettext(name.replace("_", " "))
 
 
 def scores(version: ModelVersion | None) -> dict | None:
@@ -51,8 +66,13 @@ def _interval(given: dict) -> dict:
 
 
 def _text(value) -> str:
+    """A value of the card; what the catalogue knows is in the language of the page."""
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, str):
+        return gettext(value) if value else ""
     if isinstance(value, dict):
-        return "; ".join(f"{k.replace('_', ' ')}: {_text(v)}" for k, v in value.items())
+        return "; ".join(f"{_words(k)}: {_text(v)}" for k, v in value.items())
     if isinstance(value, list):
         return ", ".join(map(_text, value))
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -367,7 +367,8 @@ def test_axe_finds_nothing_serious(visit):
     picture = page.locator("#whole").get_attribute("href")
     page.goto("/gallery/?sort=oldest")
     chip = page.locator(".tile a").first.get_attribute("href")
-    for path in (batch, picture, chip, "/", "/gallery/", "/model/", "/api/", "/login/", "/nowhere"):
+    pages = ("/", "/gallery/", "/model/", "/api/", "/api/v1/docs", "/login/", "/nowhere")
+    for path in (batch, picture, chip, *pages):
         page.emulate_media(color_scheme="light")
         page.goto(path)
         page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")

@@ -7,6 +7,9 @@ import re
 
 import pytest
 from conftest import SITE
+from showcase import results
+
+from paperlib import files, predictor
 
 APP = SITE / "showcase"
 MO = APP / "locale/zh_Hans/LC_MESSAGES/django.mo"
@@ -52,7 +55,21 @@ def test_source_and_compiled_catalogue_agree(chinese):
     assert 'msgstr ""\n\n' not in source
 
 
-@pytest.mark.parametrize("path", ["/", "/gallery/", "/model/", "/api/", "/login/", "/nowhere"])
+def test_the_released_models_card_has_its_chinese(chinese):
+    card = files.read_json(predictor.RELEASED / "planet32/card.json")
+    shown = {key: value for key, value in card.items() if key not in results.ELSEWHERE}
+    wanted = set(card["limits"]) | {key.replace("_", " ") for key in shown}
+    for value in shown.values():
+        parts = value if isinstance(value, dict) else {}
+        wanted |= {key.replace("_", " ") for key in parts}
+        wanted |= {v for v in (*parts.values(), value) if isinstance(v, str) and len(v) > 12}
+    wanted -= {card["run"]}
+    assert [text for text in sorted(wanted) if not chinese.get(text)] == []
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/gallery/", "/model/", "/api/", "/api/v1/docs", "/login/", "/nowhere"]
+)
 def test_pages_speak_the_language_asked_for(client, db, path):
     page = client.get(path, headers={"accept-language": "zh-CN,zh;q=0.9"}).content.decode()
     assert '<html lang="zh-hans">' in page

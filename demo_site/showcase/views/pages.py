@@ -18,6 +18,7 @@ def model(request: HttpRequest) -> HttpResponse:
     context = {
         "version": version,
         "card": results.card_rows(version),
+        "card_limits": results.limits(version),
         "scores": results.scores(version),
         "thresholds": results.thresholds(version),
         "tables": results.tables(),
