@@ -1,8 +1,8 @@
 """The generated parts of README.md: what came out, what each notebook makes, what runs took.
 
 A part stands between `<!-- begin:NAME -->` and `<!-- end:NAME -->`. `paper readme` writes the parts
-again; a test holds `results`, `notebooks` and `profiles` current. `measured` comes from the
-manifests in the checkout, which differ from machine to machine, so no test holds it.
+again; a test holds all of them current but `measured`, which comes from the manifests in the
+checkout and differs from machine to machine.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import csv
 import re
 from pathlib import Path
 
-from . import files, manifest
+from . import claims, files, manifest
 from .claims import published
 from .display import duration
 from .errors import PaperError
@@ -113,15 +113,81 @@ def results(root: Path) -> str:
     lines.append(f"| printed in the paper | its own validation chips | {headline} | not given |")
     with open(root / "results" / "planet32" / "overall_f2.csv", encoding="utf-8") as file:
         for row in csv.DictReader(file):
+            if row["system"] not in SYSTEMS:
+                continue
             f2, low, high = (float(row[key]) for key in ("f2", "low", "high"))
             how = f"here, 32 px: {row['system']}, {PROTOCOLS[row['protocol']]}"
             lines.append(f"| {how} | {int(row['chips']):,} | {f2:.4f} | {low:.4f} – {high:.4f} |")
     return "\n".join(lines)
 
 
+def verdicts(root: Path) -> str:
+    """The verdict on every claim on the shipped real-chip results; table 1's rows are counted."""
+    found = claims.evaluate(root, "planet32")
+    rows = [f for f in found if f.claim["id"].startswith("table1-") and "published" in f.claim]
+    lines = ["| the paper says | printed | here, 32 px | verdict |", "|" + " --- |" * 4]
+    for finding in found:
+        if finding in rows:
+            continue
+        printed = finding.claim.get("published", "")
+        printed = f"{printed:.4g}" if isinstance(printed, float) else printed
+        if finding.claim["id"] == "headline":
+            printed = finding.claim["published"]
+        values = "; ".join(filter(None, (_measure(m, finding) for m in finding.measures)))
+        lines.append(
+            f"| {finding.claim['text']} | {printed} | {values or '–'} | {_verdict(finding)} |"
+        )
+    counted = ", ".join(f"{n} {v}" for v, n in claims.counts(rows).items())
+    lines.append(f"| Table 1: the F2 of each of 17 labels. | 17 numbers | report | {counted} |")
+    return "\n".join(lines)
+
+
+def _measure(measure: claims.Measure, finding: claims.Finding) -> str:
+    signed = any(rule["kind"] == "sign" for rule in finding.claim["rule"])
+    name = "" if measure.name == finding.claim["id"] else f"{measure.name} "
+    if measure.low is None or measure.high is None or measure.low != measure.low:
+        return f"{name}{measure.value:,.5g}"
+    sign = "+" if signed else ""
+    ends = (f"{end:{sign}.4f}" for end in (measure.low, measure.high))
+    return f"{name}{measure.value:{sign}.4f} ({' to '.join(ends)})".replace("-0.", "−0.")
+
+
+def _verdict(finding: claims.Finding) -> str:
+    if finding.verdict == claims.ERROR:
+        return f"not made yet (`{finding.command}`)"
+    return f"**{finding.verdict}**" if finding.verdict != claims.CANNOT else finding.verdict
+
+
+def completeness(root: Path) -> str:
+    """The five items of the ML code completeness checklist, each with its evidence."""
+    del root
+    first = published()["checklist"][0]
+    lines = [f"| [{first['name']}]({first['url']}) | |", "|" + " --- |" * 2]
+    for item in first["items"]:
+        links = ", ".join(f"[{path}]({path})" for path in item["evidence"])
+        lines.append(f"| {item['ask']} | {item['answer']} {links} |")
+    return "\n".join(lines)
+
+
+#: Of the table of all systems, those that the front page shows.
+SYSTEMS = (
+    "one network, threshold 0.2",
+    "one network",
+    "one network, ridge",
+    "choice per label",
+    "choice per label, ridge",
+    "network per label, choice, ridge",
+)
 PROTOCOLS = {
     "paper": "chosen and reported on the same chips",
     "nested": "nested",
     "test": "on test chips",
 }
-PARTS = {"results": results, "notebooks": notebooks, "measured": measured, "profiles": profiles}
+PARTS = {
+    "results": results,
+    "verdicts": verdicts,
+    "completeness": completeness,
+    "notebooks": notebooks,
+    "measured": measured,
+    "profiles": profiles,
+}

@@ -1,0 +1,376 @@
+"""Verdicts: planted results for each of them, stale and missing outputs, and the file itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+
+from paperlib import claims, files, manifest, selection, summary
+from paperlib.claims import CANNOT, ERROR, NOT_REPRODUCED, REPRODUCED
+from paperlib.errors import PaperError
+from paperlib.labels import LABELS
+
+
+class Planted:
+    """A checkout with one notebook, whose results are planted, on a profile of real chips."""
+
+    def __init__(self, root: Path, profile: str = "planet32") -> None:
+        self.root, self.profile = root, profile
+        self.folder = root / "results" / profile
+        self.entry = {"outputs": {}, "runs": {}, "runs_there": None, "made_from": {}}
+
+    def table(self, name: str, rows: list[dict] | pd.DataFrame) -> None:
+        """Write a result file, as the notebook that declares it would, with its manifest."""
+        path = self.folder / name
+        frame = pd.DataFrame(rows)
+        files.write_text(path, frame.to_csv(index=False, float_format="%.6g"))
+        self.entry["outputs"][path.relative_to(self.root).as_posix()] = files.sha256(path)
+        self.declare(sorted(Path(p).name for p in self.entry["outputs"]))
+
+    def declare(self, outputs: list[str], needs: tuple[str, ...] = ()) -> None:
+        parameters = nbformat.v4.new_code_cell('profile = "sample"\ndata = ""')
+        parameters.metadata["tags"] = ["parameters"]
+        code = nbformat.v4.new_code_cell(f'paper.save_table(x, "{Path(outputs[-1]).stem}")')
+        code.id = "writes-it"
+        node = nbformat.v4.new_notebook(cells=[parameters, code])
+        node.metadata["kernelspec"] = {"name": "python3", "display_name": "", "language": "python"}
+        node.metadata["paper"] = {
+            "title": "t", "section": "1", "figures": [], "results": outputs, "minutes": 1,
+        }  # fmt: skip
+        path = self.root / "notebooks" / "08_planted.ipynb"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(node, path)
+        self.save()
+
+    def save(self) -> None:
+        digest = manifest.digest(json.dumps({}, sort_keys=True))
+        self.entry["made_from"] = {"needs": digest}
+        value = {"schema": manifest.SCHEMA, "notebooks": {"08_planted": self.entry}, "run": {}}
+        manifest.write(self.folder, {**value, "run": {"notebooks": {}}})
+
+    def judge(self, claim: dict) -> claims.Finding:
+        return claims.judge(claim, claims.Results.of(self.root, self.profile))
+
+
+@pytest.fixture
+def planted(tmp_path):
+    return Planted(tmp_path)
+
+
+def claim(*rules: dict, **more) -> dict:
+    return {"id": "c", "rule": [{"output": "x.csv", **rule} for rule in rules], **more}
+
+
+def known(name: str) -> dict:
+    return next(c for c in claims.claims() if c["id"] == name)
+
+
+NUMBER = {"kind": "number", "column": "f2", "low": "low", "high": "high", "tolerance": 0.01}
+BELOW = {"below": {"unless": "full", "reason": "a smaller network"}}
+
+
+# ---- each verdict, by each kind of rule ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.90, 0.92, REPRODUCED),  # holds the printed number
+        (0.935, 0.95, REPRODUCED),  # within the tolerance of it
+        (0.945, 0.95, NOT_REPRODUCED),  # even a smaller network is above it
+        (0.80, 0.85, CANNOT),  # a smaller network below it says nothing
+    ],
+)
+def test_a_number(planted, low, high, verdict):
+    planted.table("x.csv", [{"f2": (low + high) / 2, "low": low, "high": high}])
+    found = planted.judge(claim(NUMBER | BELOW, published=0.93))
+    assert found.verdict == verdict
+    assert found.measures == (claims.Measure("", pytest.approx((low + high) / 2), low, high),)
+    assert (found.notebook, found.cell) == ("08_planted", "writes-it")
+    assert found.output == "results/planet32/x.csv"
+    assert found.command == "paper run 08 --profile planet32"
+
+
+def test_a_full_network_that_stays_below_is_a_verdict(tmp_path):
+    planted = Planted(tmp_path, "paper")
+    planted.table("x.csv", [{"f2": 0.82, "low": 0.8, "high": 0.85}])
+    assert planted.judge(claim(NUMBER | BELOW, published=0.93)).verdict == NOT_REPRODUCED
+
+
+def test_without_that_exception_below_is_not_reproduced(planted):
+    planted.table("x.csv", [{"f2": 0.82, "low": 0.8, "high": 0.85}])
+    found = planted.judge(claim(NUMBER, published=0.93))
+    assert found.verdict == NOT_REPRODUCED
+    assert "lower than 0.93 ± 0.01" in found.reason
+
+
+def test_an_interval_too_wide_cannot_tell(planted):
+    planted.table("x.csv", [{"f2": 0.5, "low": 0.2, "high": 0.8}])
+    found = planted.judge(claim(NUMBER | {"widest": 0.25}, published=0.5))
+    assert found.verdict == CANNOT
+    assert "0.60 wide" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [(0.91, 0.93, REPRODUCED), (0.89, 0.93, NOT_REPRODUCED), (0.85, 0.88, CANNOT)],
+)
+def test_above_a_bound(planted, low, high, verdict):
+    planted.table("x.csv", [{"f2": (low + high) / 2, "low": low, "high": high}])
+    rule = NUMBER | BELOW | {"above": True}
+    assert planted.judge(claim(rule, published=0.9)).verdict == verdict
+
+
+def test_claims_about_real_chips_are_not_judged_on_generated_ones(tmp_path):
+    planted = Planted(tmp_path, "sample")
+    planted.table("x.csv", [{"f2": 0.93, "low": 0.92, "high": 0.94}])
+    found = planted.judge(claim(NUMBER, published=0.93, needs="planet"))
+    assert found.verdict == CANNOT
+    assert "generated scenes" in found.reason
+    assert found.measures[0].value == 0.93  # shown all the same
+    assert planted.judge(claim(NUMBER, published=0.93)).verdict == REPRODUCED
+
+
+def test_counts_and_shares_of_rows(planted):
+    rows = [{"label": "chips", "train": 80, "validation": 20, "test": 0},
+            {"label": "a", "train": 5, "validation": 0, "test": 0},
+            {"label": "b", "train": 0, "validation": 0, "test": 0}]  # fmt: skip
+    planted.table("label_counts.csv", rows)
+    assert planted.judge(known("split")).verdict == REPRODUCED
+    chips = planted.judge(known("chips"))
+    assert (chips.verdict, chips.measures[0].value) == (CANNOT, 100)
+    assert planted.judge(known("labels")).verdict == NOT_REPRODUCED  # one label, not 17
+    planted.table("label_counts.csv", [{**rows[0], "train": 40459}])
+    assert planted.judge(known("chips")).verdict == REPRODUCED
+
+
+SIGN = {
+    "kind": "sign", "each": {"label": ["a", "b"]}, "column": "d", "low": "low", "high": "high",
+    "seeds": "seed ", "sign": 1, "absent": "no such run",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("b", "verdict", "reason"),
+    [
+        ({"d": 0.02, "low": 0.01, "high": 0.03}, REPRODUCED, "above 0"),
+        ({"d": 0.02, "low": -0.01, "high": 0.03}, NOT_REPRODUCED, "b: no clear difference"),
+        ({"d": -0.02, "low": -0.03, "high": -0.01}, NOT_REPRODUCED, "b: the opposite"),
+        ({"d": 0.02, "low": 0.01, "high": 0.03, "seed 1": -0.01}, NOT_REPRODUCED, "another seed"),
+        ({"d": np.nan, "low": np.nan, "high": np.nan}, CANNOT, "no such run"),
+    ],
+)
+def test_signs(planted, b, verdict, reason):
+    a = {"label": "a", "d": 0.05, "low": 0.04, "high": 0.06, "seed 1": 0.05}
+    planted.table("x.csv", [a, {"label": "b", "seed 1": 0.01, **b}])
+    found = planted.judge(claim(SIGN))
+    assert found.verdict == verdict
+    assert reason in found.reason
+
+
+def test_a_lowering_is_the_mirror_image(planted):
+    planted.table("x.csv", [{"label": n, "d": -0.2, "low": -0.3, "high": -0.1} for n in "ab"])
+    assert planted.judge(claim(SIGN | {"sign": -1})).verdict == REPRODUCED
+    assert planted.judge(claim(SIGN)).verdict == NOT_REPRODUCED
+
+
+def test_of_several_designs_the_fullest_counts_and_none_may_contradict(planted):
+    rule = SIGN | {"each": {"label": ["a"]}, "most": "candidates"}
+    small = {"label": "a", "candidates": 1, "d": 0.01, "low": -0.5, "high": 0.5}
+    full = {"label": "a", "candidates": 6, "d": 0.03, "low": 0.02, "high": 0.04}
+    planted.table("x.csv", [small, full])
+    found = planted.judge(claim(rule))
+    assert (found.verdict, found.measures[0].value) == (REPRODUCED, 0.03)
+    planted.table("x.csv", [small | {"d": -0.01}, full])
+    assert planted.judge(claim(rule)).verdict == NOT_REPRODUCED
+
+
+def test_shares_correlations_and_the_least(planted):
+    rows = [{"n": n, "f2": f, "name": str(n)} for n, f in enumerate(np.linspace(0.1, 0.99, 12))]
+    planted.table("x.csv", rows)
+    share = {"kind": "share", "column": "f2", "above": 0.9, "more_than": 0.1}
+    assert planted.judge(claim(share)).verdict == REPRODUCED
+    assert planted.judge(claim(share | {"more_than": 0.5})).verdict == NOT_REPRODUCED
+    correlation = {"kind": "correlation", "columns": ["n", "f2"], "sign": 1}
+    assert planted.judge(claim(correlation)).verdict == REPRODUCED
+    assert planted.judge(claim(correlation | {"sign": -1})).verdict == NOT_REPRODUCED
+    least = {"kind": "least", "row": {"name": 0}, "column": "f2", "name": "f2"}
+    assert planted.judge(claim(least)).verdict == REPRODUCED
+    assert planted.judge(claim(least | {"row": {"name": 3}})).verdict == NOT_REPRODUCED
+    relative = {"kind": "relative", "first": {"n": 0}, "second": {"n": 11}, "column": "f2"}
+    found = planted.judge(claim(relative | {"tolerance": 0.01}, published=0.9))
+    assert found.verdict == REPRODUCED  # 1 − 0.1 ÷ 0.99
+    found = planted.judge(claim(relative | {"tolerance": 0.01}, published=0.5))
+    assert found.verdict == NOT_REPRODUCED
+
+
+def test_all_rules_must_hold_and_the_worst_decides(planted):
+    planted.table("x.csv", [{"f2": 0.93, "low": 0.92, "high": 0.94}])
+    good, bad = NUMBER | {"equals": 0.93}, NUMBER | {"equals": 0.5}
+    open_ = NUMBER | {"equals": 0.93, "where": {"f2": 7}}
+    assert planted.judge(claim(good, bad)).verdict == NOT_REPRODUCED
+    assert planted.judge(claim(good, open_)).verdict == CANNOT
+    assert planted.judge(claim(open_, bad)).verdict == NOT_REPRODUCED
+
+
+def test_a_constant_column_has_no_rank_correlation():
+    x = np.arange(5.0)
+    assert claims.rank_correlation(x, np.zeros(5)) == (0, 0, 0)
+    assert claims.rank_correlation(x, x**3)[0] == pytest.approx(1)
+    assert claims.rank_correlation(x, np.array([4.0, 1, 3, 2, 0]))[0] == pytest.approx(-0.7)
+
+
+# ---- missing and stale outputs ------------------------------------------------------------------
+
+
+def test_what_is_missing_or_stale_gets_no_verdict(planted):
+    one = claim(NUMBER, published=0.93)
+    rows = [{"f2": 0.93, "low": 0.92, "high": 0.94}]
+    planted.table("x.csv", rows)
+    assert planted.judge(one).verdict == REPRODUCED
+    path = planted.folder / "x.csv"
+    whole = path.read_bytes()
+
+    path.write_bytes(whole.replace(b"0.93", b"0.94"))
+    found = planted.judge(one)
+    assert (found.verdict, found.measures) == (ERROR, ())
+    assert "was changed after 08_planted wrote it — paper run 08" in found.reason
+    path.unlink()
+    assert "x.csv is missing" in planted.judge(one).reason
+    path.write_bytes(whole)  # a new time, the same content: current
+    assert planted.judge(one).verdict == REPRODUCED
+
+    run = planted.folder / "runs" / "vgg"
+    for name in ("config.json", "predictions.npz", "run.json"):
+        files.write_text(run / name, name)
+    planted.entry["runs"] = {"vgg": manifest.run_digest(run)}
+    planted.save()
+    assert planted.judge(one).verdict == REPRODUCED
+    files.write_text(run / "predictions.npz", "other predictions")
+    assert "older than its inputs: training run vgg has changed" in planted.judge(one).reason
+    planted.entry.update(runs={}, runs_there=[])
+    planted.save()
+    assert "runs were added or taken away" in planted.judge(one).reason
+    planted.entry.update(runs_there=["vgg"])
+    planted.save()
+    assert planted.judge(one).verdict == REPRODUCED
+    planted.entry["outputs"] = {}
+    planted.save()
+    assert "was not run since it makes this file" in planted.judge(one).reason
+
+
+def test_an_output_that_no_notebook_makes_is_an_error(planted):
+    planted.table("x.csv", [{"f2": 1}])
+    found = planted.judge(claim(NUMBER | {"output": "y.csv"}, published=1))
+    assert found.verdict == ERROR
+    assert "no notebook makes y.csv" in found.reason
+
+
+# ---- from predictions to verdicts ---------------------------------------------------------------
+
+
+def test_changed_predictions_flip_the_verdicts_they_should(planted):
+    """A network that knows a label well, then badly: its row flips, an untouched claim does not."""
+    rng = np.random.default_rng(0)
+    count = 800
+    truth = np.zeros((count, len(LABELS)), np.uint8)
+    truth[:, :4] = np.eye(4, dtype=np.uint8)[rng.integers(0, 4, count)]
+    truth[:, 4:] = rng.random((count, 13)) < 0.4
+    names = np.array([n for n in (f"train_{i}" for i in range(9000)) if _held_out(n)][:count])
+    good = np.clip(0.05 + 0.9 * truth + rng.normal(0, 0.02, truth.shape), 0, 1)
+    place = LABELS.index("clear")
+    worse = good.copy()
+    worse[:, place] = 0.9 * np.where(rng.random(count) < 0.14, 1 - truth[:, place], truth[:, place])
+    planted.table(
+        "vgg_kernels.csv", [{"kernel": 7, "parameters": 49}, {"kernel": 3, "parameters": 27}]
+    )
+
+    verdicts = {}
+    for name, probability in (("good", good), ("worse", worse)):
+        both = [
+            protocol(truth, probability, names, thresholds=0.5)
+            for protocol in (selection.protocol_paper, selection.protocol_nested)
+        ]
+        planted.table("table1_f2.csv", summary.table1(*both))
+        wanted = ("table1-clear", "table1-primary", "three-3x3-save-45")
+        verdicts[name] = [planted.judge(known(w)).verdict for w in wanted]
+    assert verdicts["good"] == [NOT_REPRODUCED, NOT_REPRODUCED, REPRODUCED]  # far above the print
+    assert verdicts["worse"] == [CANNOT, NOT_REPRODUCED, REPRODUCED]  # now below it
+
+
+def _held_out(name: str) -> bool:
+    from paperlib.chips import split_of
+
+    return split_of(name) == "validation"
+
+
+# ---- the file -----------------------------------------------------------------------------------
+
+
+def test_every_claim_is_whole_and_names_what_exists(root):
+    from paperlib.report_page import place_in_code
+
+    results = claims.Results.of(root, "planet32")
+    listed = claims.claims()
+    assert len({c["id"] for c in listed}) == len(listed) > 40
+    for one in listed:
+        for key in ("group", "place", "text", "quantity", "test", "code"):
+            assert one[key], (one["id"], key)
+        assert place_in_code(root, one["code"])["line"] > 0
+        for rule in one["rule"]:
+            assert rule["kind"] in claims._RULES
+            notebook = results.maker(rule["output"])  # some notebook declares it
+            assert results.cell(rule["output"]), f"no cell of {notebook.name} writes it"
+        assert "{" not in one["text"] + one["id"]
+
+
+def test_table_1_is_17_claims_with_the_printed_numbers():
+    rows = [
+        c
+        for c in claims.claims()
+        if c["place"] == "table 1" and c["id"] != "table1-is-f2-of-each-label"
+    ]
+    assert [c["published"] for c in rows] == claims.published_f2().tolist()
+    assert rows[0]["text"] == "The F2 of cloudy is 0.92489."
+
+
+def test_shipped_results_have_a_verdict_wherever_their_notebook_is_unchanged(root):
+    """A stale output is allowed only while its notebook is newer than the shipped results."""
+    results = claims.Results.of(root, "planet32")
+    for finding in claims.evaluate(root, "planet32"):
+        if finding.verdict != ERROR:
+            assert finding.reason
+            continue
+        assert finding.notebook, finding.reason
+        chain = _with_needs(results, finding.notebook)
+        assert any(_changed(results, notebook) for notebook in chain), finding.reason
+
+
+def _with_needs(results, name: str) -> list:
+    from paperlib import notebook_rules
+
+    notebook = next(n for n in results.notebooks if n.name == name)
+    makers = [notebook_rules.maker(results.notebooks, need) for need in notebook.needs]
+    return [notebook, *makers]
+
+
+def _changed(results, notebook) -> bool:
+    entry = results.manifest["notebooks"].get(notebook.name)
+    return entry is None or entry["made_from"]["notebook"] != manifest.notebook_digest(notebook)
+
+
+def test_the_checklists_evidence_is_there(root):
+    for checklist in claims.published()["checklist"]:
+        for item in checklist["items"]:
+            for path in item["evidence"]:
+                assert (root / path.replace("{profile}", "planet32")).exists(), path
+
+
+def test_an_unknown_profile_is_an_error(root):
+    with pytest.raises(PaperError, match="no profile is called"):
+        claims.evaluate(root, "planet33")
