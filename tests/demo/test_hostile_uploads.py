@@ -348,3 +348,26 @@ def test_the_decoder_knows_no_secrets_and_writes_no_files():
     finally:
         reader.close()
         del os.environ["DATABASE_URL_FOR_TEST"]
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="no shared memory of this kind here")
+def test_the_decoder_can_neither_shrink_the_shared_memory_nor_point_outside_it(monkeypatch):
+    shared = reading._shared_memory(4096)
+    for size in (0, 8192):
+        with pytest.raises(PermissionError):
+            os.ftruncate(shared, size)
+    os.close(shared)
+    reader = reading.Reader()
+    try:
+        assert reader.send([(pictures.png(1), False)], chips=10)
+        ((head, (piece,)),) = reader.receive()
+        assert (head.kind, piece.pixels.shape) == ("png", (64, 64, 3))
+        assert np.array_equal(piece.pixels, pictures.pixels(1))
+        assert reader.send([(pictures.png(1), False)], chips=10)
+        lie = {"head": {"kind": "png"}, "pieces": [[0, 0, 64, 64, 2**40]]}
+        monkeypatch.setattr(reader, "_frame", lambda seconds: ({"files": [lie]}, b""))
+        with pytest.raises(reading.Refused, match="crashed"):
+            reader.receive()
+        assert reader.child is None
+    finally:
+        reader.close()

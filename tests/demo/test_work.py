@@ -11,8 +11,9 @@ import planted
 import pytest
 from django.utils import timezone
 from PIL import Image
-from showcase import engine, intake, keeper, removal, storage, work
+from showcase import copies, engine, intake, keeper, removal, storage, work
 from showcase.models import Batch, Chip, ModelVersion, Placement, Prediction, Upload, Worker
+from showcase.reading import Reader
 
 from paperlib.labels import LABELS
 
@@ -166,6 +167,67 @@ def test_a_large_picture_becomes_a_mosaic_without_gaps(showcase, client):
     assert page.status_code == 200
     names = {p.name for p in upload.placements.all()}
     assert "scene_r001_c003" in names
+
+
+def test_chips_of_a_mosaic_larger_than_a_group_are_all_named_by_their_place(showcase, settings):
+    settings.SHOWCASE["CHIP_PIXELS"] = 16
+    batch = showcase.run([("scene.png", pictures.encode(pictures.pixels(9, (192, 224))))])
+    assert batch.chips_labelled == 12 * 14 > work.GROUP
+    names = set(Chip.objects.values_list("name", flat=True))
+    assert names == {f"scene_r{r:03d}_c{c:03d}" for r in range(12) for c in range(14)}
+
+
+def test_pictures_are_there_before_their_copies_are_made(showcase, client):
+    image = pictures.pixels(4)
+    showcase.work(showcase.batch([("a.png", pictures.encode(image)), ("b.png", pictures.png(5))]))
+    chip = Chip.objects.get(name="a")
+    assert len(showcase.stored()) == 1  # the pack of both
+    for kind, size in (("original", (64, 64)), ("thumb", (160, 160))):
+        data = client.get(f"/chip/{chip.key}/{kind}.image").content
+        assert Image.open(io.BytesIO(data)).size == size
+        assert storage.read(storage.chip_copy(chip.key, kind)) == data  # kept for the next
+    assert np.array_equal(copies.pixels(chip), image)
+    assert client.get(f"/chip/{chip.key}/dehazed.image").status_code == 404
+    copies.unpack(chip)
+    assert any(name.startswith("packs/") for name in showcase.stored())  # b is in it still
+    copies.unpack(Chip.objects.get(name="b"))
+    assert not any(name.startswith("packs/") for name in showcase.stored())
+    assert np.array_equal(copies.pixels(chip), image)  # a row that was read before
+    chip.refresh_from_db()
+    assert np.array_equal(copies.pixels(chip), image)
+
+
+def test_copies_are_made_later_where_a_batch_waits(showcase):
+    showcase.work(showcase.batch([(f"{i}.png", pictures.png(i)) for i in range(4)]))
+    showcase.batch([("next.png", pictures.png(9))])
+    assert copies.draw_missing() == 1
+    Batch.objects.filter(state="queued").delete()
+    assert copies.draw_missing() == 3
+    assert not copies.missing().exists()
+
+
+def test_a_file_that_takes_the_decoder_down_takes_no_other_along(showcase, monkeypatch):
+    receive, killed = Reader.receive, []
+
+    def dies(reader):
+        if len(killed) < 2:
+            killed.append(reader.child.kill())
+            reader.child.wait()
+        return receive(reader)
+
+    monkeypatch.setattr(Reader, "receive", dies)
+    batch = showcase.run([(f"{i}.png", pictures.png(i)) for i in range(50)])
+    assert len(killed) == 2
+    assert (batch.state, batch.chips_labelled, batch.files_failed) == ("done", 50, 0)
+
+
+def test_a_file_in_a_group_is_refused_alone(showcase):
+    files = [(f"{i}.png", pictures.png(i)) for i in range(20)]
+    files[3:5] = [("cut.png", pictures.png(100)[:200]), ("no.png", b"nothing")]
+    batch = showcase.run(files)
+    assert (batch.chips_labelled, batch.files_failed) == (18, 2)
+    reasons = dict(batch.uploads.filter(state="failed").values_list("name", "code"))
+    assert reasons == {"cut": "truncated", "no": "not_a_picture"}
 
 
 def test_a_zip_of_a_folder_becomes_its_pictures(showcase):
@@ -374,8 +436,6 @@ def test_copies_without_a_row_are_removed_after_an_hour(showcase):
 
 
 def test_views_are_drawn_by_the_papers_equations(showcase):
-    from showcase import copies
-
     from paperlib import dehaze
 
     image = pictures.pixels(3, 128)
