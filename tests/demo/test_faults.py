@@ -11,6 +11,7 @@ import time
 import pictures
 import pytest
 from real_site import RealSite, wait_for
+from showcase import work
 
 pytestmark = pytest.mark.slow
 
@@ -44,7 +45,7 @@ def test_a_worker_killed_in_the_middle_of_a_batch(site):
     # At most the group that was in its hands is predicted again; nothing that was kept is.
     counts = site.predicted()
     assert len(set(counts)) == 150
-    assert len(counts) - 150 <= 64
+    assert len(counts) - 150 <= work.GROUP
     wait_for(lambda: not list((site.folder / "var/files/uploads").iterdir()))
 
 
