@@ -371,6 +371,15 @@ def test_the_checklists_evidence_is_there(root):
                 assert (root / path.replace("{profile}", "planet32")).exists(), path
 
 
+def test_the_papers_figures_are_drawn_by_a_notebook_each(root):
+    drawn = {Path(f).stem for n in claims.Results.of(root, "tiny").notebooks for f in n.figures}
+    listed = claims.published()["figure"]
+    assert [f["number"] for f in listed] == list(range(1, 10))
+    by_hand = {"fig09_showcase"}  # pictured by a command of the site's
+    assert {f["name"] for f in listed} - by_hand <= drawn
+    assert (root / "figures/sample/fig09_showcase.png").is_file()
+
+
 def test_an_unknown_profile_is_an_error(root):
     with pytest.raises(PaperError, match="no profile is called"):
         claims.evaluate(root, "planet33")
