@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from .project import Project
 
 
+REAL = "Planet chips"  # the source of real ones in `order_on_chips`
+
+
 @dataclass(frozen=True)
 class Effect:
     """Tables of figures 6 and 7; see `measure`.
@@ -257,18 +260,23 @@ def order_of_steps(images: np.ndarray, size: int) -> pd.DataFrame:
     )
 
 
-def full_size_chips(paper: Project, count: int = 64) -> tuple[np.ndarray, str]:
-    """Up to `count` chips at 256 pixels, and what they are.
+def order_on_chips(paper: Project, size: int, count: int = 128) -> pd.DataFrame:
+    """`order_of_steps` of full-size chips, with their `source`: real ones first, where known.
 
-    Real ones where the profile works on chips of 128 pixels or more (smaller profiles may have been
-    given thumbnails, which show nothing here); generated scenes otherwise.
+    Full-size real chips are at hand only to profiles of 128 pixels or more; smaller ones take what
+    such a profile kept in `results/paper/dehazing_order.csv`. Generated scenes are always there.
     """
+    tables = []
     if paper.profile.source == "planet" and paper.profile.size >= 128 and paper.data:
         from .chips import planet
 
-        chips = planet.read(paper.data, 256)
-        return chips.images[:count], "Planet chips"
+        images = planet.read(paper.data, 256).images[:count]
+        tables.append(order_of_steps(images, size).assign(source=REAL))
+    elif (kept := paper.root / "results" / "paper" / "dehazing_order.csv").is_file():
+        known = pd.read_csv(kept)
+        tables.append(known[known["source"] == REAL])
     from .chips import scenes
 
-    drawn = [scenes.scene(i).image for i in range(min(count, paper.profile.chips or count))]
-    return np.stack(drawn), "generated scenes"
+    drawn = [scenes.scene(i).image for i in range(min(64, paper.profile.chips or 64))]
+    tables.append(order_of_steps(np.stack(drawn), size).assign(source="generated scenes"))
+    return pd.concat(tables, ignore_index=True)

@@ -170,7 +170,10 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     ),
     "flow": _flow,
     "order": lambda: variants.order_of_steps(
-        pd.DataFrame(RNG.random((9, 2)), columns=["between", "effect"]), 32, "scenes"
+        pd.DataFrame(RNG.random((9, 2)), columns=["between", "effect"]).assign(
+            source=["Planet chips"] * 3 + ["generated scenes"] * 6
+        ),
+        32,
     ),
 }
 

@@ -241,16 +241,28 @@ def by_weather(table: pd.DataFrame) -> Figure:
 
 
 @styled
-def order_of_steps(table: pd.DataFrame, size: int, source: str) -> Figure:
+def order_of_steps(table: pd.DataFrame, size: int) -> Figure:
     """How far dehazing before shrinking is from dehazing after it, against what dehazing does.
 
-    table  `dehazing_effect.order_of_steps`;  size  pixels after shrinking;  source  of the chips
+    table  `dehazing_effect.order_on_chips`;  size  pixels after shrinking
     """
-    figure = Figure(figsize=(4.2, 3.8))
+    figure = Figure(figsize=(4.6, 4.3))
     ax = figure.add_subplot()
     most = float(table[["between", "effect"]].max().max()) * 1.08
     ax.plot([0, most], [0, most], color="#AAAAAA", lw=1)
-    ax.plot(table["effect"], table["between"], "o", ms=4, color=COLOURS["original"], alpha=0.7)
+    looks = ((COLOURS["bad"], "D"), (COLOURS["original"], "o"))
+    sources = list(dict.fromkeys(table["source"]))
+    for source, (colour, marker) in zip(sources, looks[-len(sources) :], strict=True):
+        rows = table[table["source"] == source]
+        ax.plot(
+            rows["effect"],
+            rows["between"],
+            marker,
+            ms=3.5,
+            color=colour,
+            alpha=0.6,
+            label=f"{len(rows)} {source}",
+        )
     ax.text(
         most * 0.98,
         most * 0.93,
@@ -266,6 +278,6 @@ def order_of_steps(table: pd.DataFrame, size: int, source: str) -> Figure:
         aspect="equal",
         xlabel="change by dehazing at 256 pixels (grey levels)",
         ylabel=f"dehazed before – after shrinking to {size}\n(grey levels)",
-        title=f"{len(table)} {source}",
     )
+    figure.legend(loc="outside upper center", ncols=2)
     return figure
