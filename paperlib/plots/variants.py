@@ -264,7 +264,7 @@ def order_of_steps(table: pd.DataFrame, size: int) -> Figure:
             label=f"{len(rows)} {source}",
         )
     ax.text(
-        most * 0.98,
+        most * 0.83,
         most * 0.93,
         "as far apart as\ndehazing itself moves",
         ha="right",
