@@ -66,10 +66,14 @@ class _Over(Exception):
 
 
 class Ahead:
-    """Iterate over what the uploads hold; closing it ends the thread."""
+    """What the uploads hold, by `take`; closing it ends the thread.
 
-    def __init__(self, reader: Reader, uploads: list[Upload], room: int):
-        self.reader, self.uploads, self.room = reader, uploads, room
+    room   how many chips the batch may still hold
+    large  also read archives and large pictures, which the child gets one by one
+    """
+
+    def __init__(self, reader: Reader, uploads: list[Upload], room: int, *, large: bool = True):
+        self.reader, self.uploads, self.room, self.large = reader, uploads, room, large
         self.changed = threading.Condition()
         self.lane: deque[Cut | Failed | Unpacked] = deque()
         self.waiting = 0  # bytes in the lane
@@ -199,6 +203,8 @@ class Ahead:
 
     def _alone(self, upload: Upload, data: bytes) -> None:
         """Read one file by itself: large ones, archives, and those that crash the child."""
+        if not self.large:
+            return  # another time
         parts = self.reader.read(data, chips=max(self.room, 0), inside=upload.parent_id is not None)
         try:
             head = next(parts)

@@ -222,13 +222,19 @@ def write_down(claims: dict[int, int], results: list[tuple | None]) -> dict[int,
 def label(
     batch: int, places: list[Place], said: dict[int, Said], predicted: dict[int, Said | None]
 ) -> None:
-    """Give placements and chips their labels; `predicted` are those predicted for this batch."""
+    """Give placements and chips their labels; `predicted` are those predicted for this batch.
+
+    Chips of a batch that is still being sent stay out of the gallery: it may yet be cancelled.
+    """
     good = [place for place in places if place.chip in said]
     refused = [p.pk for p in places if p.chip not in said and p.chip in predicted]
     with transaction.atomic():
-        private = Batch.objects.values_list("private", flat=True).get(pk=batch)
+        private, state = Batch.objects.values_list("private", "state").get(pk=batch)
         names = {place.chip: place.name for place in reversed(good)}
-        _label_chips([(said[chip], name, chip) for chip, name in names.items()], private)
+        _label_chips(
+            [(said[chip], name, chip) for chip, name in names.items()],
+            private or state != "running",
+        )
         rows = [(said[p.chip].pk, p.chip not in predicted, p.pk) for p in good]
         update_rows(Placement, ("prediction", "known"), rows)
         PLACEMENT.step(Placement.objects.filter(pk__in=[p.pk for p in good]), "label")
@@ -251,6 +257,22 @@ def _label_chips(rows: list[tuple[Said, str, int]], private: bool) -> None:
         cursor.executemany(
             f"UPDATE {table} SET labels = %s, confidence = %s, {changes} WHERE id = %s", values
         )
+
+
+def publish(batch: int) -> None:
+    """Show the chips that were labelled while the batch was still being sent."""
+    rows = Placement.objects.filter(
+        batch_id=batch, batch__private=False, state="labelled", chip__public=False
+    ).select_related("upload")
+    names = {place.chip_id: place.name for place in rows.order_by("-pk")}
+    if names:
+        table = connection.ops.quote_name(Chip._meta.db_table)
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.executemany(
+                f"UPDATE {table} SET public = TRUE, shown = NOT hidden, "
+                "name = CASE WHEN name = '' THEN %s ELSE name END WHERE id = %s",
+                [(name, chip) for chip, name in names.items()],
+            )
 
 
 _COUNT_PLACES = """
@@ -279,4 +301,7 @@ def count(batch: int, **changes) -> None:
         cursor.execute(_COUNT_FILES, [batch])
         counted += cursor.fetchone()
     changes |= zip(_COUNTERS, map(int, counted), strict=True)
-    Batch.objects.filter(pk=batch).update(**changes)
+    rows = Batch.objects.filter(pk=batch)
+    if not rows.exclude(state="receiving").update(**changes):
+        del changes["files"]  # that is counted by those who receive them
+        rows.filter(state="receiving").update(**changes)

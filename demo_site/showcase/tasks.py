@@ -13,6 +13,14 @@ def work_on(batch: int) -> str:
     return work(batch)
 
 
+@task()
+def work_early(batch: int) -> str:
+    """Work on what has arrived of a batch while the rest is still being sent."""
+    from .work import early
+
+    return early(batch)
+
+
 @task(priority=-10)
 def draw_views(after: int = 0) -> int:
     """Dehazed copies and transmission maps of chips that have none yet."""

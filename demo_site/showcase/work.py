@@ -83,6 +83,38 @@ def work(batch: int) -> str:
     return state
 
 
+def early(batch: int) -> str:
+    """Work on what has arrived of a batch that is still being sent, but for what is large.
+
+    Nothing depends on it: what it leaves undone is done when the batch is submitted.
+    """
+    sent = Batch.objects.filter(pk=batch, state__in=("receiving", "queued"))
+    try:
+        version = engine.load()[1]
+    except engine.NoModel:
+        return "no model"
+    if not sent.filter(state="receiving", worker="").update(worker=me):
+        return "nothing to do"
+    end = time.monotonic() + float(settings.SHOWCASE["SLICE_SECONDS"])
+    others = Batch.objects.filter(state="queued").exclude(pk=batch)
+    try:
+        with contextlib.closing(_groups(batch, large=False)) as groups:
+            for group in groups:
+                _set_busy(time.monotonic())
+                if not sent.filter(worker=me).exists():
+                    return "given up"
+                _settle(batch, version, group)
+                if time.monotonic() > end or stopping.is_set() or others.exists():
+                    return "yielded"
+    except Exception:
+        log.exception("early work failed", extra={"batch": batch})
+        return "fault"
+    finally:
+        _set_busy(None)
+        sent.filter(worker=me).update(worker="")
+    return "read"
+
+
 def _again(batch: int, seconds: float = 0) -> None:
     from .tasks import work_on
 
@@ -122,6 +154,7 @@ def _set_busy(value: float | None) -> None:
 def _slice(pk: int, version: ModelVersion) -> str:
     end = time.monotonic() + float(settings.SHOWCASE["SLICE_SECONDS"])
     first = True
+    settle.publish(pk)
     begun = time.monotonic()
     with contextlib.closing(_groups(pk)) as groups:
         for group in groups:
@@ -161,7 +194,7 @@ def _yield(pk: int, seconds: float = 0) -> str:
 # --- reading --------------------------------------------------------------------------------------
 
 
-def _groups(pk: int) -> Iterator[list[Cut] | list[Place]]:
+def _groups(pk: int, *, large: bool = True) -> Iterator[list[Cut] | list[Place]]:
     """What is to be predicted, in groups: what waits from before, what is known, what is new."""
     last = 0
     while found := settle.waiting(pk, last, GROUP):
@@ -180,7 +213,7 @@ def _groups(pk: int) -> Iterator[list[Cut] | list[Place]]:
         there = {upload.pk for upload, _, _ in known}
         room -= sum(len(places) for _, _, places in known)
         unknown = [upload for upload in uploads if upload.pk not in there]
-        with contextlib.closing(Ahead(reader, unknown, room)) as ahead:
+        with contextlib.closing(Ahead(reader, unknown, room, large=large)) as ahead:
             yield from _cuts(ahead)
 
 

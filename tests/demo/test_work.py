@@ -9,6 +9,7 @@ import numpy as np
 import pictures
 import planted
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 from PIL import Image
 from showcase import copies, engine, intake, keeper, removal, storage, work
@@ -403,8 +404,6 @@ def test_a_batch_set_to_vanish_takes_only_its_own_chips_along(
 
 def test_an_upload_that_broke_off_is_worked_on_as_far_as_it_came(showcase, client):
     token = client.post("/upload/", {}).json()["token"]
-    from django.core.files.uploadedfile import SimpleUploadedFile
-
     file = SimpleUploadedFile("a.png", pictures.png(1))
     assert client.post(f"/batch/{token}/files/", {"files": [file]}).json()["files"][0]["accepted"]
     client.post("/upload/", {})  # and one that never got a file
@@ -414,6 +413,47 @@ def test_an_upload_that_broke_off_is_worked_on_as_far_as_it_came(showcase, clien
     batch = Batch.objects.get()
     assert batch.token == token
     assert showcase.work(batch).state == "done"
+
+
+def test_what_arrives_is_worked_on_while_the_upload_goes_on(showcase, client, log):
+    token = client.post("/upload/", {}).json()["token"]
+    batch = Batch.objects.get(token=token)
+
+    def add(*files):
+        sent = [SimpleUploadedFile(name, data) for name, data in files]
+        client.post(f"/batch/{token}/files/", {"files": sent})
+        return work.early(batch.pk)
+
+    assert add(*((f"{i}.png", pictures.png(i)) for i in range(20)), ("x.png", b"nothing")) == "read"
+    assert len(log()) == 20
+    batch.refresh_from_db()
+    assert (batch.state, batch.worker, batch.files, batch.chips_labelled) == (
+        "receiving", "", 21, 20,
+    )  # fmt: skip
+    assert not Chip.objects.filter(shown=True).exists()  # it may be cancelled yet
+    packed = pictures.archive([(f"{i}.png", pictures.png(i)) for i in (1, 30, 31)])
+    assert add(("a.zip", packed), ("40.png", pictures.png(40))) == "read"
+    assert len(log()) == 21  # an archive waits for the end
+    assert client.post(f"/batch/{token}/submit/").status_code == 200
+    assert work.early(batch.pk) == "nothing to do"
+    showcase.work(batch)
+    assert (batch.state, batch.chips_labelled, batch.files_failed) == ("done", 24, 1)
+    assert sorted(log()) == sorted(set(log()))
+    assert Chip.objects.filter(shown=True).count() == 23
+    assert set(Chip.objects.values_list("name", flat=True)) >= {"0", "19", "30", "40"}
+
+
+def test_an_upload_that_is_cancelled_shows_nothing_of_what_was_worked_on(showcase, client):
+    token = client.post("/upload/", {}).json()["token"]
+    file = SimpleUploadedFile("a.png", pictures.png(1))
+    client.post(f"/batch/{token}/files/", {"files": [file]})
+    batch = Batch.objects.get(token=token)
+    work.early(batch.pk)
+    client.post(f"/batch/{token}/cancel/")
+    assert work.early(batch.pk) == "nothing to do"
+    assert Chip.objects.get().confidence > 0
+    assert not Chip.objects.filter(shown=True).exists()
+    assert not [name for name in showcase.stored() if name.startswith("uploads/")]
 
 
 def test_a_batch_whose_task_was_lost_is_queued_again(showcase):

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from .. import health, intake, visitors
 from ..limits import VANISH_DAYS
 from ..models import Batch, Chip, ModelVersion
+from ..tasks import work_early
 from . import errors
 
 
@@ -93,7 +94,9 @@ def add(request: HttpRequest, token: str) -> JsonResponse | HttpResponse:
         return errors.forbidden(request)
     after = request.POST.get("after", "")
     known = int(after) if after.isascii() and after.isdigit() and len(after) < 7 else None
-    return JsonResponse({"files": intake.add_files(batch, request.FILES.getlist("files"), known)})
+    answers = intake.add_files(batch, request.FILES.getlist("files"), known)
+    work_early.enqueue(batch.pk)
+    return JsonResponse({"files": answers})
 
 
 @require_POST
