@@ -20,7 +20,7 @@ lint: .venv/ready
 	$(BIN)/ruff format --check
 
 format: .venv/ready
-	$(BIN)/nbstripout notebooks/*.ipynb
+	$(BIN)/nbstripout --keep-id notebooks/*.ipynb
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 

@@ -266,7 +266,8 @@ def _number(rule: Mapping[str, Any], claim: Mapping[str, Any], results: Results)
     if good and "widest" in rule and top - bottom > rule["widest"]:
         return CANNOT, f"the interval is {top - bottom:.2f} wide: too few chips", [measure]
     if good:
-        return REPRODUCED, f"{found} agrees with {said}", [measure]
+        word = "is" if rule.get("above") else "agrees with"
+        return REPRODUCED, f"{found} {word} {said}", [measure]
     if lower and _inconclusive(rule, results):
         return CANNOT, rule["below"]["reason"], [measure]
     word = "not" if low is None or rule.get("above") else "higher than" if higher else "lower than"
@@ -286,7 +287,6 @@ def _relative(rule: Mapping[str, Any], claim: Mapping[str, Any], results: Result
 
 
 def _sign(rule: Mapping[str, Any], claim: Mapping[str, Any], results: Results) -> Part:
-    del claim
     ((key, names),) = rule["each"].items()
     table = _rows(rule, results)
     measures, against, side = [], [], rule["sign"]
@@ -302,14 +302,15 @@ def _sign(rule: Mapping[str, Any], claim: Mapping[str, Any], results: Results) -
         value, low, high = (float(row[rule[k]].iloc[0]) for k in _VALUE)
         measures.append(Measure(name, value, low, high))
         ends = sorted((side * low, side * high))
+        who = "" if name == claim["id"] else f"{name}: "
         seeds = [c for c in table.columns if "seeds" in rule and c.startswith(rule["seeds"])]
         others += row[seeds].to_numpy(float).ravel().tolist()
         if ends[1] < 0:
-            against.append(f"{name}: the opposite is found")
+            against.append(f"{who}the opposite is found")
         elif ends[0] <= 0:
-            against.append(f"{name}: no clear difference, the interval holds 0")
+            against.append(f"{who}no clear difference, the interval holds 0")
         elif any(side * other < 0 for other in others):
-            against.append(f"{name}: another seed or design shows the opposite sign")
+            against.append(f"{who}another seed or design shows the opposite sign")
     if against:
         return NOT_REPRODUCED, "; ".join(against), measures
     return REPRODUCED, f"{'above' if side > 0 else 'below'} 0 with its whole interval", measures
@@ -366,7 +367,7 @@ def rank_correlation(x: np.ndarray, y: np.ndarray, draws: int = 2000) -> tuple[f
 
 def _least(rule: Mapping[str, Any], claim: Mapping[str, Any], results: Results) -> Part:
     del claim
-    table = _current(rule, results).dropna(subset=[rule["column"]])
+    table = _rows(rule, results).dropna(subset=[rule["column"]])
     mine = _only(table, rule["row"])
     if len(mine) != 1:
         return CANNOT, rule.get("absent", "the results have no such row"), []
