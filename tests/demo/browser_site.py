@@ -78,7 +78,7 @@ def running(folder: Path, *, seconds_per_chip: float = 0.05, examples: int = 8) 
         log.close()
 
 
-def _wait(address: str, processes: list[subprocess.Popen], folder: Path, seconds: float = 60):
+def _wait(address: str, processes: list[subprocess.Popen], folder: Path, seconds: float = 240):
     end = time.monotonic() + seconds
     while time.monotonic() < end and all(p.poll() is None for p in processes):
         with (

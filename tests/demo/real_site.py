@@ -37,7 +37,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def wait_for(what, seconds: float = 60, pause: float = 0.05):
+def wait_for(what, seconds: float = 180, pause: float = 0.05):
     """The first true value of `what()`; fails after `seconds`."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -70,7 +70,7 @@ class RealSite:
         self.running: list[subprocess.Popen] = []
         # No connection is used twice: gunicorn may close a kept one as the next request leaves.
         self.client = httpx.Client(
-            base_url=self.url, timeout=30, limits=httpx.Limits(max_keepalive_connections=0)
+            base_url=self.url, timeout=60, limits=httpx.Limits(max_keepalive_connections=0)
         )
 
     def __enter__(self) -> RealSite:
@@ -162,7 +162,7 @@ class RealSite:
     def status(self, token: str) -> dict:
         return self.client.get(f"/api/v1/batches/{token}").raise_for_status().json()
 
-    def finished(self, token: str, seconds: float = 60) -> dict:
+    def finished(self, token: str, seconds: float = 180) -> dict:
         return wait_for(lambda: (s := self.status(token))["finished"] and s, seconds, 0.1)
 
     def predicted(self) -> list[str]:
