@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -81,12 +81,15 @@ class Hazed:
     clear, image  `(H, W, 3)` uint8 before and after eq. 3 with `LIGHT` and t
     t             `(H, W)` float64
     quality       PSNR and SSIM (of the grey pictures) of the hazy image
+    kept          what `dark_channel_lab.steps` and `render` made last, for the next move
     """
 
     clear: np.ndarray
     image: np.ndarray
     t: np.ndarray
     quality: tuple[float, float]
+    kept: dict[str, tuple[object, np.ndarray]] = field(default_factory=dict)
+    drawn: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, clear: np.ndarray, strength: float, depth: str) -> Hazed:
@@ -103,11 +106,16 @@ def render(hazed: Hazed, **settings: Any) -> tuple[np.ndarray, str]:
     returns   `(2·(H + 22), 4·(W + 6), 3)` uint8, and text
     """
     clear, before = hazed.clear, hazed.quality
-    found = steps(hazed.image, **settings)
+    found = steps(hazed.image, kept=hazed.kept, **settings)
     error = cv2.convertScaleAbs(cv2.absdiff(clear, found.clear), alpha=4)
+    maps = {"dark": found.dark, "true": hazed.t, "coarse": found.coarse, "fine": found.fine}
+    for name, plane in maps.items():  # a map as it was before has its colours still
+        if name not in hazed.drawn or hazed.drawn[name][0] is not plane:
+            hazed.drawn[name] = plane, _coloured(plane)
+    drawn = {name: hazed.drawn[name][1] for name in maps}
     panels = (
-        (clear, hazed.image, _coloured(found.dark), _coloured(hazed.t)),
-        (found.clear, error, _coloured(found.coarse), _coloured(found.fine)),
+        (clear, hazed.image, drawn["dark"], drawn["true"]),
+        (found.clear, error, drawn["coarse"], drawn["fine"]),
     )
     picture = np.vstack(
         [

@@ -136,4 +136,6 @@ def test_moving_a_slider_changes_the_picture_and_the_numbers(jupyter, tmp_path, 
             f"\na move of a slider, key to picture: best {min(spent):.0f} ms, "
             f"median {sorted(spent)[len(spent) // 2]:.0f} ms\n"
         )
-    assert min(spent) < 600  # 150 on a quiet machine; CI runners share their cores with others
+    # 150 ms where the cores are free; where others wait for them, every step on the way waits too
+    crowd = max(1.0, os.getloadavg()[0] / len(os.sched_getaffinity(0)))
+    assert min(spent) < 150 * crowd

@@ -31,6 +31,34 @@ def test_steps_are_the_functions_of_dehaze(forest):
     np.testing.assert_array_equal(told.light, lab.LIGHT)
 
 
+def test_kept_maps_are_made_anew_where_a_parameter_touches_them(forest):
+    hazy = dehaze.add_haze(forest, 0.5, lab.LIGHT)
+    kept, settings = {}, {}
+    changes = {"t0": 0.4, "radius": 9, "omega": 0.7, "fraction": 0.2, "patch": 5, "eps": 0.1}
+    for name, value in [(None, None), *changes.items(), ("light", np.full(3, 0.9))]:
+        settings |= {name: value} if name else {}
+        found, fresh = lab.steps(hazy, kept=kept, **settings), lab.steps(hazy, **settings)
+        for part in ("dark", "light", "coarse", "fine", "clear"):
+            np.testing.assert_array_equal(getattr(found, part), getattr(fresh, part), name)
+    before = found.fine
+    assert lab.steps(hazy, kept=kept, **(settings | {"t0": 0.2})).fine is before
+
+
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_similarity_is_that_of_scikit_image(forest, channels):
+    from skimage.metrics import structural_similarity
+
+    rng = np.random.default_rng(0)
+    for height, width in ((7, 9), (256, 256)):
+        truth = forest[:height, :width] if channels else forest[:height, :width, 0]
+        noisy = np.clip(truth + rng.normal(0, 20, truth.shape), 0, 255).astype(np.uint8)
+        axis = 2 if channels else None
+        expected = structural_similarity(
+            truth.astype(float), noisy.astype(float), channel_axis=axis, data_range=255
+        )
+        assert lab.quality(truth, noisy)[1] == pytest.approx(expected, abs=1e-5)
+
+
 @pytest.mark.parametrize("depth", lab.DEPTHS)
 def test_a_depth_map_has_the_strength_asked_for(depth):
     t = lab.depth_map((40, 60), 0.4, depth)
