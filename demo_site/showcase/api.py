@@ -183,7 +183,7 @@ def upload(
 ):
     """Send pictures (JPEG, PNG, TIFF, GeoTIFF) or zips of them; they are labelled while you wait.
 
-    `days`: the batch vanishes after so many days, 0 keeps it.
+    The batch vanishes after so many days as you give, 0 keeps it.
     """
     batch = intake.open_batch(title=title[:200], private=private, days=days)
     taken = intake.add_files(batch, files)
