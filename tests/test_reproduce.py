@@ -37,7 +37,7 @@ def plant(root: Path, name: str, *cells: str, parameters: str = "", **paper: obj
     """Write a notebook into `root`/notebooks; a cell that starts with # is prose."""
     (root / "notebooks").mkdir(exist_ok=True)
     (root / "pyproject.toml").touch()
-    declared = {"title": name, "section": "1", "figures": [], "results": [], "minutes": 1, **paper}
+    declared = {"title": name, "section": "1", "figures": [], "results": [], "minutes": 5, **paper}
     node = nbformat.v4.new_notebook(
         metadata={
             "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
