@@ -201,6 +201,7 @@ def _pairs(ax: Axes, groups: Sequence[tuple[tuple[str, str], pd.DataFrame]]) -> 
         title="Every pair, every seed",
     )
     ax.margins(x=0.12)
+    ax.locator_params(axis="x", nbins=5)
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="x")
 
