@@ -128,7 +128,7 @@ def verdicts(root: Path) -> str:
     """
     found = claims.evaluate(root, "planet32")
     rows = [f for f in found if f.claim["id"].startswith("table1-") and "published" in f.claim]
-    lines = ["| the paper says | printed | here, 32 px | verdict |", "|" + " --- |" * 4]
+    lines = ["| number or claim | printed | here, 32 px | verdict |", "|" + " --- |" * 4]
     for finding in found:
         if finding in rows or finding.claim.get("source") == "article":
             continue
