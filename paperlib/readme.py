@@ -87,13 +87,16 @@ def measured(root: Path) -> str:
     lines = ["| profile | notebooks | time | peak memory | on |", "|" + " --- |" * 5]
     known = read_all(root / "notebooks")
     for profile in PROFILES.values():
-        runs = manifest.read(root / "results" / profile.name)["run"]["notebooks"]
+        made = manifest.read(root / "results" / profile.name)
+        runs = made["run"]["notebooks"]
         rows = [runs[n.name] for n in known if runs.get(n.name, {}).get("status") == "done"]
         if len(rows) < len(known) or profile.name == "tiny":
             continue
+        shipped = any("shipped" in made["notebooks"][n.name]["status"] for n in known)
+        name = f"`{profile.name}`" + (" from shipped predictions, without data" if shipped else "")
         machines = list(dict.fromkeys(_machine(row["hardware"]) for row in rows))
         lines.append(
-            f"| `{profile.name}` | {len(rows)} | {duration(sum(r['seconds'] for r in rows))} "
+            f"| {name} | {len(rows)} | {duration(sum(r['seconds'] for r in rows))} "
             f"| {max(r['peak_mb'] for r in rows) / 1000:.1f} GB | {'; '.join(machines)} |"
         )
     if len(lines) == 2:
