@@ -26,7 +26,7 @@ def test_the_generated_parts_are_current(root, text, part):
 
 def test_a_changed_result_makes_the_verdicts_stale(root, text, tmp_path):
     """What is printed on the front page follows the result files: a touched one is seen."""
-    for name in ("notebooks", "results/planet32"):
+    for name in ("notebooks", "results/planet32", "figures/planet32"):
         skip = shutil.ignore_patterns("*.html", "failed")
         shutil.copytree(root / name, tmp_path / name, ignore=skip)
     assert readme.verdicts(tmp_path) == readme.verdicts(root)

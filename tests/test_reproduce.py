@@ -476,7 +476,12 @@ def test_an_interrupt_ends_the_kernel_and_says_how_to_go_on(tmp_path):
         minutes=9,
     )
     process = subprocess.Popen(
-        [*PAPER, "run", "--profile", "tiny"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+        [*PAPER, "run", "--profile", "tiny"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        # a shell that starts the tests in its background hands them an ignored SIGINT
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     kernel = wait_for_kernel(tmp_path / "seen", process)
     process.send_signal(signal.SIGINT)
