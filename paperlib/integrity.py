@@ -16,6 +16,7 @@ from .chips import Chips, split_many
 from .errors import PaperError
 
 Array = np.ndarray
+TELLING = 50  # chips that carry a label, from which on its probabilities can tell shuffled ones
 
 
 def check_once(names: Iterable[str], what: str = "chip") -> None:
@@ -129,11 +130,13 @@ def check_informative(truth: Array, probability: Array, source: str) -> None:
     however good the network. So the slope Σ cov(p, y)/Σ var(p) is near 1 or near 0, with a standard
     error of √(Σ var(p)·var(y)/N)/Σ var(p). It fails where the slope is not 3 errors above 0 and
     the error is small enough (under 0.1) to tell. A network that has learnt nothing gives nearly
-    constant probabilities, a large error, and passes.
+    constant probabilities, a large error, and passes. Labels that fewer than `TELLING` chips
+    carry are left out: a network of one rare label alone can be surely wrong about all of them.
 
     truth  `(N, L)`;  probability  `(N, L)`, NaN where a label is not predicted
     """
-    known = ~np.isnan(probability).any(0)
+    carriers = np.minimum(truth.sum(0, dtype=np.int64), (truth == 0).sum(0))
+    known = ~np.isnan(probability).any(0) & (carriers >= TELLING)
     p, y = probability[:, known].astype(np.float64), truth[:, known].astype(np.float64)
     if len(p) < 2 or not (spread := p.var(0).sum()):
         return

@@ -280,6 +280,15 @@ def test_a_network_that_has_learnt_nothing_is_not_taken_for_shuffled():
     integrity.check_informative(truth, np.full(truth.shape, 0.5), "constant")
 
 
+def test_a_network_of_one_rare_label_may_be_wrong_about_its_few_chips():
+    truth, p = np.zeros((600, 1), np.uint8), np.full((600, 1), 0.01)
+    truth[:20], p[20:40] = 1, 0.9  # sure of twenty chips, none of the twenty that carry it
+    integrity.check_informative(truth, p, "rare")
+    truth[:, 0], p[:, 0] = np.tile([1, 1, 0, 0], 150), np.tile([0.9, 0.1, 0.9, 0.1], 150)
+    with pytest.raises(PaperError, match="say nothing about its own chips"):
+        integrity.check_informative(truth, p, "common")
+
+
 def test_labels_digest_goes_with_the_pairs_not_their_order():
     names, truth, _ = world(50)
     order = np.random.default_rng(0).permutation(50)
