@@ -75,6 +75,7 @@ def _paper(profile: Profile, **changes: Any) -> list[Config]:
 
 def _full(profile: Profile, **changes: Any) -> list[Config]:
     paper = {"width": 1.0, "weights": WEIGHTS, "rate": 1e-4, "epochs": 4}
+    paper["precision"] = "mixed_bfloat16"  # twice as fast where the processor has it
     return _main(profile, **paper | changes)
 
 
