@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 VARIANTS = ("original", "dehazed", "dehazed-hazy")
-SCHEDULES = ("plateau", "one-cycle")
+SCHEDULES = ("plateau", "one-cycle", "cyclical")
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,14 @@ class Config:
     epochs    the most there are; batch: chips per step; rate: Adam's first (or highest) rate
     schedule  `"plateau"`: ×0.1 after `plateau` epochs without a lower validation loss, stop after
               `patience` (the paper); `"one-cycle"`: a fifth of the steps up to `rate`, then down a
-              cosine to nothing, all epochs (Smith & Topin 2019): good for few epochs from scratch
+              cosine to nothing, all epochs (Smith & Topin 2019): good for few epochs from scratch;
+              `"cyclical"`: from a quarter of `rate` straight up to it and down, every `cycle`
+              epochs, all epochs (Smith 2017)
     precision Keras' dtype policy while training
     augment   a name from `augment.AUGMENTATIONS`
+    train_chips  how many training chips, the first by their names' hashes; 0: all there are
+    teacher   `""`, or the slug of a kept run whose answers are `teaching` of the target
+              (`distillation`); log loss, all labels
     """
 
     network: str = "vgg16"
@@ -74,6 +79,10 @@ class Config:
     dropout: float = 0.0
     dense: int = 512
     frozen_to: str = ""
+    cycle: int = 2
+    train_chips: int = 0
+    teacher: str = ""
+    teaching: float = 0.5
 
     def __post_init__(self) -> None:
         if self.variant not in VARIANTS:
@@ -82,6 +91,10 @@ class Config:
             raise ValueError(f"schedule: one of {', '.join(SCHEDULES)}, not {self.schedule!r}")
         if self.epochs < 1 or self.batch < 1 or self.rate <= 0:
             raise ValueError("epochs, batch and rate are positive")
+        if self.cycle < 1 or self.train_chips < 0:
+            raise ValueError("cycle is 1 or more, train_chips 0 or more")
+        if self.teacher and (self.loss != "log" or self.outputs != "all"):
+            raise ValueError("teacher: teaches all labels, by the log loss")
         if self.weights not in ("", "imagenet") and "@" not in self.weights:
             from .networks import weights_name
 
@@ -331,7 +344,12 @@ def train(
         if kept := find(config, runs_folder, chips):  # another process finished it meanwhile
             return kept
         started = time.time()
-        training = Training(config, chips, cache, progress=progress)
+        taught = None
+        if config.teacher:
+            from .distillation import soft_labels
+
+            taught = soft_labels(config.teacher, chips, runs_folder)
+        training = Training(config, chips, cache, taught=taught, progress=progress)
         training.run()
         split = chips.split
         rest = np.flatnonzero(split != "train")
@@ -376,7 +394,13 @@ def _check(config: Config, chips: Chips) -> None:
     for split in ("train", "validation"):
         if not (chips.split == split).any():
             raise PaperError(f"{chips.source}: no {split} chip", "give more chips")
-    if (chips.split == "train").sum() < config.batch:
+    count = int((chips.split == "train").sum())
+    if config.train_chips > count:
+        raise PaperError(
+            f"{chips.source}: fewer than train_chips={config.train_chips} training chips",
+            "lower train_chips",
+        )
+    if (config.train_chips or count) < config.batch:
         raise PaperError(
             f"{chips.source}: fewer training chips than batch={config.batch}", "lower the batch"
         )

@@ -11,8 +11,9 @@ import keras
 import numpy as np
 from tqdm import tqdm  # as text, also in a notebook: `paper run` reads its last line
 
-from . import augment, checkpoint, determinism, f2, losses
+from . import augment, checkpoint, determinism, distillation, f2, losses, schedules
 from .chips import Chips
+from .chips.split import first_by_hash
 from .experiment import Config, network
 
 _KEPT: dict[tuple, tuple[keras.Model, keras.Model]] = {}  # compiled models, last used last
@@ -33,9 +34,20 @@ def epoch_of(
 
 
 class Training:
-    """A run in progress; `run()` takes it from its last finished epoch to its end."""
+    """A run in progress; `run()` takes it from its last finished epoch to its end.
 
-    def __init__(self, config: Config, chips: Chips, cache: Path, *, progress: bool | tqdm = True):
+    taught  `(N, L)` probabilities of a teacher, for a configuration that has one
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        chips: Chips,
+        cache: Path,
+        *,
+        taught: np.ndarray | None = None,
+        progress: bool | tqdm = True,
+    ):
         determinism.prepare()
         self.config, self.progress = config, progress
         self.images = chips.images
@@ -44,7 +56,13 @@ class Training:
         if config.outputs != "all":
             self.columns = [tags.index(config.outputs)]
         self.labels = np.ascontiguousarray(chips.labels[:, self.columns], dtype=np.float32)
+        self.targets = self.labels
+        if taught is not None:
+            self.targets = distillation.mixed_targets(self.labels, taught, config.teaching)
         self.train = np.flatnonzero(chips.split == "train")
+        if config.train_chips:
+            first = first_by_hash(chips.names[self.train], config.train_chips)
+            self.train = self.train[first]
         self.validation = np.flatnonzero(chips.split == "validation")
         self.steps = len(self.train) // config.batch
         self.checkpoint, self.weights = cache / "checkpoint.npz", cache / "weights.npz"
@@ -96,7 +114,8 @@ class Training:
         grid mostly differ in their weights, not their graph: the next takes a compiled one over.
         """
         config = self.config
-        alike = replace(config, seed=0, variant="original", outputs="all")
+        alike = replace(config, seed=0, variant="original", outputs="all", teacher="")
+        alike = replace(alike, train_chips=0, teaching=0.5)  # neither is part of the graph
         if config.schedule == "plateau":  # then the rate is a variable, not part of the graph
             alike = replace(alike, rate=1.0, epochs=1, plateau=1, patience=1)
         key = alike, self.steps if config.schedule != "plateau" else 0, len(self.columns)
@@ -125,6 +144,8 @@ class Training:
                 warmup_steps=total // 5,
                 decay_steps=total - total // 5,
             )
+        elif config.schedule == "cyclical":
+            rate = schedules.Triangular(config.rate / 4, config.rate, self.steps * config.cycle)
         optimizer = keras.optimizers.Adam(rate)
         model.compile(optimizer=optimizer, loss=self.loss, jit_compile=determinism.jit())
         model.optimizer.build(model.trainable_variables)
@@ -140,7 +161,7 @@ class Training:
         checkpoint.reseed(self.model, config.seed, epoch)
         order = np.random.default_rng([config.seed, epoch]).permutation(self.train)
         done = self.model.fit(
-            *epoch_of(self.images, self.labels, order, config.batch),
+            *epoch_of(self.images, self.targets, order, config.batch),
             batch_size=config.batch,
             epochs=1,
             shuffle=False,

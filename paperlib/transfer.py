@@ -9,7 +9,6 @@ computed once and kept.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import pandas as pd
 
 from . import f2, files, project, selection
 from .chips import Chips, cache
+from .chips.split import first_by_hash
 from .errors import PaperError
 
 #: The ImageNet weights that the shipped results were made with (torchvision's training run).
@@ -56,10 +56,7 @@ METHODS: dict[str, Method] = {
 def subset(chips: Chips, count: int) -> Chips:
     """All chips that are not for training, and the first `count` training chips by their hash."""
     train = np.flatnonzero(chips.split == "train")
-    if not 0 < count <= len(train):
-        raise ValueError(f"count: 1 to {len(train)}, not {count}")
-    keys = [hashlib.sha256(f"order {name}".encode()).digest() for name in chips.names[train]]
-    chosen = train[sorted(range(len(train)), key=keys.__getitem__)[:count]]
+    chosen = train[first_by_hash(chips.names[train], count)]
     rest = np.flatnonzero(chips.split != "train")
     return chips.take(np.sort(np.concatenate([chosen, rest])))
 

@@ -24,6 +24,19 @@ def split_of(name: str) -> str:
     return "test" if b < 20 else "validation" if b < 36 else "train"
 
 
+def first_by_hash(names: Iterable[str], count: int) -> np.ndarray:
+    """Places of the first `count` names in the order of their hashes, `(count,)` int, ascending.
+
+    The hash is not the split's, so that the first ones are like the others, and a larger `count`
+    holds the smaller one.
+    """
+    given = list(names)
+    if not 0 < count <= len(given):
+        raise ValueError(f"count: 1 to {len(given)}, not {count}")
+    keys = [hashlib.sha256(f"order {name}".encode()).digest() for name in given]
+    return np.sort(np.array(sorted(range(len(given)), key=keys.__getitem__)[:count]))
+
+
 def split_many(names: Iterable[str]) -> np.ndarray:
     """`(N,)` array of `"train"`, `"validation"` or `"test"`."""
     return np.array([split_of(name) for name in names], dtype="U10")
