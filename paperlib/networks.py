@@ -8,6 +8,7 @@ convolutional parts that came after VGG are in `backbones`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -22,6 +23,8 @@ __all__ = [
     "CONFIGURATIONS",
     "NAMES",
     "NETWORKS",
+    "VARIATIONS",
+    "Design",
     "blocks",
     "build",
     "fold_batch_norm",
@@ -43,7 +46,43 @@ CONFIGURATIONS: dict[str, tuple[tuple[int, ...], ...]] = {
 CHANNELS: tuple[int, ...] = (64, 128, 256, 512, 512)
 #: Name of a network -> its configuration.
 NETWORKS: dict[str, str] = {"vgg11": "A", "vgg13": "B", "vgg16c": "C", "vgg16": "D", "vgg19": "E"}
-#: Everything that `build` makes.
+
+
+@dataclass(frozen=True)
+class Design:
+    """A convolutional part in VGG's manner, block after block.
+
+    kernels   sides of the convolutions in each block
+    channels  of each block at width 1
+    halved    whether a block ends with 2×2 pooling
+    within    `""`: one convolution after the other; `"skips"`: a convolution that keeps the number
+              of channels adds its input to its output (He et al. 2016, without a weight more);
+              `"paths"`: each is half its channels of one 3×3, beside half of two 3×3 in a row
+              (Szegedy et al. 2016)
+    """
+
+    kernels: tuple[tuple[int, ...], ...]
+    channels: tuple[int, ...] = CHANNELS
+    halved: tuple[bool, ...] = (True,) * 5
+    within: str = ""
+
+
+def _three(*counts: int) -> tuple[tuple[int, ...], ...]:
+    return tuple((3,) * count for count in counts)
+
+
+#: VGG-16 with one thing changed, for the comparisons of `design_rules`.
+VARIATIONS: dict[str, Design] = {
+    "vgg16-three-halvings": Design(_three(2, 2, 3, 3, 3), halved=(True, True, True, False, False)),
+    "vgg16-lopsided": Design(_three(1, 1, 9, 1, 1)),
+    "vgg16-flat": Design(_three(2, 2, 3, 3, 3), channels=(136,) * 5),
+    "vgg16-paths": Design(_three(2, 2, 3, 3, 3), within="paths"),
+    "vgg16-skips": Design(_three(2, 2, 3, 3, 3), within="skips"),
+    "vgg11-three-halvings": Design(_three(1, 1, 2, 2, 2), halved=(True, True, True, False, False)),
+    "vgg11-skips": Design(_three(1, 1, 2, 2, 2), within="skips"),
+}
+_DESIGNS = {name: Design(CONFIGURATIONS[letter]) for name, letter in NETWORKS.items()} | VARIATIONS
+#: Every published network that `build` makes; it makes `VARIATIONS` too.
 NAMES: tuple[str, ...] = (*NETWORKS, *backbones.BACKBONES)
 
 #: Mean of ImageNet's training pictures, blue, green, red (the order Oxford's weights expect).
@@ -92,7 +131,7 @@ def build(
 ) -> keras.Model:
     """The network with the paper's head, initialised by `seed` (None: with zeros, for counting).
 
-    network    one of `NAMES`
+    network    one of `NAMES`, or of `VARIATIONS`
     size       height and width of the input in pixels, 32 or more (five halvings); a picture
                smaller than the Inception networks take (75) is enlarged twofold or threefold
     width      channels and dense units as a share of the published ones, up to 1
@@ -113,7 +152,7 @@ def build(
     Returns a model `(N, size, size, 3)` RGB in 0…255, uint8 or float -> `(N, outputs)` float32.
     Raises `ValueError` for arguments that do not fit together.
     """
-    if network not in NAMES:
+    if network not in NAMES and network not in VARIATIONS:
         raise ValueError(f"network: one of {', '.join(NAMES)}, not {network!r}")
     if size < 32:
         raise ValueError(f"size: five halvings need 32 pixels or more, not {size}")
@@ -121,7 +160,7 @@ def build(
         raise ValueError(f"batch_norm: 'head' or 'all', not {batch_norm!r}")
     if not 0 < width <= 1:
         raise ValueError(f"width: above 0 and up to 1, not {width}")
-    if network not in NETWORKS:
+    if network in backbones.BACKBONES:
         backbones.check(network, width, weights)
     elif weights and (width != 1 or batch_norm != "head"):
         raise ValueError("weights: ready-made weights fit width=1 and batch_norm='head' only")
@@ -131,9 +170,9 @@ def build(
     draw = _Initialisers(seed)
     policy = {"dtype": keras.DTypePolicy(precision)}
     images = keras.Input((size, size, 3), name="images")
-    if network in NETWORKS:
+    if network in _DESIGNS:
         x = RemoveImageNetMean(1.0 if centred_only else _SCALE, name="imagenet_mean")(images)
-        x = _convolutional_part(x, NETWORKS[network], width, batch_norm == "all", draw, policy)
+        x = _convolutional_part(x, _DESIGNS[network], width, batch_norm == "all", draw, policy)
     else:
         if centred_only and not backbones.BACKBONES[network].centred:
             x = layers.Rescaling(1 / 127.5, -1.0, name="imagenet_range", dtype="float32")(images)
@@ -156,7 +195,7 @@ def build(
         dtype="float32",
     )(x)
     model = keras.Model(images, x, name=network)
-    if weights and network in NETWORKS:
+    if weights and network in _DESIGNS:
         _load_convolutional_part(model, network, weights)
     if frozen_to:
         freeze(model, frozen_to)
@@ -165,7 +204,7 @@ def build(
 
 def blocks(network: str) -> tuple[str, ...]:
     """Names by which `network` can be frozen, from the picture on; any layer's name does too."""
-    if network in NETWORKS:
+    if network in _DESIGNS:
         return tuple(f"block{b}" for b in range(1, 1 + len(CHANNELS)))
     return backbones.BACKBONES[network].blocks
 
@@ -197,7 +236,8 @@ def original(configuration: str, *, size: int = 224, classes: int = 1000) -> ker
     """
     draw = _Initialisers(None)
     images = keras.Input((size, size, 3), name="images")
-    x = _convolutional_part(images, configuration, 1.0, False, draw, {})
+    design = Design(CONFIGURATIONS[configuration])
+    x = _convolutional_part(images, design, 1.0, False, draw, {})
     x = layers.Flatten(name="flatten")(x)
     for name in ("fc1", "fc2"):
         x = layers.Dense(4096, activation="relu", kernel_initializer="zeros", name=name)(x)
@@ -234,26 +274,42 @@ def _share(channels: int, width: float) -> int:
     return max(4, round(channels * width))
 
 
-def _convolutional_part(x, configuration: str, width: float, normalise: bool, draw, policy):
+def _convolutional_part(x, design: Design, width: float, normalise: bool, draw, policy):
     for b, (kernels, channels) in enumerate(
-        zip(CONFIGURATIONS[configuration], CHANNELS, strict=True), start=1
+        zip(design.kernels, design.channels, strict=True), start=1
     ):
+        share = _share(channels, width)
         for c, kernel in enumerate(kernels, start=1):
-            name = f"block{b}_conv{c}"
-            x = layers.Conv2D(
-                _share(channels, width),
-                kernel,
-                padding="same",
-                activation=None if normalise else "relu",
-                use_bias=not normalise,
-                kernel_initializer=draw(),
-                name=name,
-                **policy,
-            )(x)
-            if normalise:
-                x = layers.BatchNormalization(momentum=_MOMENTUM, name=f"{name}_norm", **policy)(x)
-                x = layers.ReLU(name=f"{name}_relu", **policy)(x)
-        x = layers.MaxPooling2D(2, name=f"block{b}_pool", **policy)(x)
+            name, given = f"block{b}_conv{c}", x
+            if design.within == "paths":
+                half = share // 2
+                near = _convolution(x, kernel, half, f"{name}a", normalise, draw, policy)
+                far = _convolution(x, kernel, half, f"{name}b", normalise, draw, policy)
+                far = _convolution(far, kernel, half, f"{name}c", normalise, draw, policy)
+                x = layers.Concatenate(name=f"{name}_join", **policy)([near, far])
+            else:
+                x = _convolution(x, kernel, share, name, normalise, draw, policy)
+            if design.within == "skips" and given.shape[-1] == x.shape[-1]:
+                x = layers.Add(name=f"{name}_sum", **policy)([given, x])
+        if design.halved[b - 1]:
+            x = layers.MaxPooling2D(2, name=f"block{b}_pool", **policy)(x)
+    return x
+
+
+def _convolution(x, kernel: int, channels: int, name: str, normalise: bool, draw, policy):
+    x = layers.Conv2D(
+        channels,
+        kernel,
+        padding="same",
+        activation=None if normalise else "relu",
+        use_bias=not normalise,
+        kernel_initializer=draw(),
+        name=name,
+        **policy,
+    )(x)
+    if normalise:
+        x = layers.BatchNormalization(momentum=_MOMENTUM, name=f"{name}_norm", **policy)(x)
+        x = layers.ReLU(name=f"{name}_relu", **policy)(x)
     return x
 
 
