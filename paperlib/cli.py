@@ -144,7 +144,9 @@ def data_fetch(
 
 @app.command()
 def train(
-    grid: str = typer.Option("", help="main, seeds, labels, paper, full, readings, transforms."),
+    grid: str = typer.Option(
+        "", help="main, seeds, labels, paper, full, readings, transforms, backbones, rules."
+    ),
     profile: str = typer.Option("sample", help="sample, tiny, planet32 or paper."),
     data: str = typer.Option("", help="Folder with train_v2.csv and train-jpg (or an archive)."),
     scheduler: str = typer.Option("", help="Address of a Dask scheduler, to train elsewhere."),
@@ -158,17 +160,54 @@ def train(
 
     project = Project(profile, data)
     changes = Config.parse(set_ or ())
+    folder = ""
     if grid:
         wanted = grids.configs(grid, project.profile, **changes)
+        folder = grids.GRIDS[grid].folder
     else:
         wanted = [Config.of(project.profile, **changes)]
-    finished = grids.run(project, wanted, scheduler=scheduler)
+    finished = grids.run(project, wanted, folder=folder, scheduler=scheduler)
     for one in finished:
         best = one.history.iloc[one.facts["best_epoch"]]
         score = f"F2 {best['val_f2']:.4f} at 0.2"
         print(f"{one.folder.name}: {score}, best of {len(one.history)} epochs")
     if grid:
         print(f"written: {grids.record(project, grid, finished)}", file=sys.stderr)
+
+
+@app.command()
+def transfer(
+    data: str = typer.Option(..., help="Folder of UC Merced with LandUse_Multilabeled.txt."),
+    sizes: list[int] = typer.Option([64, 32], "--size", help="Chips' side in pixels."),
+    only_kept: bool = typer.Option(False, "--only-kept", help="Ship what is there, no more."),
+) -> None:
+    """Transfer learning on UC Merced, as notebook 11 shows it; a killed run continues."""
+    print("paper: starting …", file=sys.stderr, flush=True)
+    from . import transfer_real
+    from .project import checkout
+
+    root = checkout()
+    if root is None:
+        raise PaperError("no checkout here", "run the command in the checkout")
+    for size in sizes:
+        made = transfer_real.ship(data, size, root / "results" / "ucmerced", only_kept=only_kept)
+        print(made.relative_to(root) if made else f"{size} px: nothing yet")
+
+
+@app.command()
+def speed(
+    profile: str = typer.Option("planet32", help="Whose networks: those of the grid backbones."),
+) -> None:
+    """Time the networks of notebook 12 on one core of this machine (a few minutes)."""
+    print("paper: starting …", file=sys.stderr, flush=True)
+    from . import accuracy_against_size as sizes
+    from . import speed as clock
+    from .project import Project
+
+    project = Project(profile)
+    wanted = [(c.network, c.width) for c in sizes.configs(project.profile) if not c.teacher]
+    made = clock.measure(project, dict.fromkeys(wanted))
+    print(made.relative_to(project.root))
 
 
 @app.command()

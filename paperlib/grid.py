@@ -15,7 +15,7 @@ from typing import Any
 
 from tqdm import tqdm  # as text, also in a notebook: `paper run` reads its last line
 
-from . import files
+from . import accuracy_against_size, design_rules, files
 from .errors import PaperError
 from .experiment import Config, Run, find, load, train
 from .labels import LABELS
@@ -32,10 +32,15 @@ WEIGHTS = "vgg16_imagenet_torchvision_notop.h5@acf0d53f"
 
 @dataclass(frozen=True)
 class Grid:
-    """A named list of configurations. meant_for: one line; configs: profile, changes -> runs."""
+    """A named list of configurations.
+
+    meant_for  one line;  configs  profile, changes -> runs
+    folder     of `runs/` that they are kept in: `""` for candidates of the paper's system
+    """
 
     meant_for: str
     configs: Callable[..., list[Config]]
+    folder: str = ""
 
 
 def _narrow(profile: Profile, **changes: Any) -> Config:
@@ -102,6 +107,16 @@ GRIDS: dict[str, Grid] = {
     "full": Grid("2 variants × 3 losses, VGG-16 at full width from ImageNet's weights", _full),
     "readings": Grid("only hazy chips dehazed; the other sums in the losses", _readings),
     "transforms": Grid("the random transforms: none, symmetries, all of the paper's", _transforms),
+    "backbones": Grid(
+        "the networks after VGG at several widths, and taught small ones: notebook 12",
+        accuracy_against_size.configs,
+        accuracy_against_size.FOLDER,
+    ),
+    "rules": Grid(
+        "the article's design rules, each followed and not, 3 seeds: notebook 13",
+        design_rules.configs,
+        design_rules.FOLDER,
+    ),
 }
 
 
@@ -116,9 +131,9 @@ def configs(name: str, profile: Profile, **changes: Any) -> list[Config]:
     return list(dict.fromkeys(made))  # a change can make two of them equal
 
 
-def finished(project: Project, wanted: Iterable[Config]) -> list[Run]:
+def finished(project: Project, wanted: Iterable[Config], folder: str = "") -> list[Run]:
     """The finished runs of a grid, in its order; `PaperError` where one is missing."""
-    found = [(config, find(config, project.runs)) for config in wanted]
+    found = [(config, find(config, project.runs / folder)) for config in wanted]
     if missing := [config.slug for config, run in found if run is None]:
         raise PaperError(
             f"{len(missing)} of {len(found)} runs are missing, the first is {missing[0]}",
@@ -128,10 +143,16 @@ def finished(project: Project, wanted: Iterable[Config]) -> list[Run]:
 
 
 def run(
-    project: Project, wanted: list[Config], *, scheduler: str = "", progress: bool = True
+    project: Project,
+    wanted: list[Config],
+    *,
+    folder: str = "",
+    scheduler: str = "",
+    progress: bool = True,
 ) -> list[Run]:
     """Train what is missing of a grid, one after the other or on a Dask cluster.
 
+    folder     of `project.runs` that the runs are kept in
     scheduler  address of a Dask scheduler; its workers need this package, and the chips where
                `project.data` says; each trains one network at a time
 
@@ -140,19 +161,20 @@ def run(
     order = {variant: i for i, variant in enumerate(dict.fromkeys(c.variant for c in wanted))}
     queue = sorted(wanted, key=lambda c: order[c.variant])  # one variant's chips in memory at once
     if scheduler:
-        _on_cluster(project, queue, scheduler, progress)
+        _on_cluster(project, queue, folder, scheduler, progress)
     else:
-        _here(project, queue, progress)
-    return finished(project, wanted)
+        _here(project, queue, folder, progress)
+    return finished(project, wanted, folder)
 
 
-def _here(project: Project, queue: list[Config], progress: bool) -> None:
-    missing = []
+def _here(project: Project, queue: list[Config], folder: str, progress: bool) -> None:
+    missing, runs = [], project.runs / folder
     for config in queue:
-        if not project.has_chips or find(config, project.runs, project.chips(config.variant)):
+        if not project.has_chips or find(config, runs, project.chips(config.variant)):
             continue
         chips = project.chips(config.variant)
-        steps = config.epochs * (int((chips.split == "train").sum()) // config.batch)
+        count = config.train_chips or int((chips.split == "train").sum())
+        steps = config.epochs * (count // config.batch)
         missing.append((config, steps))
     if not missing:
         return
@@ -163,15 +185,17 @@ def _here(project: Project, queue: list[Config], progress: bool) -> None:
         for i, (config, steps) in enumerate(missing, start=1):
             note = f"run {kept + i} of {len(queue)}"
             bar.set_postfix_str(note)
-            train(config, project.chips(config.variant), project.runs, progress=bar)
+            train(config, project.chips(config.variant), runs, progress=bar)
             done += steps
             bar.update(done - bar.n)  # where a run stopped early
 
 
-def _on_cluster(project: Project, queue: list[Config], scheduler: str, progress: bool) -> None:
+def _on_cluster(
+    project: Project, queue: list[Config], folder: str, scheduler: str, progress: bool
+) -> None:
     from distributed import Client, as_completed
 
-    missing = [c for c in queue if find(c, project.runs) is None]
+    missing = [c for c in queue if find(c, project.runs / folder) is None]
     if not missing:
         return
     try:
@@ -193,7 +217,7 @@ def _on_cluster(project: Project, queue: list[Config], scheduler: str, progress:
         for future in as_completed(futures):
             config = futures[future]
             if future.status == "finished":
-                _keep(project.runs, future.result())
+                _keep(project.runs / folder, future.result())
             else:
                 failed.append(f"{config.slug}: {future.exception()}")
             bar.update(1)

@@ -15,7 +15,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -142,6 +142,15 @@ def run_digest(folder: Path) -> str:
     if not all(path.is_file() for path in paths):
         return ""
     return digest(*(files.sha256(path) for path in paths))
+
+
+def runs_there(runs: Path, folders: Iterable[str] = ("",)) -> list[str]:
+    """The finished training runs in some folders under `runs`, as paths from there, sorted."""
+    return sorted(
+        path.parent.relative_to(runs).as_posix()
+        for folder in folders
+        for path in (runs / folder).glob("*/run.json")
+    )
 
 
 def needs_digest(root: Path, profile: str, notebooks: list[Notebook], notebook: Notebook) -> str:

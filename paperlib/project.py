@@ -111,8 +111,10 @@ class Project:
         skip_bad = bool(os.environ.get("PAPER_SKIP_BAD"))
         return planet.read(self.data, size, skip_bad=skip_bad, **more)
 
-    def find(self, config: Config) -> Run | None:
+    def find(self, config: Config, inside: str = "") -> Run | None:
         """The kept training run of a configuration, or None.
+
+        inside  the folder of `runs` to look in (`grid.Grid.folder`)
 
         With chips at hand a run counts only if it was made from these very chips; without, the
         shipped one is taken.
@@ -120,27 +122,32 @@ class Project:
         from . import experiment
 
         chips = self.chips(config.variant) if self.has_chips else None
-        run = experiment.find(config, self.runs, chips)
-        self._note(run=run.folder.name if run else config.slug, kept=run is not None)
+        run = experiment.find(config, self.runs / inside, chips)
+        self._note(run=self._told(run or config.slug, inside), kept=run is not None)
         return run
 
-    def run(self, config: Config) -> Run:
+    def run(self, config: Config, inside: str = "") -> Run:
         """The training run of a configuration: the kept one, or trained now and kept.
 
         Raises `PaperError` where none is kept and there are no chips to train on.
         """
         from . import experiment
 
-        if run := self.find(config):
+        if run := self.find(config, inside):
             return run
         if not self.has_chips:
             raise PaperError(
-                f"no training run {config.slug} in {self.runs}, and no chips to train on",
+                f"no training run {config.slug} in {self.runs / inside}, and no chips to train on",
                 "give the folder of the Planet chips with --data DIR",
             )
-        run = experiment.train(config, self.chips(config.variant), self.runs)
-        self._note(run=run.folder.name, kept=False)
+        run = experiment.train(config, self.chips(config.variant), self.runs / inside)
+        self._note(run=self._told(run, inside), kept=False)
         return run
+
+    @staticmethod
+    def _told(run: Run | str, inside: str) -> str:
+        name = run if isinstance(run, str) else run.folder.name
+        return f"{inside}/{name}" if inside else name
 
     def _note(self, **what: Any) -> None:
         """Tell `paper run` what this notebook used, for the manifest and its cache."""

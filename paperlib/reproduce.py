@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -128,7 +128,7 @@ class Runner:
         for slug, sha in entry["runs"].items():
             if self.run_digest(slug) != sha:
                 return f"training run {slug} changed"
-        if entry["runs_there"] not in (None, self._runs_there()):
+        if entry["runs_there"] not in (None, self._runs_there(entry.get("looked_in", [""]))):
             return "training runs were added or taken away"
         for path, sha in entry["executed"].items():
             full = self.root / path
@@ -152,8 +152,8 @@ class Runner:
         """Over a training run's configuration and predictions; `""` where it is not there."""
         return manifest.run_digest(self.project.runs / slug)
 
-    def _runs_there(self) -> list[str]:
-        return sorted(path.parent.name for path in self.project.runs.glob("*/run.json"))
+    def _runs_there(self, folders: Iterable[str]) -> list[str]:
+        return manifest.runs_there(self.project.runs, folders)
 
     # ---- running ---------------------------------------------------------------------------------
 
@@ -288,6 +288,7 @@ class Runner:
         trace.unlink(missing_ok=True)
         slugs = sorted({t["run"] for t in told if "run" in t} | written)
         runs = {slug: self.run_digest(slug) for slug in slugs}
+        looked_in = sorted({slug.rpartition("/")[0] for slug, sha in runs.items() if not sha})
         chips = [t["chips"] for t in told if "chips" in t]
         self.manifest["notebooks"][name] = {
             "status": "done" if self.project.has_chips else "done from shipped predictions",
@@ -300,7 +301,8 @@ class Runner:
             "executed": self._hashes(executed),
             "runs": {slug: sha for slug, sha in runs.items() if sha},
             # A notebook that looked for a run in vain would use it if it were there.
-            "runs_there": None if all(runs.values()) else self._runs_there(),
+            "looked_in": looked_in,
+            "runs_there": self._runs_there(looked_in) if looked_in else None,
         }
         took = {"seconds": round(done.seconds, 1), "peak_mb": done.peak_mb}
         self._write_manifest(name, {"status": "done", **took})
@@ -375,7 +377,7 @@ class Runner:
             raise failed(f"it wrote {', '.join(undeclared)}, which it does not declare")
         runs = f"{results}/runs/"
         return {
-            path.removeprefix(runs).partition("/")[0]
+            path.removeprefix(runs).rpartition("/")[0]
             for path in changed
             if path.startswith(runs) and path.endswith(("predictions.npz", "config.json"))
         }

@@ -1,6 +1,6 @@
 """The shipped transfer results on UC Merced: computed once, by one command that can be killed.
 
-    python -m paperlib.transfer_real DATA [SIZE …] [--only-kept]
+    paper transfer --data DATA [--size 64 --size 32] [--only-kept]
 
 writes `results/ucmerced/transfer_<SIZE>px.{npz,csv}` of the checkout; what
 an earlier call finished is taken from the cache. DATA holds `LandUse_Multilabeled.txt`.
@@ -8,12 +8,10 @@ an earlier call finished is taken from the cache. DATA holds `LandUse_Multilabel
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from . import files, transfer
 from .chips import ucmerced
-from .project import checkout
 
 FEW = (64, 256)  # training chips, besides all there are
 LINEAR = ("svm", "logistic", "untrained")
@@ -44,15 +42,3 @@ def ship(data: str | Path, size: int, folder: Path, *, only_kept: bool = False) 
     text = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
     files.write_text(path.with_suffix(".csv"), text)
     return path
-
-
-def main(arguments: list[str]) -> None:
-    only_kept = "--only-kept" in arguments
-    data, *sizes = [a for a in arguments if a != "--only-kept"]
-    folder = (checkout() or Path.cwd()) / "results" / "ucmerced"
-    for size in sizes or ("64", "32"):
-        print(ship(data, int(size), folder, only_kept=only_kept) or f"{size} px: nothing yet")  # noqa: T201
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -1,0 +1,178 @@
+"""Accuracy against what it costs; and the design rules, each with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from . import COLOURS, styled
+
+_LOOK = {
+    "vgg11": ("original", "o"),
+    "vgg16": ("original", "s"),
+    "resnet50": ("dehazed", "D"),
+    "inception_v3": ("good", "^"),
+    "inception_resnet_v2": ("good", "v"),
+    "mobilenet": ("highlight", "P"),
+    "mobilenet_v2": ("highlight", "X"),
+}
+_OTHER = ("published", "o")
+
+
+@styled
+def frontier(
+    tables: Mapping[str, pd.DataFrame],
+    costs: Mapping[str, str],
+    on: Mapping[tuple[str, str], Sequence[bool]],
+    *,
+    names: Mapping[str, str],
+) -> Figure:
+    """F2 against each cost, a row per set of chips; the Pareto frontier as dotted steps.
+
+    tables  title -> `accuracy_against_size.table`
+    costs   column of the tables -> what the axis is called
+    on      (title, column) -> which rows stand on the frontier
+    names   network -> name for the legend
+    """
+    rows, columns = max(len(tables), 1), len(costs)
+    figure = Figure(figsize=(0.6 + 3.3 * columns, 0.9 + 2.9 * rows))
+    panels = figure.subplots(rows, columns, sharey="row", squeeze=False)
+    handles: dict[str, object] = {}
+    for row, (title, table) in enumerate(tables.items()):
+        for column, (cost, label) in enumerate(costs.items()):
+            ax = panels[row, column]
+            _steps(ax, table[cost], table["f2"], on[title, cost])
+            for network, part in table.groupby("network", sort=False):
+                colour, mark = _LOOK.get(network, _OTHER)
+                drawn = ax.errorbar(
+                    part[cost],
+                    part["f2"],
+                    [part["f2"] - part["low"], part["high"] - part["f2"]],
+                    color=COLOURS[colour],
+                    marker=mark,
+                    ls="-",
+                    lw=0.7,
+                    ms=6,
+                    elinewidth=0.9,
+                    mec="white",
+                    mew=0.6,
+                )
+                handles.setdefault(names.get(network, network), drawn)
+                for x, y, width in zip(part[cost], part["f2"], part["width"], strict=True):
+                    ax.annotate(
+                        f"{width:g}",
+                        (x, y),
+                        xytext=(4, 4),
+                        textcoords="offset points",
+                        fontsize=7,
+                        color="#555555",
+                    )
+            ax.set(xscale="log", xlabel=label)
+            ax.margins(x=0.12)
+            ax.grid(axis="y")
+        panels[row, 0].set_ylabel(f"{title}\nF2, mean over chips")
+    figure.legend(
+        handles=list(handles.values()),
+        labels=list(handles),
+        loc="outside lower center",
+        ncols=min(4, max(len(handles), 1)),
+        fontsize=8,
+    )
+    return figure
+
+
+def _steps(ax: Axes, cost: pd.Series, score: pd.Series, on: Sequence[bool]) -> None:
+    """What the best network within each budget reaches."""
+    chosen = np.asarray(on, bool)
+    order = np.argsort(cost.to_numpy()[chosen], kind="stable")
+    x, y = (values.to_numpy()[chosen][order] for values in (cost, score))
+    if len(x):
+        end = cost.max() * 1.5
+        ax.step([*x, end], [*y, y[-1]], where="post", color=COLOURS["ink"], lw=1.2, ls=":")
+
+
+@styled
+def smaller(tables: Mapping[str, pd.DataFrame]) -> Figure:
+    """F2 of a trained network made smaller, against its bytes.
+
+    tables  title -> `compression.table`
+    """
+    figure = Figure(figsize=(0.9 + 3.8 * max(len(tables), 1), 3.6))
+    panels = figure.subplots(1, max(len(tables), 1), squeeze=False)[0]
+    for ax, (title, table) in zip(panels, tables.items(), strict=False):
+        pruned = table["how"].str.contains("pruned").to_numpy()
+        for part, colour, mark in (
+            (table[~pruned], "original", "o"),
+            (table[pruned], "dehazed", "s"),
+        ):
+            ax.errorbar(
+                part["bytes"] / 1024,
+                part["f2"],
+                [part["f2"] - part["low"], part["high"] - part["f2"]],
+                color=COLOURS[colour],
+                marker=mark,
+                ls="",
+                ms=6,
+                elinewidth=0.9,
+            )
+        middle = (ax.get_ylim()[0] + ax.get_ylim()[1]) / 2
+        for how, size, f2 in zip(table["how"], table["bytes"], table["f2"], strict=True):
+            below = f2 > middle
+            ax.annotate(
+                how.replace(" of the channels pruned", " pruned"),
+                (size / 1024, f2),
+                xytext=(0, -9 if below else 9),
+                textcoords="offset points",
+                ha="center",
+                va="top" if below else "bottom",
+                fontsize=7,
+                rotation=90,
+                bbox={"fc": "white", "ec": "none", "alpha": 0.7, "pad": 0.5},
+            )
+        ax.set(xscale="log", xlabel="KiB of weights", title=title, ylabel="F2, mean over chips")
+        ax.margins(x=0.15)
+        ax.grid(axis="y")
+    return figure
+
+
+_VERDICTS = {"helps": "good", "hurts": "bad", "no difference here": "published"}
+
+
+@styled
+def rules(tables: Mapping[str, pd.DataFrame]) -> Figure:
+    """The difference that each rule makes, with its interval and its seeds.
+
+    tables  title -> `design_rules.table`
+    """
+    figure = Figure(figsize=(1.9 + 4.2 * len(tables), 4.6))
+    panels = figure.subplots(1, len(tables), sharey=True, squeeze=False)[0]
+    for ax, (title, table) in zip(panels, tables.items(), strict=True):
+        names = table["rule"].tolist()
+        ax.axvline(0, color=COLOURS["ink"], lw=0.8)
+        for y, row in zip(range(len(names), 0, -1), table.to_dict("records"), strict=True):
+            if row["verdict"] not in _VERDICTS:
+                ax.text(0, y, " not compared here ", va="center", fontsize=7, color="#777777",
+                        ha="center", bbox={"fc": "white", "ec": "none", "pad": 1})  # fmt: skip
+                continue
+            colour = COLOURS[_VERDICTS[row["verdict"]]]
+            ax.plot([row["low"], row["high"]], [y, y], color=colour, lw=2.2)
+            seeds = [v for k, v in row.items() if k.startswith("seed ") and v == v]
+            ax.plot(seeds, [y] * len(seeds), "|", color=colour, ms=9)
+            ax.plot(row["difference"], y, "o", color=colour, mec="white", ms=7)
+        ax.set_yticks(range(len(names), 0, -1), names)
+        ax.set(title=title, xlabel="F2 with the rule less F2 without", ylim=(0.4, len(names) + 0.6))
+        ax.grid(axis="x")
+        ax.tick_params(axis="y", length=0)
+        drawn = table.dropna(subset="difference")
+        if len(drawn) == 0:
+            ax.set_xlim(-0.1, 0.1)
+    handles = [
+        panels[0].plot([], [], "o-", color=COLOURS[c], label=word)[0]
+        for word, c in _VERDICTS.items()
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=8)
+    return figure
