@@ -80,17 +80,15 @@ def random_transforms(name: str, seed: int = 0) -> list[layers.Layer]:
     return chain
 
 
-def symmetries(images: np.ndarray) -> np.ndarray:
-    """`(N, S, S, C)` -> `(8, N, S, S, C)`: every chip under each symmetry of the square.
+def symmetries(images: np.ndarray, views: int = VIEWS) -> np.ndarray:
+    """`(N, S, S, C)` -> `(V, N, S, S, C)`: every chip under the first V symmetries of the square.
 
     View 0 is the chip itself. View v turns by v mod 4 quarters, from view 4 on after a mirror.
     """
     if images.ndim != 4 or images.shape[1] != images.shape[2]:
         raise ValueError(f"images: expected square (N, S, S, C), got {images.shape}")
-    mirrored = images[:, :, ::-1]
-    return np.stack(
-        [np.rot90(view, turns, axes=(1, 2)) for view in (images, mirrored) for turns in range(4)]
-    )
+    both = images, images[:, :, ::-1]
+    return np.stack([np.rot90(both[v // 4], v % 4, axes=(1, 2)) for v in range(views)])
 
 
 def predict(model, images: np.ndarray, *, views: int = 1, batch: int = 256) -> np.ndarray:
@@ -105,7 +103,7 @@ def predict(model, images: np.ndarray, *, views: int = 1, batch: int = 256) -> n
         return np.asarray(model.predict(images, batch_size=batch, verbose=0), np.float32)
     total = 0.0
     for start in range(0, len(images), batch):  # by batches: eight copies of all chips are large
-        seen = symmetries(images[start : start + batch])[:views]
+        seen = symmetries(images[start : start + batch], views)
         flat = np.ascontiguousarray(seen).reshape(-1, *images.shape[1:])
         part = np.asarray(model.predict(flat, batch_size=batch, verbose=0), np.float32)
         mean = part.reshape(views, -1, part.shape[-1]).mean(0, dtype=np.float64)

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 RELEASED = Path(__file__).resolve().parent / "released"
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp")
-_BATCH = 256
+_BATCH = 128  # chips read together
+_ROWS = 256  # chips times views in one call of the network
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,9 +147,9 @@ class Predictor:
         return fit(np.ascontiguousarray(image[:, :, :3]), self.size)
 
     def _raw(self, chips: np.ndarray, views: int | None) -> np.ndarray:
-        """`(n, S, S, 3)` -> `(n, L)`, in batches whose sizes are powers of two.
+        """`(n, S, S, 3)` -> `(n, L)`; as many views in one call as make up `_ROWS` rows.
 
-        A backend compiles once per batch size; so there are few of them.
+        Batches have sizes of powers of two: a backend compiles once per size, so there are few.
         """
         from .augment import VIEWS, symmetries
 
@@ -158,8 +159,11 @@ class Predictor:
         n = len(chips)
         padded = np.zeros((1 << (n - 1).bit_length(), *chips.shape[1:]), np.uint8)
         padded[:n] = chips
-        seen = symmetries(padded)[:views] if views > 1 else padded[None]
-        rows = [np.asarray(self.network.predict_on_batch(np.ascontiguousarray(v))) for v in seen]
+        seen = symmetries(padded, views)
+        once = max(_ROWS // len(padded), 1)
+        parts = [seen[at : at + once] for at in range(0, views, once)]
+        rows = [self.network.predict_on_batch(part.reshape(-1, *chips.shape[1:])) for part in parts]
+        rows = np.concatenate([np.asarray(row) for row in rows]).reshape(views, len(padded), -1)
         return np.mean(rows, axis=0, dtype=np.float64)[:n].astype(np.float32)
 
     def _prediction(self, raw: np.ndarray) -> Prediction:
