@@ -96,6 +96,12 @@ class Ahead:
             raise self.fault
         return None
 
+    @property
+    def over(self) -> bool:
+        """Whether everything was found and taken."""
+        with self.changed:
+            return self.ended and not self.lane and self.fault is None
+
     def close(self) -> None:
         """End the thread; a file that it is in the middle of is read again another time."""
         with self.changed:

@@ -14,7 +14,7 @@ import numpy as np
 from django.db.models import Q
 
 from . import storage
-from .models import Batch, Chip
+from .models import Chip
 
 KINDS = {
     "original": "image/png",
@@ -132,14 +132,18 @@ def missing():
 def draw_missing(after: int = 0) -> int:
     """Make the copies of up to `SLICE` chips that lack some, then queue the rest; how many.
 
-    Ends early where a batch waits: a visitor comes first.
+    Ends early where other work waits, be it on files that still arrive: a visitor comes first.
     """
+    from django_tasks_db.models import DBTaskResult
+
     from .tasks import draw_views
+
+    others = DBTaskResult.objects.ready().exclude(task_path=draw_views.module_path)
 
     rows = missing().filter(pk__gt=after)
     done = 0
     for chip in rows.order_by("pk")[:SLICE]:
-        if done and Batch.objects.filter(state="queued").exists():
+        if done and others.exists():
             break
         done, after = done + 1, chip.pk
         try:

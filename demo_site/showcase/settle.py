@@ -224,16 +224,18 @@ def label(
 ) -> None:
     """Give placements and chips their labels; `predicted` are those predicted for this batch.
 
-    Chips of a batch that is still being sent stay out of the gallery: it may yet be cancelled.
+    Chips of a batch that no worker has claimed yet stay out of the gallery (`publish` shows them):
+    it may be cancelled before. Those of a batch that is cancelled at this moment go in, like the
+    groups before: what was predicted stays.
     """
     good = [place for place in places if place.chip in said]
     refused = [p.pk for p in places if p.chip not in said and p.chip in predicted]
     with transaction.atomic():
-        private, state = Batch.objects.values_list("private", "state").get(pk=batch)
+        private, started = Batch.objects.values_list("private", "started_at").get(pk=batch)
         names = {place.chip: place.name for place in reversed(good)}
         _label_chips(
             [(said[chip], name, chip) for chip, name in names.items()],
-            private or state != "running",
+            private or started is None,
         )
         rows = [(said[p.chip].pk, p.chip not in predicted, p.pk) for p in good]
         update_rows(Placement, ("prediction", "known"), rows)

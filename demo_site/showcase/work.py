@@ -33,7 +33,7 @@ from .settle import Place, Said
 from .states import BATCH, PLACEMENT, UPLOAD
 
 log = logging.getLogger("showcase.work")
-FIRST, GROUP = 8, 128  # chips in a batch's first group, and in a later one at most
+FIRST, LEAST, GROUP = 8, 64, 128  # chips in a batch's first group; in later ones, and at most
 PAGE = 512  # uploads looked at together
 ATTEMPTS = 3  # without progress, until what is left of a batch counts as failed
 
@@ -57,36 +57,32 @@ def work(batch: int) -> str:
         rows.filter(state="queued").update(setback="model")
         _again(batch, 5)
         return "no model"
-    now = timezone.now()
-    claimed = BATCH.step(
-        rows,
-        "claim",
-        worker=me,
-        model=version,
-        started_at=Coalesce("started_at", now),
-        touched_at=now,
-        setback="",
-    )
-    if not claimed:
+    if not _claim(rows, version):
         return "nothing to do"
-    _take_in_hand(batch)
-    try:
-        state = _slice(batch, version)
-    except Exception:
-        log.exception("slice failed", extra={"batch": batch})
-        requeue(rows.filter(worker=me), setback="fault")
-        return "fault"
-    finally:
-        _take_in_hand(None)
-        _set_busy(None)
-    log.info("slice ended", extra={"batch": batch, "state": state})
-    return state
+    return _slice(batch, version)
+
+
+def _claim(rows, version: ModelVersion) -> bool:
+    """Take a queued batch; of two workers that try, one has it."""
+    now = timezone.now()
+    return bool(
+        BATCH.step(
+            rows,
+            "claim",
+            worker=me,
+            model=version,
+            started_at=Coalesce("started_at", now),
+            touched_at=now,
+            setback="",
+        )
+    )
 
 
 def early(batch: int) -> str:
     """Work on what has arrived of a batch that is still being sent, but for what is large.
 
-    Nothing depends on it: what it leaves undone is done when the batch is submitted.
+    When it is submitted meanwhile, this worker claims it and goes on as `work` does. Nothing
+    depends on that: what is left undone here is done by the batch's own task.
     """
     sent = Batch.objects.filter(pk=batch, state__in=("receiving", "queued"))
     try:
@@ -106,6 +102,8 @@ def early(batch: int) -> str:
                 _settle(batch, version, group)
                 if time.monotonic() > end or stopping.is_set() or others.exists():
                     return "yielded"
+                if _claim(sent.filter(worker=me), version):
+                    return _slice(batch, version, groups)
     except Exception:
         log.exception("early work failed", extra={"batch": batch})
         return "fault"
@@ -151,30 +149,61 @@ def _set_busy(value: float | None) -> None:
     busy_since = value
 
 
-def _slice(pk: int, version: ModelVersion) -> str:
+def _slice(batch: int, version: ModelVersion, begun: Iterator[list] | None = None) -> str:
+    """Work on a batch that this process has claimed, for one slice of time; what became of it.
+
+    begun  groups that were being read when it was claimed
+    """
+    _take_in_hand(batch)
+    try:
+        state = _all_groups(batch, version, begun)
+    except Exception:
+        log.exception("slice failed", extra={"batch": batch})
+        requeue(Batch.objects.filter(pk=batch, worker=me), setback="fault")
+        return "fault"
+    finally:
+        _take_in_hand(None)
+        _set_busy(None)
+    log.info("slice ended", extra={"batch": batch, "state": state})
+    return state
+
+
+def _all_groups(pk: int, version: ModelVersion, begun: Iterator[list] | None) -> str:
     end = time.monotonic() + float(settings.SHOWCASE["SLICE_SECONDS"])
     first = True
     settle.publish(pk)
-    begun = time.monotonic()
-    with contextlib.closing(_groups(pk)) as groups:
+    since = time.monotonic()
+    with contextlib.closing(_then_all(begun, pk)) as groups:
         for group in groups:
             _set_busy(time.monotonic())
             if not _still_mine(pk):
-                intake.drop_copies(Batch.objects.get(pk=pk))
-                return "cancelled"
+                return _let_go(pk)
             _settle(pk, version, group)
             now = time.monotonic()
-            _note_speed(len(group), now - begun, first)
-            begun, first = now, False
+            _note_speed(len(group), now - since, first)
+            since, first = now, False
             if now > end or stopping.is_set():
                 return _yield(pk)
     _set_busy(time.monotonic())
     if not _still_mine(pk):
-        intake.drop_copies(Batch.objects.get(pk=pk))
-        return "cancelled"
+        return _let_go(pk)
     if not _take_over(pk, version):
         return _yield(pk, 0.3)  # another worker is at some of the chips
     return _finish(pk)
+
+
+def _then_all(begun: Iterator[list] | None, pk: int) -> Iterator[list]:
+    if begun is not None:
+        yield from begun
+    yield from _groups(pk)
+
+
+def _let_go(pk: int) -> str:
+    """What a visitor cancelled keeps no copies; what another worker has needs them."""
+    for batch in Batch.objects.filter(pk=pk, state="cancelled"):
+        intake.drop_copies(batch)
+        return "cancelled"
+    return "given up"
 
 
 def _still_mine(pk: int) -> bool:
@@ -220,12 +249,13 @@ def _groups(pk: int, *, large: bool = True) -> Iterator[list[Cut] | list[Place]]
 def _cuts(ahead: Ahead) -> Iterator[list[Cut]]:
     """Chips in groups of a power of two: as many as are there when the worker is free.
 
-    So the first group is small and quick, and later ones grow with what was decoded meanwhile.
+    So the first group is small and quick, and later ones grow with what was decoded meanwhile; the
+    last holds what is left.
     """
     cuts: list[Cut] = []
-    enough = FIRST
+    least = enough = FIRST
     while True:
-        wait = len(cuts) < FIRST
+        wait = len(cuts) < least
         item = ahead.take(wait=wait)
         if isinstance(item, Cut):
             cuts.append(item)
@@ -235,12 +265,12 @@ def _cuts(ahead: Ahead) -> Iterator[list[Cut]]:
             # Whole files only: chips of a picture that broke in the middle are not kept.
             cuts = [cut for cut in cuts if cut.upload.pk != item.upload.pk]
             _refuse(item.upload, item.code)
-        elif wait:
+        elif wait or ahead.over:
             break
         if item is None or len(cuts) >= enough:
             size = min(1 << (len(cuts).bit_length() - 1), GROUP)
             yield cuts[:size]
-            cuts, enough = cuts[size:], GROUP
+            cuts, least, enough = cuts[size:], LEAST, GROUP
     while cuts:
         yield cuts[:GROUP]
         cuts = cuts[GROUP:]
@@ -335,7 +365,7 @@ def _finish(pk: int) -> str:
     with transaction.atomic():
         rows = Batch.objects.filter(pk=pk, worker=me)
         if not BATCH.step(rows, event, finished_at=timezone.now()):
-            return "cancelled"
+            return _let_go(pk)
         if copies.missing().filter(placements__batch=pk).exists():
             draw_views.enqueue()
     # The chips' pixels are on disk before the upload copies go.

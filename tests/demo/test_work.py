@@ -198,11 +198,19 @@ def test_pictures_are_there_before_their_copies_are_made(showcase, client):
     assert np.array_equal(copies.pixels(chip), image)
 
 
-def test_copies_are_made_later_where_a_batch_waits(showcase):
-    showcase.work(showcase.batch([(f"{i}.png", pictures.png(i)) for i in range(4)]))
+def test_copies_are_made_later_where_a_visitor_waits(showcase):
+    from django_tasks_db.models import DBTaskResult
+    from showcase.tasks import work_early
+
+    showcase.work(showcase.batch([(f"{i}.png", pictures.png(i)) for i in range(5)]))
+    DBTaskResult.objects.all().delete()  # what a worker would have done
     showcase.batch([("next.png", pictures.png(9))])
     assert copies.draw_missing() == 1
     Batch.objects.filter(state="queued").delete()
+    DBTaskResult.objects.all().delete()
+    work_early.enqueue(0)  # files of an upload that goes on
+    assert copies.draw_missing() == 1
+    DBTaskResult.objects.all().delete()
     assert copies.draw_missing() == 3
     assert not copies.missing().exists()
 
@@ -310,7 +318,38 @@ def test_a_cancelled_batch_stops_after_the_group_in_hand(showcase, monkeypatch):
     monkeypatch.setattr(engine, "predict", predict)
     assert work.work(batch.pk) == "cancelled"
     batch.refresh_from_db()
-    assert (batch.state, batch.chips_labelled) == ("cancelled", work.FIRST)
+    assert (batch.state, batch.chips, batch.chips_labelled) == ("cancelled", 8, work.FIRST)
+    # The group in hand is finished: its chips are labelled, in the gallery, and their files gone.
+    assert set(batch.placements.values_list("state", flat=True)) == {"labelled"}
+    assert Chip.objects.filter(shown=True).count() == work.FIRST
+    assert not [name for name in showcase.stored() if name.startswith("uploads/")]
+    assert work.work(batch.pk) == "nothing to do"
+
+
+def test_a_batch_that_another_worker_took_keeps_its_copies(showcase, monkeypatch):
+    batch = showcase.batch([(f"{i}.png", pictures.png(i)) for i in range(30)])
+    original = engine.predict
+
+    def predict(images):
+        Batch.objects.filter(pk=batch.pk).update(worker="another")
+        return original(images)
+
+    monkeypatch.setattr(engine, "predict", predict)
+    assert work.work(batch.pk) == "given up"
+    left = [name for name in showcase.stored() if name.startswith("uploads/")]
+    assert len(left) == 30
+    batch.refresh_from_db()
+    assert batch.state == "running"
+
+
+def test_groups_are_few_and_the_last_holds_what_is_left(showcase, monkeypatch):
+    sizes, original = [], engine.predict
+    monkeypatch.setattr(engine, "predict", lambda i: sizes.append(len(i)) or original(i))
+    showcase.work(showcase.batch([(f"{i}.png", pictures.png(i)) for i in range(150)]))
+    assert sizes[0] == work.FIRST
+    assert sum(sizes) == 150
+    assert all(work.LEAST <= size <= work.GROUP for size in sizes[1:-1])
+    assert len(sizes) <= 4
 
 
 # --- faults, in one process -----------------------------------------------------------------------
@@ -441,6 +480,31 @@ def test_what_arrives_is_worked_on_while_the_upload_goes_on(showcase, client, lo
     assert sorted(log()) == sorted(set(log()))
     assert Chip.objects.filter(shown=True).count() == 23
     assert set(Chip.objects.values_list("name", flat=True)) >= {"0", "19", "30", "40"}
+
+
+def test_a_batch_submitted_during_early_work_runs_at_once(showcase, client, log, monkeypatch):
+    token = client.post("/upload/", {}).json()["token"]
+    batch = Batch.objects.get(token=token)
+    packed = pictures.archive([(f"{i}.png", pictures.png(i)) for i in (1, 30, 31)])
+    files = [(f"{i}.png", pictures.png(i)) for i in range(20)]
+    sent = [SimpleUploadedFile(name, data) for name, data in [*files, ("a.zip", packed)]]
+    client.post(f"/batch/{token}/files/", {"files": sent})
+    original, states = engine.predict, []
+
+    def predict(images):
+        states.append(Batch.objects.get().state)
+        intake.submit(Batch.objects.get())
+        return original(images)
+
+    monkeypatch.setattr(engine, "predict", predict)
+    assert work.early(batch.pk) == "finished"
+    assert work.work(batch.pk) == "nothing to do"  # its own task comes too late
+    assert states[:2] == ["receiving", "running"]
+    batch.refresh_from_db()
+    assert (batch.state, batch.chips_labelled, batch.files_failed) == ("done", 23, 0)
+    assert sorted(log()) == sorted(set(log()))
+    assert Chip.objects.filter(shown=True).count() == 22
+    assert not [name for name in showcase.stored() if name.startswith("uploads/")]
 
 
 def test_an_upload_that_is_cancelled_shows_nothing_of_what_was_worked_on(showcase, client):
