@@ -37,8 +37,11 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running(folder: Path, *, seconds_per_chip: float = 0.05, examples: int = 8) -> Iterator[str]:
-    """Start the site on a free port, wait until its examples are labelled, yield its address."""
+def running(folder: Path, *, seconds_per_chip: float = 0.005, examples: int = 8) -> Iterator[str]:
+    """Start the site on a free port, wait until its examples are labelled, yield its address.
+
+    While `folder / "hold"` is there, its worker stands still (planted.py).
+    """
     port = free_port()
     env = {k: v for k, v in os.environ.items() if not k.startswith("SHOWCASE_")}
     env.pop("DATABASE_URL", None)
@@ -54,6 +57,7 @@ def running(folder: Path, *, seconds_per_chip: float = 0.05, examples: int = 8) 
         "SHOWCASE_UPLOADS_PER_HOUR": "0",
         "SHOWCASE_FLAGS_PER_HOUR": "0",
         "PLANTED_SECONDS_PER_CHIP": str(seconds_per_chip),
+        "PLANTED_HOLD": str(folder / "hold"),
         "OMP_NUM_THREADS": "1",
     }
     manage = [sys.executable, str(SITE / "manage.py")]
@@ -78,7 +82,7 @@ def running(folder: Path, *, seconds_per_chip: float = 0.05, examples: int = 8) 
         log.close()
 
 
-def _wait(address: str, processes: list[subprocess.Popen], folder: Path, seconds: float = 240):
+def _wait(address: str, processes: list[subprocess.Popen], folder: Path, seconds: float = 90):
     end = time.monotonic() + seconds
     while time.monotonic() < end and all(p.poll() is None for p in processes):
         with (

@@ -1,7 +1,11 @@
 """A predictor for the tests: probabilities from pixel statistics, the same for the same pixels.
 
 It keeps to the interface of `paperlib.predictor` and writes down every chip it predicts where
-`PLANTED_LOG` says, so that a test can count across processes and kills.
+`PLANTED_LOG` says, one line for each call, so that a test can count across processes and kills.
+
+While the file `PLANTED_HOLD` is there, a call waits before it answers once this process has
+answered for as many chips as the file says (from when it appeared): a test looks at a site that
+stands still, and no clock decides what it sees.
 """
 
 from __future__ import annotations
@@ -31,6 +35,7 @@ class PlantedPredictor:
 
     card: ClassVar = {"name": "planted", "description": "pixel statistics; for tests only"}
     thresholds = np.linspace(0.2, 0.6, COUNT)
+    answered = 0  # chips since the hold file is there
 
     def predict(self, images) -> Planted:
         images = [np.asarray(image) for image in images]
@@ -39,12 +44,19 @@ class PlantedPredictor:
         raw = np.stack([self._raw(image) for image in images])
         probability = np.clip(0.9 * raw + 0.05, 0, 1).astype(np.float32)
         if log := os.environ.get("PLANTED_LOG"):
-            with open(log, "a") as handle:
-                for image in images:
-                    if image.any():  # a worker warms up on black chips
-                        handle.write(mark(image) + "\n")
+            marks = [mark(image) for image in images if image.any()]  # it warms up on black chips
+            if marks:
+                with open(log, "a") as handle:
+                    handle.write(" ".join(marks) + "\n")
+        self._wait(len(images))
         on = probability >= self.thresholds
         return Planted(probability, raw, [decode(row) for row in on], self.thresholds)
+
+    def _wait(self, count: int) -> None:
+        path = os.environ.get("PLANTED_HOLD")
+        while path and (most := held(Path(path))) is not None and self.answered >= most:
+            time.sleep(0.01)
+        self.answered = self.answered + count if path and held(Path(path)) is not None else 0
 
     @staticmethod
     def _raw(image: np.ndarray) -> np.ndarray:
@@ -53,6 +65,14 @@ class PlantedPredictor:
         means = image.reshape(-1, 3).astype(float).mean(axis=0) / 255
         angle = np.arange(COUNT)
         return (0.5 + 0.5 * np.sin(7 * means[angle % 3] + angle)).astype(np.float32)
+
+
+def held(path: Path) -> int | None:
+    """What the file says; None where it is not there."""
+    try:
+        return int(path.read_text() or 0)
+    except FileNotFoundError:
+        return None
 
 
 def mark(image: np.ndarray) -> str:

@@ -37,7 +37,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def wait_for(what, seconds: float = 180, pause: float = 0.05):
+def wait_for(what, seconds: float = 60, pause: float = 0.05):
     """The first true value of `what()`; fails after `seconds`."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -55,6 +55,7 @@ class RealSite:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "predicted.log"
+        self.hold = folder / "hold"  # planted.py: workers wait while it is there
         clean = {
             k: v
             for k, v in os.environ.items()
@@ -66,6 +67,7 @@ class RealSite:
             "DJANGO_SETTINGS_MODULE": "config.settings",
             "PYTHONPATH": os.pathsep.join((str(SITE), str(HERE))),
             "PLANTED_LOG": str(self.log),
+            "PLANTED_HOLD": str(self.hold),
         } | env  # fmt: skip
         self.running: list[subprocess.Popen] = []
         # No connection is used twice: gunicorn may close a kept one as the next request leaves.
@@ -162,8 +164,13 @@ class RealSite:
     def status(self, token: str) -> dict:
         return self.client.get(f"/api/v1/batches/{token}").raise_for_status().json()
 
-    def finished(self, token: str, seconds: float = 180) -> dict:
+    def finished(self, token: str, seconds: float = 60) -> dict:
         return wait_for(lambda: (s := self.status(token))["finished"] and s, seconds, 0.1)
 
     def predicted(self) -> list[str]:
+        """Every chip that a worker's predictor was given, as often as it was."""
         return self.log.read_text().split()
+
+    def calls(self) -> list[list[str]]:
+        """The same, by calls of the predictor."""
+        return [line.split() for line in self.log.read_text().splitlines()]

@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import subprocess
 import time
+from collections import Counter
 
 import pictures
 import pytest
@@ -28,24 +29,29 @@ def site(tmp_path):
 
 
 def test_a_worker_killed_in_the_middle_of_a_batch(site):
-    worker = site.worker(PLANTED_SECONDS_PER_CHIP="0.02")
-    token = site.send(files(150))
-    wait_for(lambda: 8 <= site.status(token)["labelled"] < 150)
+    """Killed when a group is predicted and not written down yet: the worst moment there is."""
+    site.hold.write_text(str(work.FIRST + 1))  # the third group is held
+    worker = site.worker()
+    token = site.send(files(250))
+    wait_for(lambda: len(site.calls()) == 3)
     site.kill(worker)
+    first, second, third = site.calls()
     stopped = site.status(token)
-    assert stopped["state"] == "running"
-    assert 0 < stopped["labelled"] < 150
+    assert (stopped["state"], stopped["labelled"]) == ("running", len(first) + len(second))
     # Nobody is left: the page says so instead of waiting in silence.
     wait_for(
         lambda: site.client.get("/readyz").json()["checks"]["worker"] == "no worker is running"
     )
+    site.hold.unlink()
     site.worker()
     done = site.finished(token)
-    assert (done["state"], done["labelled"], done["failed"]) == ("done", 150, 0)
-    # At most the group that was in its hands is predicted again; nothing that was kept is.
-    counts = site.predicted()
-    assert len(set(counts)) == 150
-    assert len(counts) - 150 <= work.GROUP
+    assert (done["state"], done["labelled"], done["failed"]) == ("done", 250, 0)
+    # The group that was in its hands is predicted again; nothing that was kept is.
+    counts = Counter(site.predicted())
+    assert len(counts) == 250
+    assert {chip for chip, times in counts.items() if times > 1} == set(third)
+    assert max(counts.values()) == 2
+    assert len(third) <= work.GROUP
     wait_for(lambda: not list((site.folder / "var/files/uploads").iterdir()))
 
 
@@ -62,14 +68,22 @@ def test_two_workers_share_batches_and_predict_each_chip_once(site):
 
 
 def test_a_worker_asked_to_end_gives_its_batch_back_at_once(site):
-    worker = site.worker(PLANTED_SECONDS_PER_CHIP="0.02")
+    site.hold.write_text(str(work.FIRST))  # the second group is held
+    worker = site.worker()
     token = site.send(files(200))
-    wait_for(lambda: site.status(token)["labelled"] >= 8)
+    wait_for(lambda: len(site.calls()) == 2)
     worker.send_signal(signal.SIGTERM)
+    time.sleep(0.2)
+    assert worker.poll() is None  # it finishes the group in hand
+    site.hold.unlink()
     worker.wait(60)
-    assert site.status(token)["state"] == "queued"
+    in_hand = len(site.predicted())
+    assert in_hand < 200
+    status = site.status(token)
+    assert (status["state"], status["labelled"]) == ("queued", in_hand)
     site.worker()
     assert site.finished(token)["labelled"] == 200
+    assert len(site.predicted()) == 200
 
 
 def test_a_server_killed_during_an_upload_loses_nothing_it_accepted(site):
