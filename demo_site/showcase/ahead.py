@@ -82,11 +82,10 @@ class Ahead:
         self.thread = threading.Thread(target=self._run, name="read ahead", daemon=True)
         self.thread.start()
 
-    def take(self, *, wait: bool) -> Cut | Failed | Unpacked | None:
-        """The next thing; None at the end, or where nothing is there yet and `wait` is False."""
+    def take(self, seconds: float | None = None) -> Cut | Failed | Unpacked | None:
+        """The next thing; None at the end, or where nothing has come after `seconds`."""
         with self.changed:
-            while wait and not self.lane and not self.ended:
-                self.changed.wait()
+            self.changed.wait_for(lambda: self.lane or self.ended, seconds)
             if self.lane:
                 item = self.lane.popleft()
                 self.waiting -= item.bytes

@@ -65,7 +65,7 @@ class Machine:
 BATCH = Machine(
     "batch",
     (
-        State("receiving", "files arrive; each is stored as an upload copy"),
+        State("receiving", "files arrive and are stored; work on those that are there begins"),
         State("queued", "waits for a worker"),
         State("running", "files are read and cut into chips; the new chips are predicted"),
         State("done", "labelled chips are in the database and the gallery", final=True),

@@ -33,7 +33,8 @@ from .settle import Place, Said
 from .states import BATCH, PLACEMENT, UPLOAD
 
 log = logging.getLogger("showcase.work")
-FIRST, LEAST, GROUP = 8, 64, 128  # chips in a batch's first group; in later ones, and at most
+FIRST, GROUP = 8, 128  # chips in a batch's first group, and in a later one at most
+PATIENCE = 0.3  # seconds that a free worker waits for a group of more than FIRST chips
 PAGE = 512  # uploads looked at together
 ATTEMPTS = 3  # without progress, until what is left of a batch counts as failed
 
@@ -249,14 +250,17 @@ def _groups(pk: int, *, large: bool = True) -> Iterator[list[Cut] | list[Place]]
 def _cuts(ahead: Ahead) -> Iterator[list[Cut]]:
     """Chips in groups of a power of two: as many as are there when the worker is free.
 
-    So the first group is small and quick, and later ones grow with what was decoded meanwhile; the
-    last holds what is left.
+    So the first group is small and quick, later ones are larger and cost less for each chip, and
+    the last holds what is left.
     """
     cuts: list[Cut] = []
     least = enough = FIRST
+    until = 0.0
     while True:
-        wait = len(cuts) < least
-        item = ahead.take(wait=wait)
+        seconds = None
+        if len(cuts) >= FIRST:
+            seconds = max(until - time.monotonic(), 0) if len(cuts) < least else 0
+        item = ahead.take(seconds)
         if isinstance(item, Cut):
             cuts.append(item)
         elif isinstance(item, Unpacked):
@@ -265,12 +269,13 @@ def _cuts(ahead: Ahead) -> Iterator[list[Cut]]:
             # Whole files only: chips of a picture that broke in the middle are not kept.
             cuts = [cut for cut in cuts if cut.upload.pk != item.upload.pk]
             _refuse(item.upload, item.code)
-        elif wait or ahead.over:
+        elif seconds is None or ahead.over:
             break
         if item is None or len(cuts) >= enough:
             size = min(1 << (len(cuts).bit_length() - 1), GROUP)
             yield cuts[:size]
-            cuts, least, enough = cuts[size:], LEAST, GROUP
+            cuts, least, enough = cuts[size:], min(4 * least, GROUP), GROUP
+            until = time.monotonic() + PATIENCE
     while cuts:
         yield cuts[:GROUP]
         cuts = cuts[GROUP:]
