@@ -9,12 +9,15 @@ The runs lie in a folder of their own under `runs/`, so that the paper's candida
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from . import files
 from .experiment import Config, Run, network
 from .selection import Outcome, protocol_nested
 
@@ -48,7 +51,7 @@ SIZES: dict[str, tuple[tuple[str, float], ...]] = {
 BUDGET: dict[str, dict[str, Any]] = {
     "tiny": {"train_chips": 48, "epochs": 1, "batch": 16},
     "sample": {"train_chips": 1024, "epochs": 2, "batch": 64},
-    "planet32": {"train_chips": 12_288, "epochs": 4, "batch": 128},
+    "planet32": {"train_chips": 8192, "epochs": 4, "batch": 64},
 }
 STUDENT = ("vgg16", 0.0625)
 STUDENT_SEEDS = {"tiny": (0, 1), "sample": (0, 1)}
@@ -146,6 +149,41 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def with_times(table: pd.DataFrame, clock: Mapping[str, Any], grid_file: Path) -> pd.DataFrame:
+    """The rows of `table` whose network was timed, with what the clock said.
+
+    clock      what `speed.measure` wrote;  grid_file  what `paper train --grid backbones` wrote
+
+    Columns more: those of `speed`, `chip_ms` (milliseconds for one chip) and `training_seconds`
+    (NaN where they were not recorded).
+    """
+    known = {(row["network"], row["width"]): row for row in clock["networks"]}
+    pairs = [*zip(table["network"], table["width"], strict=True)]
+    timed = table[np.array([pair in known for pair in pairs], bool)].copy()
+    rows = [known[pair] for pair in pairs if pair in known]
+    for column in ("chips_per_second", "times_reference", "memory_mb"):
+        timed[column] = np.array([row[column] for row in rows], float)
+    timed["chip_ms"] = 1000 / timed["chips_per_second"]
+    timed["training_seconds"] = training_seconds(grid_file, timed)
+    return timed
+
+
+def training_seconds(grid_file: Path, networks: pd.DataFrame) -> list[float]:
+    """How long each network was trained, as `paper train --grid backbones` recorded; NaN where it
+    did not.
+
+    networks  with columns `network` and `width`
+    """
+    known: dict[tuple[str, float], float] = {}
+    if grid_file.is_file():
+        for row in files.read_json(grid_file)["runs"]:
+            config = row["config"]
+            if not config["teacher"] and not config["seed"] and row["seconds"]:
+                known[config["network"], config["width"]] = row["seconds"]
+    pairs = zip(networks["network"], networks["width"], strict=True)
+    return [known.get(pair, math.nan) for pair in pairs]
 
 
 def frontier(cost: Sequence[float], score: Sequence[float]) -> np.ndarray:

@@ -162,15 +162,17 @@ def _check_chain(model: keras.Model) -> None:
 # ---- what it does to a kept run ------------------------------------------------------------------
 
 
-def predictions(project: Project, run: Run) -> dict[str, tuple[int, int, Array]]:
+def predictions(project: Project, run: Run | None) -> dict[str, tuple[int, int, Array]]:
     """How a network was made smaller -> bytes, multiply-adds, `(N, L)` float16 probabilities.
 
     Of the run's validation chips, in its order. Computed where chips and trained weights are here,
-    else as shipped in `compressed.npz`, which is written anew; empty where there is neither.
+    else as shipped in `compressed.npz`, which is written anew; empty where there is neither, or
+    no run.
     """
     path = project.results / "compressed.npz"
     made: dict[str, tuple[int, int, Array]] = {}
-    if project.has_chips and run.weights_file.is_file():
+    slug = run.folder.name if run else ""
+    if run and project.has_chips and run.weights_file.is_file():
         chips = project.chips(run.config.variant)
         place = {name: i for i, name in enumerate(chips.names.tolist())}
         part = run.part("validation")
@@ -183,27 +185,26 @@ def predictions(project: Project, run: Run) -> dict[str, tuple[int, int, Array]]
     elif path.is_file():
         with np.load(path, allow_pickle=False) as stored:
             note = json.loads(str(stored["note"]))
-            if note["run"] == run.folder.name:
+            if note["run"] == slug:
                 made = {
                     how: (*counted, stored[f"p{i}"])
                     for i, (how, counted) in enumerate(note["ways"].items())
                 }
-    note = {"run": run.folder.name, "ways": {how: made[how][:2] for how in made}}
+    note = {"run": slug, "ways": {how: made[how][:2] for how in made}}
     arrays = {f"p{i}": probability for i, (*_, probability) in enumerate(made.values())}
     files.write_arrays(path, note=np.array(json.dumps(note)), **arrays)
     return made
 
 
-def table(made: Mapping[str, tuple[int, int, Array]], run: Run) -> pd.DataFrame:
+def table(made: Mapping[str, tuple[int, int, Array]], run: Run | None) -> pd.DataFrame:
     """A row per way: `how`, `f2` (nested), `low`, `high`, `difference` to the network as trained
     (paired over chips) with `difference_low`, `difference_high`, `bytes`, `multiply_adds`."""
-    part = run.part("validation")
-    outcomes = {
-        how: selection.protocol_nested(
-            part.truth, probability.astype(np.float32), part.names, labels=run.tags
-        )
-        for how, (*_, probability) in made.items()
-    }
+    outcomes = {}
+    if run:
+        part = run.part("validation")
+        for how, (*_, probability) in made.items():
+            p = probability.astype(np.float32)
+            outcomes[how] = selection.protocol_nested(part.truth, p, part.names, labels=run.tags)
     rows = []
     for how, outcome in outcomes.items():
         change = outcome.minus(next(iter(outcomes.values())))

@@ -34,9 +34,9 @@ BASE: dict[str, dict[str, Any]] = {
     "planet32": {
         "network": "vgg16",
         "width": 0.125,
-        "train_chips": 8192,
-        "epochs": 6,
-        "batch": 128,
+        "train_chips": 6144,
+        "epochs": 4,
+        "batch": 64,
     },
 }
 SEEDS = {"tiny": (0, 1)}
@@ -45,7 +45,7 @@ _FULL = {
     "network": "vgg16",
     "width": 1.0,
     "train_chips": 2048,
-    "epochs": 3,
+    "epochs": 2,
     "batch": 64,
     "precision": "mixed_bfloat16",
 }

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 from . import COLOURS, styled
 
@@ -38,7 +39,9 @@ def frontier(
     on      (title, column) -> which rows stand on the frontier
     names   network -> name for the legend
     """
-    rows, columns = max(len(tables), 1), len(costs)
+    if not tables or not costs:
+        return _nothing("nothing has been measured yet")
+    rows, columns = len(tables), len(costs)
     figure = Figure(figsize=(0.6 + 3.3 * columns, 0.9 + 2.9 * rows))
     panels = figure.subplots(rows, columns, sharey="row", squeeze=False)
     handles: dict[str, object] = {}
@@ -71,7 +74,8 @@ def frontier(
                         fontsize=7,
                         color="#555555",
                     )
-            ax.set(xscale="log", xlabel=label)
+            ax.set(xlabel=label)
+            _logarithmic(ax)
             ax.margins(x=0.12)
             ax.grid(axis="y")
         panels[row, 0].set_ylabel(f"{title}\nF2, mean over chips")
@@ -82,6 +86,21 @@ def frontier(
         ncols=min(4, max(len(handles), 1)),
         fontsize=8,
     )
+    return figure
+
+
+def _logarithmic(ax: Axes) -> None:
+    """A logarithmic axis with ticks at 1 and 3, in words as short as they come."""
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+    ax.xaxis.set_minor_locator(NullLocator())
+
+
+def _nothing(why: str) -> Figure:
+    """What stands where a figure will be: words, so that nobody takes it for a result."""
+    figure = Figure(figsize=(5.2, 1.2))
+    figure.text(0.5, 0.5, why, ha="center", va="center", color="#777777")
     return figure
 
 
@@ -101,9 +120,11 @@ def smaller(tables: Mapping[str, pd.DataFrame]) -> Figure:
 
     tables  title -> `compression.table`
     """
-    figure = Figure(figsize=(0.9 + 3.8 * max(len(tables), 1), 3.6))
-    panels = figure.subplots(1, max(len(tables), 1), squeeze=False)[0]
-    for ax, (title, table) in zip(panels, tables.items(), strict=False):
+    if not tables:
+        return _nothing("the weights of this network are not on this machine")
+    figure = Figure(figsize=(0.9 + 3.8 * len(tables), 3.6))
+    panels = figure.subplots(1, len(tables), squeeze=False)[0]
+    for ax, (title, table) in zip(panels, tables.items(), strict=True):
         pruned = table["how"].str.contains("pruned").to_numpy()
         for part, colour, mark in (
             (table[~pruned], "original", "o"),
@@ -133,7 +154,8 @@ def smaller(tables: Mapping[str, pd.DataFrame]) -> Figure:
                 rotation=90,
                 bbox={"fc": "white", "ec": "none", "alpha": 0.7, "pad": 0.5},
             )
-        ax.set(xscale="log", xlabel="KiB of weights", title=title, ylabel="F2, mean over chips")
+        ax.set(xlabel="KiB of weights", title=title, ylabel="F2, mean over chips")
+        _logarithmic(ax)
         ax.margins(x=0.15)
         ax.grid(axis="y")
     return figure

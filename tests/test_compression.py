@@ -1,0 +1,197 @@
+"""Smaller without training: 8-bit error bounds, dead channels, sizes by hand; distillation."""
+
+from __future__ import annotations
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from training_stand_ins import CONFIG, chips
+
+from paperlib import compression, distillation, experiment, losses, networks
+from paperlib.errors import PaperError
+
+
+@pytest.fixture(autouse=True, scope="module")
+def cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PAPER_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def images(count=4, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, 32, 32, 3), np.uint8)
+
+
+def network(name="vgg11", **options):
+    return networks.build(name, size=32, width=0.125, outputs=3, batch_norm="all", **options)
+
+
+def test_eight_bits_by_hand():
+    weights = np.array([[2.54, -0.1], [-1.0, 0.0]], np.float32)
+    numbers, scale = compression.int8(weights)
+    assert scale.ravel().tolist() == pytest.approx([0.02, 0.1 / 127])
+    assert numbers.tolist() == [[127, -127], [-50, 0]]
+    numbers, scale = compression.int8(weights, axis=0)
+    assert scale.ravel().tolist() == pytest.approx([0.02, 1 / 127])
+    assert compression.int8(np.zeros((2, 2)))[1].tolist() == [[1, 1]]
+
+
+@given(
+    arrays.arrays(
+        np.float32, (3, 3, 2, 5), elements=st.floats(-9, 9, width=32, allow_subnormal=False)
+    )
+)
+def test_no_weight_moves_by_more_than_half_a_step_of_its_own_channel(weights):
+    numbers, scale = compression.int8(weights)
+    assert numbers.dtype == np.int8
+    step = np.abs(weights).max((0, 1, 2)) / 127
+    error = np.abs(numbers * scale - weights).max((0, 1, 2))
+    assert (error <= step / 2 * (1 + 1e-5) + 1e-12).all()
+
+
+@pytest.mark.parametrize("name", ["vgg11", "mobilenet"])
+def test_few_bits_give_nearly_the_same_answers_and_the_bytes_are_counted(name):
+    model = network(name)
+    whole = np.asarray(model(images()))
+    small = compression.eight_bits(model)
+    assert np.abs(np.asarray(small.model(images())) - whole).max() < 0.05
+    kernels = [w for layer in small.model.layers if compression._has_kernel(layer)
+               for w in layer.get_weights()[:1]]  # fmt: skip
+    others = small.model.count_params() - sum(k.size for k in kernels)
+    # a scale for each output channel: the last axis, of a depthwise kernel (h, w, C, 1) the third
+    scales = sum(k.shape[-1] if k.shape[-1] > 1 else k.shape[2] for k in kernels)
+    assert small.bytes == sum(k.size for k in kernels) + 4 * scales + 4 * others
+    half = compression.half_precision(model)
+    assert half.bytes == 2 * half.model.count_params()
+    assert np.abs(np.asarray(half.model(images())) - whole).max() < 5e-3
+    assert half.multiply_adds == small.multiply_adds == compression.folded(model).multiply_adds
+
+
+def test_pruning_dead_channels_keeps_the_function():
+    model = network(seed=3)
+    rng = np.random.default_rng(0)
+    for layer in model.layers:  # a quarter of each convolution's channels never says anything
+        if isinstance(layer, keras.layers.Conv2D):
+            (kernel,) = layer.get_weights()
+            dead = rng.permutation(kernel.shape[-1])[: kernel.shape[-1] // 4]
+            kernel[..., dead] = 0
+            layer.set_weights([kernel])
+    expected = np.asarray(model(images()))
+    small = compression.prune(model, 0.75)
+    assert np.abs(np.asarray(small.model(images())) - expected).max() < 1e-5
+    channels = [x.filters for x in small.model.layers if isinstance(x, keras.layers.Conv2D)]
+    assert channels == [6, 12, 24, 24, 48, 48, 48, 48]
+    less = compression.prune(model, 0.5)  # now living ones go, too
+    assert np.abs(np.asarray(less.model(images())) - expected).max() > 1e-4
+    assert less.multiply_adds < small.multiply_adds < compression.folded(model).multiply_adds
+    assert less.bytes == 4 * less.model.count_params()
+
+
+def test_pruning_reads_the_right_places_of_a_flattened_map():
+    """At 64 pixels the head flattens 2×2 places, each with the channels that stay."""
+    model = networks.build("vgg11", size=64, width=0.125, outputs=3, batch_norm="head", seed=1)
+    last = [x for x in model.layers if isinstance(x, keras.layers.Conv2D)][-1]
+    kernel, bias = last.get_weights()
+    kernel[..., ::2] = 0
+    last.set_weights([kernel, bias])
+    seen = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
+    whole = compression.prune(model, 1.0)
+    assert np.abs(np.asarray(whole.model(seen)) - np.asarray(model(seen))).max() < 1e-5
+    half = compression.prune(model, 0.5)
+    last = [x for x in half.model.layers if isinstance(x, keras.layers.Conv2D)][-1]
+    assert (np.abs(last.get_weights()[0]).sum((0, 1, 2)) > 0).all()
+
+
+def test_a_network_that_branches_is_not_pruned():
+    for name in ("vgg16-skips", "mobilenet_v2"):
+        with pytest.raises(ValueError, match="branches"):
+            compression.prune(network(name), 0.5)
+    with pytest.raises(ValueError, match="keep"):
+        compression.prune(network(), 0)
+
+
+# ---- distillation --------------------------------------------------------------------------------
+
+
+def test_the_mixed_target_by_hand():
+    labels, teacher = np.array([[1.0, 0.0]]), np.array([[0.6, 0.2]])
+    assert distillation.mixed_targets(labels, teacher, 0.5).tolist() == [pytest.approx([0.8, 0.1])]
+    assert np.array_equal(distillation.mixed_targets(labels, teacher, 0.0), labels)
+    for share, other in ((1.5, teacher), (0.5, teacher[:, :1])):
+        with pytest.raises(ValueError, match=r"share|teacher"):
+            distillation.mixed_targets(labels, other, share)
+
+
+def test_the_log_loss_of_the_mixed_target_is_the_mixture_of_the_losses():
+    labels, teacher = np.array([[1.0, 0.0]]), np.array([[0.6, 0.2]])
+    p = np.array([[0.7, 0.4]], np.float32)
+
+    def by_hand(target):
+        return float(-(target * np.log(p) + (1 - target) * np.log(1 - p)).mean())
+
+    expected = 0.3 * by_hand(teacher) + 0.7 * by_hand(labels)
+    mixed = distillation.mixed_targets(labels, teacher, 0.3)
+    assert float(losses.LogLoss()(mixed, p)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_student_learns_from_its_teacher_and_is_told_apart(tmp_path):
+    some = chips()
+    short = {**CONFIG.to_dict(), "epochs": 1, "dropout": 0.0}
+    teacher = experiment.train(
+        experiment.Config.from_dict({**short, "epochs": 3}), some, tmp_path, progress=False
+    )
+    alone = experiment.Config.from_dict(short)
+    given = {"teacher": teacher.config.slug, "teaching": 1.0}
+    taught = experiment.Config.from_dict({**short, **given})
+    assert alone.slug != taught.slug
+    runs = {
+        c.teacher: experiment.train(c, some, tmp_path / "inside", progress=False)
+        for c in (alone, taught)
+    }
+    losses_ = {t: run.history["loss"].iloc[0] for t, run in runs.items()}
+    soft = distillation.soft_labels(teacher.config.slug, some, tmp_path)
+    held = some.split == "validation"
+    assert np.allclose(soft[held], teacher.part("validation").probability, atol=2e-3)
+    assert losses_[""] != losses_[teacher.config.slug]  # another target
+    with pytest.raises(PaperError, match="no-such-teacher is not in"):
+        distillation.soft_labels("no-such-teacher", some, tmp_path)
+    with pytest.raises(ValueError, match="teacher"):
+        experiment.Config.from_dict({**short, "teacher": "x", "loss": "f2"})
+
+
+def test_what_is_shipped_is_read_where_the_weights_are_not(tmp_path, monkeypatch):
+    some = chips()
+    run = experiment.train(
+        experiment.Config.from_dict({**CONFIG.to_dict(), "epochs": 1}),
+        some,
+        tmp_path / "runs",
+        progress=False,
+    )
+
+    class Place:
+        results, has_chips = tmp_path, True
+
+        def chips(self, variant):
+            return some
+
+    made = compression.predictions(Place(), run)
+    assert len(made) == len(compression.WAYS)
+    _, _, same = made["as trained"]
+    assert np.abs(same - run.part("validation").probability).max() < 2e-3
+    file = tmp_path / "compressed.npz"
+    before = file.read_bytes()
+    Place.has_chips = False
+    again = compression.predictions(Place(), run)
+    assert file.read_bytes() == before
+    assert {how: a[:2] for how, a in again.items()} == {how: a[:2] for how, a in made.items()}
+    table = compression.table(again, run)
+    assert table["how"].tolist() == list(made)
+    assert table["difference"].iloc[0] == 0
+    assert compression.predictions(Place(), None) == {}
+    with np.load(file) as stored:
+        assert json.loads(str(stored["note"]))["ways"] == {}
