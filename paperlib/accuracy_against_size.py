@@ -88,9 +88,11 @@ def students(profile: Profile, **changes: Any) -> tuple[list[Config], list[Confi
 def kept(project: Project, wanted: Sequence[Config], folder: str = FOLDER) -> list[Run]:
     """The runs of a list of configurations: on scenes trained where missing, else what is kept."""
     if project.profile.source == "scenes":
+        from . import grid
+
         if any(config.teacher for config in wanted):
             project.run(Config.of(project.profile))
-        return [project.run(config, folder) for config in wanted]
+        grid.run(project, list(wanted), folder=folder)  # together: several can train at a time
     return [run for config in wanted if (run := project.find(config, folder))]
 
 

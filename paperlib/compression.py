@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from keras import layers
 
-from . import augment, files, selection
+from . import files, selection
 from .complexity import cost
 from .conversions import fold_batch_norm, replay
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .project import Project
 
 Array = np.ndarray
+_BATCH = 256  # chips predicted at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,7 +181,10 @@ def predictions(project: Project, run: Run | None) -> dict[str, tuple[int, int, 
         trained = run.model()
         for way in WAYS:
             small = way(trained)
-            probability = augment.predict(small.model, images).astype(np.float16)
+            # called, not `predict`: that would trace a graph for each of these networks
+            parts = (images[i : i + _BATCH] for i in range(0, len(images), _BATCH))
+            rows = [keras.ops.convert_to_numpy(small.model(part, training=False)) for part in parts]
+            probability = np.concatenate(rows).astype(np.float16)
             made[small.how] = small.bytes, small.multiply_adds, probability
     elif path.is_file():
         with np.load(path, allow_pickle=False) as stored:

@@ -16,7 +16,7 @@ import pandas as pd
 from scipy.stats import t as student
 
 from . import f2, transfer
-from .accuracy_against_size import nested
+from .accuracy_against_size import kept, nested
 from .experiment import Config, Run, network
 
 if TYPE_CHECKING:
@@ -245,7 +245,8 @@ def table(project: Project, every: Sequence[Rule] = RULES) -> pd.DataFrame:
     """
     from .complexity import cost
 
-    scores: dict[str, Array] = {}
+    runs = kept(project, configs(project.profile), FOLDER)
+    scores = {run.config.slug: chip_scores([run])[0] for run in runs}
     rows = []
     for rule in every:
         row: dict[str, Any] = {"rule": rule.name, "follow": rule.sides[0], "ignore": rule.sides[1]}
@@ -254,10 +255,9 @@ def table(project: Project, every: Sequence[Rule] = RULES) -> pd.DataFrame:
         if rule not in rules(project.profile):
             continue
         both = sides(rule, project.profile)
-        found = [_runs(project, side, scores) for side in both]
-        if any(side is None for side in found):
+        if any(config.slug not in scores for side in both for config in side):
             continue
-        follow, ignore = found
+        follow, ignore = (np.stack([scores[config.slug] for config in side]) for side in both)
         gap = difference(follow, ignore)
         first = both[0][0]
         row |= {
@@ -282,19 +282,3 @@ def table(project: Project, every: Sequence[Rule] = RULES) -> pd.DataFrame:
 def _counted(config: Config) -> Config:
     """The same network without ready-made weights, which need not be here for counting."""
     return Config.from_dict({**config.to_dict(), "weights": ""})
-
-
-def _runs(project: Project, wanted: Sequence[Config], scores: dict[str, Array]) -> Array | None:
-    """Chip scores of a side, each run scored once; None where one is missing on real chips."""
-    rows = []
-    for config in wanted:
-        if config.slug not in scores:
-            if project.profile.source == "scenes":
-                run = project.run(config, FOLDER)
-            elif (found := project.find(config, FOLDER)) is not None:
-                run = found
-            else:
-                return None
-            scores[config.slug] = chip_scores([run])[0]
-        rows.append(scores[config.slug])
-    return np.stack(rows)
