@@ -32,6 +32,24 @@ def prepare() -> None:
     _DONE = True
 
 
+def one_thread() -> None:
+    """Compute in one thread; call before the backend starts, at a process' beginning.
+
+    Sums are split among threads, and each number of threads rounds them in its own way: with one,
+    a run gives the same bits on any number of cores.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    elif keras.backend.backend() == "jax":
+        flags = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip()
+    elif keras.backend.backend() == "torch":
+        sys.modules["torch"].set_num_threads(1)
+
+
 def jit() -> bool | str:
     """Keras' `jit_compile`: off on TensorFlow without a GPU, where XLA is slower than oneDNN."""
     if keras.backend.backend() == "tensorflow":

@@ -332,7 +332,7 @@ def train(
     """
     if kept := find(config, runs_folder, chips):
         return kept
-    _check(config, chips)
+    check(config, chips)
     from . import checkpoint
     from .training import Training
 
@@ -384,7 +384,8 @@ def _cache(config: Config, fingerprint: str) -> Path:
     return project.cache_folder() / "runs" / f"{config.slug}-{fingerprint[:8]}"
 
 
-def _check(config: Config, chips: Chips) -> None:
+def check(config: Config, chips: Chips) -> None:
+    """`PaperError` for chips that cannot train the configuration."""
     if chips.size != config.size:
         raise PaperError(
             f"chips of {chips.size} px for a network of {config.size} px", "read them at that size"

@@ -15,9 +15,9 @@ from typing import Any
 
 from tqdm import tqdm  # as text, also in a notebook: `paper run` reads its last line
 
-from . import accuracy_against_size, design_rules, files
+from . import accuracy_against_size, design_rules, files, workers
 from .errors import PaperError
-from .experiment import Config, Run, find, load, train
+from .experiment import Config, Run, find, load
 from .labels import LABELS
 from .profiles import Profile
 from .project import Project
@@ -150,7 +150,7 @@ def run(
     scheduler: str = "",
     progress: bool = True,
 ) -> list[Run]:
-    """Train what is missing of a grid, one after the other or on a Dask cluster.
+    """Train what is missing of a grid, on this machine or on a Dask cluster.
 
     folder     of `project.runs` that the runs are kept in
     scheduler  address of a Dask scheduler; its workers need this package, and the chips where
@@ -162,32 +162,9 @@ def run(
     queue = sorted(wanted, key=lambda c: order[c.variant])  # one variant's chips in memory at once
     if scheduler:
         _on_cluster(project, queue, folder, scheduler, progress)
-    else:
-        _here(project, queue, folder, progress)
+    elif project.has_chips:
+        workers.train(project, queue, folder, progress=progress)
     return finished(project, wanted, folder)
-
-
-def _here(project: Project, queue: list[Config], folder: str, progress: bool) -> None:
-    missing, runs = [], project.runs / folder
-    for config in queue:
-        if not project.has_chips or find(config, runs, project.chips(config.variant)):
-            continue
-        chips = project.chips(config.variant)
-        count = config.train_chips or int((chips.split == "train").sum())
-        steps = config.epochs * (count // config.batch)
-        missing.append((config, steps))
-    if not missing:
-        return
-    total = sum(steps for _, steps in missing)
-    kept = len(queue) - len(missing)
-    with tqdm(total=total, unit="batch", disable=not progress, mininterval=0.5) as bar:
-        done = 0
-        for i, (config, steps) in enumerate(missing, start=1):
-            note = f"run {kept + i} of {len(queue)}"
-            bar.set_postfix_str(note)
-            train(config, project.chips(config.variant), runs, progress=bar)
-            done += steps
-            bar.update(done - bar.n)  # where a run stopped early
 
 
 def _on_cluster(
@@ -233,7 +210,8 @@ def _remote(config: dict, profile: str, data: str) -> dict[str, dict[str, bytes]
     with Lock(f"paperlib-{get_worker().address}"):  # one network at a time, however many threads
         project = _worker_project(profile, data)
         wanted = Config.from_dict(config)
-        made = train(wanted, project.chips(wanted.variant), project.runs, progress=False)
+        workers.train(project, [wanted], progress=False)
+        made = project.run(wanted)
     weights = made.weights_file
     return {
         "name": made.folder.name,

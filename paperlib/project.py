@@ -131,7 +131,7 @@ class Project:
 
         Raises `PaperError` where none is kept and there are no chips to train on.
         """
-        from . import experiment
+        from . import experiment, workers
 
         if run := self.find(config, inside):
             return run
@@ -140,7 +140,8 @@ class Project:
                 f"no training run {config.slug} in {self.runs / inside}, and no chips to train on",
                 "give the folder of the Planet chips with --data DIR",
             )
-        run = experiment.train(config, self.chips(config.variant), self.runs / inside)
+        workers.train(self, [config], inside)
+        run = experiment.find(config, self.runs / inside, self.chips(config.variant))
         self._note(run=self._told(run, inside), kept=False)
         return run
 

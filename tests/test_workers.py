@@ -1,0 +1,117 @@
+"""Narrow networks in processes of their own: the same bits for any number, and no orphan."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+
+from paperlib import experiment, grid, workers
+from paperlib.errors import PaperError
+from paperlib.experiment import Config
+from paperlib.project import Project
+
+SMALL = {"network": "vgg11", "width": 0.0625, "epochs": 1, "batch_norm": "head"}
+
+
+def wanted(project: Project) -> list[Config]:
+    alike = {"variant": "original", "loss": "log", **SMALL}
+    return [c for seed in (0, 1) for c in grid.configs("main", project.profile, seed=seed, **alike)]
+
+
+def bits(project: Project, config: Config) -> str:
+    run = experiment.find(config, project.runs)
+    return hashlib.sha256(run.probability.tobytes()).hexdigest()
+
+
+def test_which_networks_train_in_a_worker(monkeypatch):
+    monkeypatch.setattr(workers, "_has_gpu", lambda: False)
+    assert workers.narrow(Config(width=0.125, size=32))
+    assert not workers.narrow(Config(width=0.25, size=32))
+    assert not workers.narrow(Config(width=0.125, size=64))
+    monkeypatch.setattr(workers, "_has_gpu", lambda: True)
+    assert not workers.narrow(Config(width=0.125, size=32))
+
+
+def test_a_worker_takes_runs_of_one_graph_after_each_other():
+    configs = [
+        Config(loss=loss, variant=variant)
+        for variant in ("original", "dehazed")
+        for loss in ("log", "f2")
+    ]
+    jobs = workers._Jobs([(c, 1) for c in configs])
+    first, second = jobs.take(None)[0], jobs.take(None)[0]
+    assert (first.loss, second.loss) == ("log", "f2")
+    assert jobs.take(second)[0] == replace(second, variant="dehazed")
+    assert jobs.take(first)[0] == replace(first, variant="dehazed")
+    assert jobs.take(first) is None
+
+
+@pytest.mark.parametrize("given", ["0", "many", "-1"])
+def test_a_wrong_number_of_workers_is_refused(given, monkeypatch):
+    monkeypatch.setenv("PAPER_WORKERS", given)
+    with pytest.raises(PaperError, match=r"PAPER_WORKERS=.*number"):
+        workers._how_many(3)
+
+
+@pytest.mark.slow
+def test_one_worker_and_two_make_the_same_bits(tmp_path, monkeypatch):
+    found = []
+    for count in (1, 2):
+        monkeypatch.setenv("PAPER_CACHE", str(tmp_path / f"cache{count}"))
+        monkeypatch.setenv("PAPER_WORKERS", str(count))
+        project = Project("tiny", root=tmp_path / str(count))
+        configs = wanted(project)
+        workers.train(project, configs, progress=False)
+        found.append([bits(project, config) for config in configs])
+    assert found[0] == found[1]
+    assert len(set(found[0])) == 2
+
+    before = {p: p.stat().st_mtime_ns for p in project.runs.rglob("*")}
+    workers.train(project, configs, progress=False)
+    assert before == {p: p.stat().st_mtime_ns for p in project.runs.rglob("*")}
+
+
+def test_a_run_that_cannot_be_is_refused_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("PAPER_CACHE", str(tmp_path / "cache"))
+    project = Project("tiny", root=tmp_path)
+    config = Config.of(project.profile, batch=5000)
+    with pytest.raises(PaperError, match=r"fewer training chips than batch=5000.*lower"):
+        workers.train(project, [config], progress=False)
+
+
+def test_a_worker_ends_with_whoever_started_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("PAPER_CACHE", str(tmp_path / "cache"))
+    code = (
+        "from paperlib.project import Project; from paperlib.experiment import Config;"
+        "from paperlib import workers; p = Project('tiny', root=%r);"
+        "workers.train(p, [Config.of(p.profile, epochs=500)], progress=False)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code % str(tmp_path)])
+    try:
+        child = _until(lambda: _children(parent.pid), 60)[0]
+        os.kill(parent.pid, signal.SIGKILL)
+        parent.wait()
+        _until(lambda: not os.path.exists(f"/proc/{child}"), 30)
+    finally:
+        parent.kill()
+
+
+def _children(pid: int) -> list[int]:
+    with open(f"/proc/{pid}/task/{pid}/children") as stream:
+        return [int(word) for word in stream.read().split()]
+
+
+def _until(condition, seconds: float):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if value := condition():
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"not within {seconds} s")
