@@ -173,3 +173,22 @@ def test_the_shipped_tables_follow_from_the_shipped_predictions(root, place):
             changed[::20] = 1 - changed[::20]  # one chip in twenty labelled otherwise is seen
             other = fbeta_score(shipped.truth, changed, beta=2, average="samples", zero_division=0)
             assert abs(row["f2"] - other) > 1e-3
+
+
+def test_the_command_ships_each_size_and_says_what_is_not_there_yet(root, monkeypatch):
+    from typer.testing import CliRunner
+
+    from paperlib import cli, transfer_real
+
+    asked = []
+
+    def ship(data, size, folder, *, only_kept):
+        asked.append((data, size, folder.relative_to(root).as_posix(), only_kept))
+        return folder / f"transfer_{size}px.npz" if size == 64 else None
+
+    monkeypatch.setattr(transfer_real, "ship", ship)
+    done = CliRunner().invoke(cli.app, ["transfer", "--data", "d", "--only-kept"])
+    assert done.exit_code == 0, done.output
+    assert asked == [("d", size, "results/ucmerced", True) for size in (64, 32)]
+    assert "results/ucmerced/transfer_64px.npz" in done.output
+    assert "32 px: nothing yet" in done.output
