@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -115,6 +116,17 @@ def mask_of(mask: object, shape: tuple[int, ...], name: str = "mask") -> np.ndar
     return None if mask.all() else mask
 
 
+def split_alpha(image: np.ndarray, mask: object) -> tuple[np.ndarray, np.ndarray | None]:
+    """The colours of an image, and which pixels count (None: all): `mask` and alpha above 0."""
+    valid = mask_of(mask, image.shape[:2])
+    if image.ndim < 3 or image.shape[2] != 4:
+        return image, valid
+    seen = image[..., 3] > 0  # NaN is not above 0
+    if not seen.all():
+        valid = seen if valid is None else valid & seen
+    return image[..., :3], valid
+
+
 def plane(value: object, name: str, shape: tuple[int, int] | None = None) -> np.ndarray:
     """`value` as a finite float64 plane (of `shape`)."""
     array = np.asarray(value)
@@ -134,3 +146,11 @@ def light_of(light: object, channels: int) -> np.ndarray:
     if not ((array > 0) & (array <= 1)).all():
         raise ValueError(f"light: above 0 and at most 1 whatever the image's dtype, not {light}")
     return np.broadcast_to(array, (channels,))
+
+
+def threads(workers: int | None) -> int:
+    """The number of threads: `workers`, or one per core this process may use."""
+    if workers is not None:
+        whole("workers", workers, 1)
+        return int(workers)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -13,9 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from . import _dehaze_equations as equations
 from . import _dehaze_kernels as kernels
-from . import dehaze as equations
-from ._dehaze_check import SCALE, Parameters, values
+from ._dehaze_check import SCALE, Parameters, split_alpha, values
 from ._dehaze_light import merged
 
 ROWS = 512  # of a strip: enough that the halo is a small part, few enough to stay in cache
@@ -255,7 +255,7 @@ def _constant(colours: np.ndarray, valid: np.ndarray | None) -> bool:
 
 def _named(images: np.ndarray, index: int, p: Parameters, threads: int) -> np.ndarray:
     """One image of a batch; what is wrong with it names it."""
-    colours, valid = equations.split_alpha(images[index], None)
+    colours, valid = split_alpha(images[index], None)
     values(colours, valid, name=f"images[{index}]")
     return one(images[index], valid, p, threads)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import dehaze as equations
+from . import _dehaze_equations as equations
 from ._dehaze_check import SCALE
 
 Box = tuple[int, int, int, int]

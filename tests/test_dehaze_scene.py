@@ -16,6 +16,7 @@ import rasterio
 from rasterio.enums import ColorInterp
 from rasterio.transform import from_origin
 
+from paperlib import _dehaze_tiles as passes
 from paperlib import dehaze as d
 from paperlib import dehaze_scene as scene
 from paperlib.errors import PaperError
@@ -205,7 +206,7 @@ def test_a_folder_goes_on_after_a_bad_file_and_is_not_done_twice(tmp_path):
 
 CHILD = """
 import sys, time
-from paperlib import dehaze_scene as s, dehaze as d
+from paperlib import _dehaze_tiles as s, dehaze as d
 clear = s._clear_tile
 def slow(*arguments):
     time.sleep(0.05)
@@ -221,21 +222,21 @@ def test_killed_halfway_nothing_looks_whole_and_it_continues(tmp_path, monkeypat
     child = subprocess.Popen([sys.executable, "-c", CHILD, str(source), str(target)])
     partial = tmp_path / "out" / ".b.tif.partial"
     deadline = time.monotonic() + 100
-    while len(scene._finished(partial / "tiles")) < 10:
+    while len(passes.finished_in(partial / "tiles")) < 10:
         assert child.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.02)
     child.kill()
     child.wait()
     assert [p.name for p in target.parent.iterdir()] == [partial.name]
-    done = scene._finished(partial / "tiles")
+    done = passes.finished_in(partial / "tiles")
     assert 10 <= len(done) < 100
     with open(partial / "tiles", "a") as log:  # as if killed while writing this number
         log.write("9")
     again = []
-    clear = scene._clear_tile
+    clear = passes._clear_tile
     monkeypatch.setattr(
-        scene,
+        passes,
         "_clear_tile",
         lambda job, index, *rest: (again.append(index), clear(job, index, *rest)),
     )
@@ -251,7 +252,7 @@ def test_a_partial_result_of_other_arguments_is_not_used(tmp_path, monkeypatch):
     def stop(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr(scene.rasters, "write_like", stop)
+    monkeypatch.setattr(passes.rasters, "write_like", stop)
     with pytest.raises(OSError, match="disk full"):
         run(source, target, tile=64)
     monkeypatch.undo()
@@ -293,7 +294,7 @@ def test_a_scene_on_a_cluster_that_loses_a_worker(tmp_path, cluster):
     image = picture(600, 600)
     source, target = write(tmp_path / "a.tif", image), tmp_path / "b.tif"
     tiles = tmp_path / ".b.tif.partial" / "tiles"
-    thread, killed = kill_a_worker_when(cluster, lambda: len(scene._finished(tiles)) > 10)
+    thread, killed = kill_a_worker_when(cluster, lambda: len(passes.finished_in(tiles)) > 10)
     run(source, target, tile=45, scheduler=cluster.scheduler_address)
     thread.join(20)
     assert killed
@@ -307,7 +308,7 @@ def test_a_folder_on_a_cluster_that_loses_a_worker(tmp_path, cluster):
         write(tmp_path / "in" / f"{index:02d}.tif", picture(90, 90, seed=index))
     (tmp_path / "in" / "bad.tif").write_bytes(b"no")
     table = tmp_path / "out" / scene.TABLE
-    thread, killed = kill_a_worker_when(cluster, lambda: scene._read_text(table).count("\n") > 5)
+    thread, killed = kill_a_worker_when(cluster, lambda: passes.read_text(table).count("\n") > 5)
     report = run(tmp_path / "in", tmp_path / "out", scheduler=cluster.scheduler_address)
     thread.join(20)
     assert killed
