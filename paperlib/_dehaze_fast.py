@@ -13,8 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from . import _dehaze_bytes as byte_kernels
+from . import _dehaze_dark as dark_kernels
 from . import _dehaze_equations as equations
-from . import _dehaze_kernels as kernels
+from . import _dehaze_floats as float_kernels
+from . import _dehaze_space as space
 from ._dehaze_check import SCALE, Parameters, split_alpha, values
 from ._dehaze_light import merged
 
@@ -32,7 +35,7 @@ def many(images: np.ndarray, p: Parameters, threads: int) -> np.ndarray:
     if height * width > SMALL:
         for index in range(count):
             result[index] = _named(images, index, p, threads)
-    elif images.dtype == np.uint8 and images.ndim == 4 and images.shape[3] == 3:
+    elif images.ndim == 4 and _direct(images[:1], p):
         step = max(1, PIXELS // (height * width * 4 * threads))
         step = min(step, -(-count // threads)) or 1
 
@@ -52,8 +55,8 @@ def many(images: np.ndarray, p: Parameters, threads: int) -> np.ndarray:
 def one(image: np.ndarray, valid: np.ndarray | None, p: Parameters, threads: int) -> np.ndarray:
     """A checked image, and which of its pixels count (None: all)."""
     result = np.empty(image.shape, image.dtype)
-    colour = image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3
-    if colour and valid is None and image.shape[0] * image.shape[1] <= SMALL:
+    small = image.shape[0] * image.shape[1] <= SMALL
+    if small and valid is None and image.ndim == 3 and _direct(image[None], p):
         _chips(image[None], p, result[None])
         return result
     light = scene_light(image, valid, p, threads)
@@ -76,6 +79,11 @@ def one(image: np.ndarray, valid: np.ndarray | None, p: Parameters, threads: int
 
     _run(work, range(0, height, strip), threads)
     return result
+
+
+def _direct(images: np.ndarray, p: Parameters) -> bool:
+    """Whether the kernels take such images (N, H, W, C) from start to end."""
+    return images.dtype == np.uint8 and images.shape[3] == 3 and _units(p) is not None
 
 
 def scene_light(
@@ -119,13 +127,13 @@ def scene_light(
 def light_table(
     image: np.ndarray, valid: np.ndarray | None, patch: int, box: Box, needed: int
 ) -> np.ndarray:
-    """The table of `kernels.tabulate` of one uint8 block `(h, w[, C])`."""
-    rows = _rgb(image)
+    """The table of `dark_kernels.tabulate` of one uint8 block `(h, w[, C])`."""
+    rows = _rgb(image, True)
     height, width = image.shape[:2]
     table = np.zeros((256, 6), np.int64)
     table[:, 1] = -1
-    kernels.tabulate(
-        rows, _fixed(valid), patch, box, needed, *_dark_space(height, width, patch), table
+    dark_kernels.tabulate(
+        rows, _fixed(valid), patch, box, needed, *space.for_dark(height, width, patch), table
     )
     return table
 
@@ -154,24 +162,30 @@ def clear_block(
     """
     top, bottom, left, right = box
     height, width = image.shape[:2]
-    byte = image.dtype == np.uint8
+    steps = _units(p)
+    byte = image.dtype == np.uint8 and steps is not None
     inner = image[top:bottom, left:right]
     direct = byte and image.ndim == 3 and image.shape[2] == 3
     if direct and target is not None and target.flags.c_contiguous:
         out = target.reshape(bottom - top, -1)
     else:
         out = np.empty((bottom - top, 3 * (right - left)), np.uint8 if byte else np.float64)
-    rows = _rgb(image if valid is None or byte else blank(image, valid))
-    peak = 255.0 if byte else 1.0
-    kernels.clear(
-        rows, _fixed(valid), light * peak, peak, p.patch, p.omega, p.t0, p.radius, p.eps, box,
-        *_clear_space(height, width, p, np.float32 if byte else np.float64), out,
-    )  # fmt: skip
+    rows = _rgb(image if valid is None or byte else blank(image, valid), byte)
+    if byte:
+        byte_kernels.clear(
+            rows[None], _fixed(valid), light * 255, 0, p.patch, p.omega, p.t0, p.radius, p.eps,
+            steps, box, *space.for_bytes(height, width, p, valid is not None), _NO_TABLE, out[None],
+        )  # fmt: skip
+    else:
+        float_kernels.clear(
+            rows, _fixed(valid), light, p.patch, p.omega, p.t0, p.radius, p.eps, box,
+            *space.for_floats(height, width, p), out,
+        )  # fmt: skip
     out = out.reshape(bottom - top, right - left, 3)
     if direct:
         return out
     scale = SCALE[image.dtype]
-    if image.dtype == np.uint16:
+    if image.dtype.kind == "u" and not byte:
         out = np.rint(out * scale)
     result = np.empty(inner.shape, image.dtype)
     if image.ndim == 2:
@@ -194,38 +208,25 @@ def blank(image: np.ndarray, valid: np.ndarray) -> np.ndarray:
 # --- arrays for the kernels -----------------------------------------------------------------------
 
 
+_NO_TABLE = np.empty((256, 6), np.int64)
+
+
+def _units(p: Parameters) -> tuple[float, float] | None:
+    return byte_kernels.units(p.radius, p.eps, p.t0)
+
+
 def _chips(images: np.ndarray, p: Parameters, result: np.ndarray) -> None:
     count, height, width = images.shape[:3]
-    kernels.chips(
-        _fixed(images).reshape(count, height, width * 3), p.patch, p.omega, p.t0,
-        math.ceil(p.fraction * (height * width)), p.radius, p.eps,
-        *_dark_space(height, width, p.patch), *_clear_space(height, width, p, np.float32),
-        np.empty((256, 6), np.int64), np.empty(3), result.reshape(count, height, width * 3),
+    byte_kernels.clear(
+        _fixed(images).reshape(count, height, width * 3), None, np.empty(3),
+        math.ceil(p.fraction * (height * width)), p.patch, p.omega, p.t0, p.radius, p.eps,
+        _units(p), (0, height, 0, width), *space.for_bytes(height, width, p),
+        np.empty((256, 6), np.int64), result.reshape(count, height, width * 3),
     )  # fmt: skip
 
 
-def _dark_space(height: int, width: int, patch: int) -> tuple[np.ndarray, ...]:
-    tall, wide = (sum(kernels.reach(patch, side)) for side in (height, width))
-    plane = (height + tall, width)
-    return np.empty(plane, np.uint8), np.empty(plane, np.uint8), np.empty((2, width + wide), "u1")
-
-
-def _clear_space(height: int, width: int, p: Parameters, dtype: type) -> tuple[np.ndarray, ...]:
-    """Work space g, m, n, ends, sums, ring of `kernels.clear`."""
-    tall, wide = (sum(kernels.reach(p.patch, side)) for side in (height, width))
-    rx, ry = min(p.radius, width - 1), min(p.radius, height - 1)
-    return (
-        np.empty((height, width), dtype),
-        np.empty((height + tall, width), dtype),
-        np.empty((height + tall, width), dtype),
-        np.empty((4, width + wide), dtype),
-        np.empty((17, width + 2 * rx + 1)),
-        np.empty((3, 2 * ry + 1, width), dtype),
-    )
-
-
-def _rgb(image: np.ndarray) -> np.ndarray:
-    """Rows of red, green, blue, red …, uint8 or float64 in 0…1, for the kernels."""
+def _rgb(image: np.ndarray, byte: bool) -> np.ndarray:
+    """Rows of red, green, blue, red …, uint8 (`byte`) or float64 in 0…1, for the kernels."""
     height, width = image.shape[:2]
     if image.ndim == 2:
         image = image[..., None]
@@ -233,7 +234,7 @@ def _rgb(image: np.ndarray) -> np.ndarray:
         image = (
             np.broadcast_to(image, (height, width, 3)) if image.shape[2] == 1 else image[..., :3]
         )
-    if image.dtype != np.uint8:
+    if not byte:
         image = image.astype(np.float64) / SCALE[image.dtype]
     return _fixed(image).reshape(height, width * 3)
 

@@ -138,6 +138,73 @@ def test_real_hazy_pictures(shared: Path):
         assert difference(d.dehaze(small), d.dehaze_reference(small)) <= 1e-5
 
 
+def awkward(rng):
+    """A uint8 picture whose rounding errors do not average out: few colours, or hardly any."""
+    height, width = rng.integers(30, 130, 2)
+    image = np.full((height, width, 3), rng.integers(0, 256, 3), np.float64)
+    kind = rng.integers(4)
+    if kind == 0:  # spots
+        image[rng.random((height, width)) < rng.choice([0.003, 0.1])] = rng.integers(0, 256, 3)
+    elif kind == 1:  # noise
+        image += rng.normal(0, rng.choice([1, 4, 20]), image.shape)
+    elif kind == 2:  # squares
+        for _ in range(rng.integers(1, 9)):
+            y, x, size = rng.integers(0, height), rng.integers(0, width), rng.integers(1, 40)
+            image[y : y + size, x : x + size] = rng.integers(0, 256, 3)
+    else:  # two nearly equal halves, and a grid
+        image[:, : rng.integers(1, width)] += rng.integers(-12, 13, 3)
+        image[:: rng.integers(2, 30), :: rng.integers(2, 30)] = rng.integers(0, 256, 3)
+    return np.uint8(np.clip(np.rint(image), 0, 255))
+
+
+def test_integers_suffice_up_to_their_limit():
+    """The hardest parameters that are still left to the integers, and the first that are not."""
+    from paperlib import _dehaze_bytes as byte_kernels
+
+    rng = np.random.default_rng(0)
+    for _ in range(EXAMPLES // 3):
+        radius, t0 = int(rng.integers(0, 62)), float(np.exp(rng.uniform(np.log(0.03), 0)))
+        unit = byte_kernels.units(radius, 1.0, 1.0)[0]
+        eps = byte_kernels.COARSE / unit / t0
+        assert byte_kernels.units(radius, eps * 1.001, t0) is not None
+        assert byte_kernels.units(radius, eps * 0.999, t0) is None
+        image, patch = awkward(rng), int(rng.integers(1, 25))
+        for factor in (1.001, 0.999):
+            given = {"patch": patch, "radius": radius, "t0": t0, "eps": eps * factor}
+            assert difference(d.dehaze(image, **given), d.dehaze_reference(image, **given)) <= 1
+    assert byte_kernels.units(40, 1e-3, 0.1) is not None  # the default
+    assert byte_kernels.units(4000, 1.0, 1.0) is None  # luma alone would overflow
+
+
+def test_a_changed_kernel_is_compiled_again(tmp_path):
+    """numba's record of what it kept changes with every file that is compiled into a kernel."""
+    import shutil
+    import subprocess
+    import sys
+
+    import paperlib
+
+    shutil.copytree(Path(paperlib.__file__).parent, tmp_path / "paperlib")
+    code = (
+        "from paperlib import _dehaze_bytes as k\n"
+        "print(k.__file__, k.clear._cache._cache_file._source_stamp)\n"
+    )
+
+    def stamp():
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True,
+            cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        )  # fmt: skip
+        assert str(tmp_path) in done.stdout
+        return done.stdout
+
+    first = stamp()
+    assert stamp() == first
+    with open(tmp_path / "paperlib" / "_dehaze_windows.py", "a") as file:
+        file.write("\n")
+    assert stamp() != first
+
+
 def test_kernels_work_where_nothing_can_be_cached(tmp_path):
     """A package folder and a home that cannot be written to: compiled in memory, not an error."""
     import subprocess
@@ -146,8 +213,8 @@ def test_kernels_work_where_nothing_can_be_cached(tmp_path):
     code = (
         "import numba.core.caching as c\n"
         "c.CacheImpl._locator_classes = []\n"  # numba finds no place
-        "import paperlib._dehaze_kernels as k\n"
-        "print(k.chips.stats.cache_path)\n"
+        "import paperlib._dehaze_bytes as k\n"
+        "print(k.clear.stats.cache_path)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False

@@ -1,0 +1,163 @@
+"""What the compiled kernels of `dehaze` share: how they are compiled, and windows along a row.
+
+Minima are taken by doubling: log2(patch) vector minima of a row with itself further along, then of
+rows with earlier ones, so that only a few rows are live and stay in cache. Loops are written so
+that LLVM vectorises them: one index from 0 into slices made beforehand, or an unsigned index where
+pixels are three values apart (a signed one is tested for wrap-around).
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from pathlib import Path
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+U = np.uint64
+
+# No reference counting: the kernels allocate nothing, and a slice costs nothing then. No way to
+# call the inner functions from Python: a fifth of the time to compile. No fused multiply-add: LLVM
+# may choose another one for the last pixels of a row, and tiles would differ from the whole.
+_options = {"nogil": True, "error_model": "numpy", "_nrt": False}
+inner = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_options)
+
+
+def entry(function):
+    """Compiled at the first call and kept on disk, where there is a disk to keep it on."""
+    try:
+        kernel = numba.njit(cache=True, **_options)(function)
+    except RuntimeError:  # numba: neither the package nor the home folder can be written to
+        return numba.njit(**_options)(function)
+    # numba looks only at the file of `function` to see whether what it kept is out of date
+    kept = kernel._cache._cache_file
+    kept._source_stamp = (kept._source_stamp, _sources())
+    return kernel
+
+
+@functools.cache
+def _sources() -> str:
+    """A digest of all kernels' source."""
+    digest = hashlib.sha256()
+    for name in ("windows", "dark", "bytes", "floats"):
+        digest.update(Path(__file__).with_name(f"_dehaze_{name}.py").read_bytes())
+    return digest.hexdigest()
+
+
+@inner
+def minimum(a, b, out):
+    for x in range(out.size):
+        out[x] = min(a[x], b[x])
+
+
+@inner
+def hide(row, valid, value):
+    for x in range(row.size):
+        row[x] = row[x] if valid[x] else value
+
+
+def reach(patch, side):
+    """How far the window reaches back and forth, no further than the side is long."""
+    return min(patch // 2, side - 1), min(patch - 1 - patch // 2, side - 1)
+
+
+window = inner(reach)
+
+
+@inner
+def along(a, b, size, out):
+    """Minimum over [x, x + size) of `a` into `out`; `b` is work space like `a`."""
+    done = 1
+    while 2 * done < size:
+        n = a.size - 2 * done + 1
+        minimum(a[:n], a[done : done + n], b[:n])
+        a, b = b, a
+        done *= 2
+    minimum(a[: out.size], a[size - done : size - done + out.size], out)
+
+
+@inner
+def _delay(row, kept):
+    for x in range(row.size):
+        now = row[x]
+        row[x] = min(now, kept[x])
+        kept[x] = now
+
+
+@inner
+def _delay_twice(row, kept, more):
+    for x in range(row.size):
+        now = row[x]
+        both = min(now, kept[x])
+        row[x] = min(both, more[x])
+        kept[x] = now
+        more[x] = both
+
+
+@inner
+def down(row, number, size, kept):
+    """Minimum of a row and the `size` - 1 before it, in place; `kept` has as many rows or more.
+
+    To be called on row after row; before the first, `kept` is filled with what no minimum takes.
+    """
+    done, place = 1, 0
+    while done < size:
+        lag = min(done, size - done)
+        step = min(2 * done, size - 2 * done) if 2 * done < size else 0
+        first = kept[place + number % lag]
+        place += lag
+        if step:
+            _delay_twice(row, first, kept[place + number % step])
+            place += step
+        else:
+            _delay(row, first)
+        done *= 4
+
+
+LANES = 16
+
+
+@intrinsic
+def _prefix_sums(typing, row, out, blocks):
+    """`prefix_sums` of so many blocks of LANES.
+
+    LLVM does not find this by itself: four shifted additions in place of sixteen in a row.
+    """
+    signature = numba.void(row, out, numba.intp)
+
+    def generate(context, builder, signature, values):
+        vector = ir.VectorType(ir.IntType(32), LANES)
+        zeros, free = ir.Constant(vector, [0] * LANES), ir.Constant(vector, ir.Undefined)
+
+        def place(k, index):
+            array = context.make_array(signature.args[k])(context, builder, values[k])
+            pointer = builder.gep(array.data, [builder.mul(index, index.type(LANES))])
+            return builder.bitcast(pointer, vector.as_pointer())
+
+        def shuffled(a, b, lanes):
+            return builder.shuffle_vector(a, b, ir.Constant(vector, lanes))
+
+        before = cgutils.alloca_once_value(builder, zeros)
+        with cgutils.for_range(builder, values[2]) as loop:
+            sums = builder.load(place(0, loop.index), align=4)
+            step = 1
+            while step < LANES:
+                lanes = [LANES + k - step if k >= step else k for k in range(LANES)]
+                sums = builder.add(sums, shuffled(zeros, sums, lanes))
+                step *= 2
+            sums = builder.add(sums, builder.load(before))
+            builder.store(sums, place(1, loop.index), align=4)
+            builder.store(shuffled(sums, free, [LANES - 1] * LANES), before)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@inner
+def prefix_sums(row, out):
+    """Prefix sums of int32, modulo 2^32; of whole blocks of LANES."""
+    _prefix_sums(row, out, row.size // LANES)
