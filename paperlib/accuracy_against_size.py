@@ -29,7 +29,7 @@ FOLDER = "backbones"
 #: Profile -> the networks and widths that are trained; any other profile takes planet32's.
 SIZES: dict[str, tuple[tuple[str, float], ...]] = {
     "tiny": (("vgg11", 0.0625), ("vgg16", 0.0625)),
-    "sample": (("vgg11", 0.0625), ("vgg16", 0.0625), ("vgg16", 0.125), ("mobilenet", 0.25)),
+    "sample": (("vgg11", 0.0625), ("vgg16", 0.0625), ("mobilenet", 0.125)),
     "planet32": (
         ("vgg11", 0.0625),
         ("vgg11", 0.125),

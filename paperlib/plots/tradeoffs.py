@@ -75,8 +75,7 @@ def frontier(
                         color="#555555",
                     )
             ax.set(xlabel=label)
-            _logarithmic(ax)
-            ax.margins(x=0.12)
+            _logarithmic(ax, 0.12)
             ax.grid(axis="y")
         panels[row, 0].set_ylabel(f"{title}\nF2, mean over chips")
     figure.legend(
@@ -89,10 +88,13 @@ def frontier(
     return figure
 
 
-def _logarithmic(ax: Axes) -> None:
-    """A logarithmic axis with ticks at 1 and 3, in words as short as they come."""
+def _logarithmic(ax: Axes, margin: float) -> None:
+    """A logarithmic axis, as many ticks as a short or a long range needs, in short words."""
     ax.set_xscale("log")
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    ax.margins(x=margin)
+    low, high = ax.get_xlim()
+    subs = (1, 1.5, 2, 3, 4, 6) if high / low < 8 else (1, 2, 5) if high / low < 80 else (1, 3)
+    ax.xaxis.set_major_locator(LogLocator(subs=subs))
     ax.xaxis.set_major_formatter(EngFormatter(sep=""))
     ax.xaxis.set_minor_locator(NullLocator())
 
@@ -155,8 +157,7 @@ def smaller(tables: Mapping[str, pd.DataFrame]) -> Figure:
                 bbox={"fc": "white", "ec": "none", "alpha": 0.7, "pad": 0.5},
             )
         ax.set(xlabel="KiB of weights", title=title, ylabel="F2, mean over chips")
-        _logarithmic(ax)
-        ax.margins(x=0.15)
+        _logarithmic(ax, 0.15)
         ax.grid(axis="y")
     return figure
 
