@@ -40,7 +40,7 @@ BASE: dict[str, dict[str, Any]] = {
     },
 }
 SEEDS = {"tiny": (0, 1)}
-#: Of fine-tuning: ready-made weights fit the full width only, so it has a smaller budget.
+#: Of fine-tuning: at the full width, for which the weights were trained, so on a smaller budget.
 _FULL = {
     "network": "vgg16",
     "width": 1.0,
