@@ -50,7 +50,7 @@ SIZES: dict[str, tuple[tuple[str, float], ...]] = {
 #: Profile -> what every network of the comparison has in common.
 BUDGET: dict[str, dict[str, Any]] = {
     "tiny": {"train_chips": 48, "epochs": 1, "batch": 16},
-    "sample": {"train_chips": 1024, "epochs": 2, "batch": 64},
+    "sample": {"train_chips": 768, "epochs": 2, "batch": 64},
     "planet32": {"train_chips": 8192, "epochs": 4, "batch": 64},
 }
 STUDENT = ("vgg16", 0.0625)
