@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from . import backbones
@@ -137,7 +138,8 @@ def build(
     width      channels and dense units as a share of the published ones, up to 1
     outputs    number of labels
     weights    of the convolutional part: `""` (from scratch, He initialisation), `"imagenet"`
-               (Keras's own, downloaded), or a file: see `weights_file`
+               (Keras's own, downloaded), or a file: see `weights_file`. A VGG of less `width`
+               takes the channels with the largest kernels (sum of absolute values; Li et al. 2017)
     batch_norm `"head"`, once after the convolutional part as in the paper, or `"all"`, also after
                every convolution, which a network from scratch needs to train in few epochs; the
                networks after VGG normalise every convolution under either
@@ -162,8 +164,6 @@ def build(
         raise ValueError(f"width: above 0 and up to 1, not {width}")
     if network in backbones.BACKBONES:
         backbones.check(network, width, weights)
-    elif weights and (width != 1 or batch_norm != "head"):
-        raise ValueError("weights: ready-made weights fit width=1 and batch_norm='head' only")
 
     if centred_only is None:
         centred_only = bool(weights)
@@ -318,6 +318,13 @@ def _load_convolutional_part(model: keras.Model, network: str, weights: str | Pa
     if maker is None:
         raise ValueError(f"weights: ready-made ones are for vgg16 and vgg19, not {network}")
     made = ready_made.load(maker, weights, input_shape=(32, 32, 3))
+    inputs = np.arange(3)
     for layer in made.layers:
-        if layer.weights:
-            model.get_layer(layer.name).set_weights(layer.get_weights())
+        if not layer.weights:
+            continue
+        own = model.get_layer(layer.name)
+        kernel, bias = layer.get_weights()
+        kernel = kernel[:, :, inputs]
+        largest = np.argsort(-np.abs(kernel).sum((0, 1, 2)), kind="stable")[: own.filters]
+        inputs = np.sort(largest)
+        own.set_weights([kernel[..., inputs], bias[inputs]][: len(own.weights)])

@@ -112,7 +112,6 @@ def test_arguments_that_do_not_fit_are_refused():
         ({"network": "vgg17"}, "vgg16"),
         ({"size": 31}, "32 pixels"),
         ({"batch_norm": "some"}, "batch_norm"),
-        ({"width": 0.5, "weights": "imagenet"}, "width=1"),
     ]:
         with pytest.raises(ValueError, match=says):
             networks.build(**{"size": 32, **options})
@@ -153,6 +152,25 @@ def test_weights_from_a_file(stand_in, tmp_path, monkeypatch):
     assert networks.weights_file(name) == path
     with pytest.raises(PaperError, match="another sha256"):
         networks.weights_file("vgg16_notop.h5@00000000")
+
+
+def test_a_narrower_network_takes_the_largest_kernels(stand_in):
+    path, maker = stand_in
+    first, bias = maker.get_layer("block1_conv1").get_weights()
+    second, _ = maker.get_layer("block1_conv2").get_weights()
+    size = [sum(abs(float(v)) for v in first[..., c].ravel()) for c in range(64)]
+    kept = sorted(sorted(range(64), key=lambda c: -size[c])[:16])
+
+    for batch_norm in ("head", "all"):
+        model = networks.build(size=32, width=0.25, weights=path, batch_norm=batch_norm)
+        found = model.get_layer("block1_conv1").get_weights()
+        assert np.array_equal(found[0], first[..., kept])
+        if batch_norm == "head":
+            assert np.array_equal(found[1], bias[kept])
+        after = model.get_layer("block1_conv2").get_weights()[0]
+        assert after.shape == (3, 3, 16, 16)
+        whole = {second[:, :, kept, c].tobytes() for c in range(64)}
+        assert {after[..., c].tobytes() for c in range(16)} < whole
 
 
 def test_files_that_are_no_weights(tmp_path):
