@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 from django.conf import settings
 from django.utils.translation import gettext
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _l
 
 from paperlib.labels import LABELS
 
@@ -17,9 +19,17 @@ from .models import ModelVersion
 ROWS = 40  # of one table
 #: Parts of a card that are shown otherwise, or that only a program reads.
 ELSEWHERE = ("what", "limits", "network", "scores", "thresholds", "tags", "recalibration", "sha256")
-#: What tells how good the labels are, in this order; the report holds the other tables.
-SHOWN = ("overall_f2", "table1_f2", "differences", "reliability", "recalibration_overall")
-SHOWN += ("dehazing_overall", "dehazing_labels", "f2_baselines")
+#: What tells how good the labels are, in this order, with a title; the report holds the others.
+SHOWN = {
+    "overall_f2": _l("F2 of whole systems"),
+    "table1_f2": _l("F2 of each label (table 1)"),
+    "differences": _l("Differences between systems"),
+    "reliability": _l("Reliability of the probabilities"),
+    "recalibration_overall": _l("Recalibration by ridge regression"),
+    "dehazing_overall": _l("With and without dehazing"),
+    "dehazing_labels": _l("With and without dehazing, label by label"),
+    "f2_baselines": _l("What a constant answer reaches"),
+}
 
 
 def card_rows(version: ModelVersion | None) -> list[dict]:
@@ -104,5 +114,11 @@ def _table(profile: str, name: str) -> dict | None:
         lines = [row for _, row in zip(range(ROWS + 1), csv.reader(handle), strict=False)]
     if len(lines) < 2:
         return None
-    title = name.replace("_", " ")
-    return {"name": title, "profile": profile, "header": lines[0], "rows": lines[1:]}
+    header = [text.replace("_", " ") for text in lines[0]]
+    rows = [[_number(text) for text in row] for row in lines[1:]]
+    return {"name": SHOWN[name], "profile": profile, "header": header, "rows": rows}
+
+
+def _number(text: str) -> str:
+    """A cell with at most four decimals: more than the intervals can tell apart."""
+    return f"{float(text):.4f}" if re.fullmatch(r"-?\d+\.\d*(e-?\d+)?|-?\d+e-\d+", text) else text

@@ -256,3 +256,11 @@ def test_an_empty_batch_downloads_as_valid_json(showcase, client):
     batch = showcase.run([("a.png", b"nothing")])
     data = b"".join(client.get(f"/batch/{batch.token}/labels.json").streaming_content)
     assert json.loads(data)["chips"] == []
+
+
+def test_a_long_name_keeps_its_end():
+    from showcase.templatetags.showcase import middle
+
+    assert middle("scene_000023") == "scene_000023"
+    assert middle("x" * 18) == "x" * 18
+    assert middle("river_mosaic_r001_c002") == "river_mo…r001_c002"

@@ -14,7 +14,7 @@ from paperlib import files, predictor
 APP = SITE / "showcase"
 MO = APP / "locale/zh_Hans/LC_MESSAGES/django.mo"
 IN_TEMPLATE = re.compile(r"""\{%\s*translate\s+(?:"([^"]+)"|'([^']+)')""")
-IN_CODE = re.compile(r"""\b_\(\s*((?:"(?:[^"\\]|\\.)*"\s*)+)\)""")
+IN_CODE = re.compile(r"""\b_l?\(\s*((?:"(?:[^"\\]|\\.)*"\s*)+)\)""")
 PLACEHOLDER = re.compile(r"%\(\w+\)[sdg]|\{\w+\}")
 
 

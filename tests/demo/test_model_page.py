@@ -42,14 +42,15 @@ def test_scores_of_the_card_are_a_chart(version):
 def test_the_page_shows_card_and_results_and_no_hashes(version, client, settings, tmp_path):
     folder = tmp_path / "results/planet32"
     folder.mkdir(parents=True)
-    (folder / "table1_f2.csv").write_text("label,f2\nwater,0.54321\n")
+    (folder / "table1_f2.csv").write_text("label,mean_f2\nwater,0.54321\nroad,1e-05\n")
     (folder / "vgg_kernels.csv").write_text("kernel,x\n1,0.99999\n")
     settings.SHOWCASE["RESULTS"] = tmp_path / "results"
     settings.SHOWCASE["REPORT_URL"] = "https://example.org/report"
     page = client.get("/model/").content.decode()
-    for shown in ("Only the Amazon.", "0.8123", "0.54321", "https://example.org/report", "25"):
+    for shown in ("Only the Amazon.", "0.8123", ">0.5432<", ">0.0000<", ">mean f2<", "(table 1)",
+                  "https://example.org/report", "25"):  # fmt: skip
         assert shown in page
-    for left_out in ("0" * 64, "0.99999"):
+    for left_out in ("0" * 64, "0.99999", "0.54321"):
         assert left_out not in page
 
 

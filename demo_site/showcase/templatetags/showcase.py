@@ -12,6 +12,7 @@ from .. import tags
 
 register = template.Library()
 PLACES = 60  # tiles on one page of a batch
+NAME, TAIL = 18, 9  # characters of a tile's name, and how many of its end stay
 
 
 @register.filter
@@ -30,6 +31,13 @@ def group(name: str) -> str:
 def label_title(text: str) -> str:
     """A label's name in the language of the page; other text stays as it is."""
     return tags.title(text) if text in INDEX else text
+
+
+@register.filter
+def middle(name: object) -> str:
+    """A name that fits under a tile: of a long one the end stays, where a mosaic's place stands."""
+    text = str(name)
+    return text if len(text) <= NAME else f"{text[: NAME - TAIL - 1]}…{text[-TAIL:]}"
 
 
 @register.filter
