@@ -23,7 +23,6 @@ from paperlib import files
 from showcase import run
 
 PLACES = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
-TILE = b'class="tile"'
 
 
 def chromium() -> str | None:
@@ -97,11 +96,12 @@ class Command(BaseCommand):
         self.stdout.write(f"wrote {target}")
 
     def _wait(self, address: str, site: subprocess.Popen, examples: int, seconds: float) -> None:
+        last = f"scene_{examples - 1:06d}".encode()  # all are labelled then
         end = time.monotonic() + seconds
         while time.monotonic() < end and site.poll() is None:
             try:
                 with urllib.request.urlopen(address, timeout=5) as page:
-                    if page.read().count(TILE) >= min(examples, 12):
+                    if last in page.read():
                         return
             except OSError:
                 pass
