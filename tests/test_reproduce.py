@@ -402,6 +402,22 @@ def test_without_chips_it_says_what_was_shipped_and_what_it_skips(tmp_path):
     assert entry["status"] == "done from shipped predictions"
 
 
+def test_a_run_that_was_looked_for_in_vain_counts_only_in_its_own_folder(tmp_path):
+    for number, run in (("01", "wanted"), ("02", "rules/wanted")):
+        note = f"paper._note(run={run!r}, kept=False)"
+        plant(tmp_path, f"{number}_looks", OPEN, note)
+    runner, _ = go(tmp_path)
+    assert runner.report.ran == ["01_looks", "02_looks"]
+
+    def add(name: str) -> list[str]:
+        files.write_json(tmp_path / "results/tiny/runs" / name / "run.json", {})
+        return go(tmp_path)[0].report.ran
+
+    assert add("rules/other") == ["02_looks"]
+    assert add("backbones/other") == []
+    assert add("other") == ["01_looks"]
+
+
 def test_data_counts_by_content_wherever_it_lies(tmp_path):
     one, other = tmp_path / "one", tmp_path / "other"
     for folder in (one, other):
