@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from keras import layers
 
-from . import files, selection
+from . import determinism, files, selection
 from .complexity import cost
 from .conversions import fold_batch_norm, replay
 
@@ -174,6 +174,7 @@ def predictions(project: Project, run: Run | None) -> dict[str, tuple[int, int, 
     made: dict[str, tuple[int, int, Array]] = {}
     slug = run.folder.name if run else ""
     if run and project.has_chips and run.weights_file.is_file():
+        determinism.prepare()
         chips = project.chips(run.config.variant)
         place = {name: i for i, name in enumerate(chips.names.tolist())}
         part = run.part("validation")

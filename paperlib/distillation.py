@@ -66,8 +66,10 @@ def soft_labels(slug: str, chips: Chips, runs_folder: str | Path) -> Array:
     key = f"teacher-{cache.key(slug, chips.fingerprint, _VERSION)}"
     if found := cache.load(key):
         return np.array(found[0])
+    from . import determinism
     from .augment import predict
 
+    determinism.prepare()
     run = find_teacher(slug, runs_folder)
     if run.config.outputs != "all" or run.tags != chips.tags:
         raise PaperError(f"the teacher {slug} has other labels", "take one with all of them")
