@@ -43,12 +43,12 @@ class PlantedPredictor:
         time.sleep(pause * len(images))
         raw = np.stack([self._raw(image) for image in images])
         probability = np.clip(0.9 * raw + 0.05, 0, 1).astype(np.float32)
-        if log := os.environ.get("PLANTED_LOG"):
-            marks = [mark(image) for image in images if image.any()]  # it warms up on black chips
-            if marks:
+        marks = [mark(image) for image in images if image.any()]  # a worker warms up on black chips
+        if marks:
+            if log := os.environ.get("PLANTED_LOG"):
                 with open(log, "a") as handle:
                     handle.write(" ".join(marks) + "\n")
-        self._wait(len(images))
+            self._wait(len(marks))
         on = probability >= self.thresholds
         return Planted(probability, raw, [decode(row) for row in on], self.thresholds)
 
