@@ -215,7 +215,7 @@ def _clear(image, eroded, luma, valid, light, omega, t0, radius, eps, steps, box
         a, b = ring[1, i % held, :width], ring[2, i % held, :width]
         if i < height:
             if valid is not None:
-                prefix_sums(sn, q0[at:])
+                prefix_sums(sums[6:7], prefix[:1], at)
                 weight = weights[2 + i % tall, :width]
                 _difference(q0[lo:], q0[hi:], counts)
                 _weigh(counts, 1, weight)
@@ -224,10 +224,7 @@ def _clear(image, eroded, luma, valid, light, omega, t0, radius, eps, steps, box
                 if rows != now:
                     now = rows
                     _weigh(counts, rows, weight)
-            prefix_sums(s0, q0[at:])
-            prefix_sums(s1, q1[at:])
-            prefix_sums(s2, q2[at:])
-            prefix_sums(s3, q3[at:])
+            prefix_sums(sums[:4], prefix[:4], at)
             _line(
                 q0[lo:], q1[lo:], q2[lo:], q3[lo:], q0[hi:], q1[hi:], q2[hi:], q3[hi:],
                 weight, units, a, b,
@@ -251,8 +248,7 @@ def _clear(image, eroded, luma, valid, light, omega, t0, radius, eps, steps, box
             if rows != now_y:
                 now_y = rows
                 _weigh(counts, rows, weight_y)
-        prefix_sums(sa, qa[at:])
-        prefix_sums(sb, qb[at:])
+        prefix_sums(sums[4:6], prefix[4:6], at)
         _inverse(
             qa[lo:], qb[lo:], qa[hi:], qb[hi:], weight_y, back, luma[y, :width], np.float32(t0),
             over_t,
@@ -272,7 +268,7 @@ def clear(
 
     images  (n, h, 3 w)       valid   (h, w) bool, or None
     light   (3,) in 1…255, used where `needed` is 0; else that number of candidates is looked for in
-            each image
+            each image (not with `valid`)
     box     (top, bottom, left, right): the pixels wanted; the rest of a block is their halo
     steps   `units` of this window and eps
     out     (n, bottom - top, 3 (right - left))
@@ -281,11 +277,13 @@ def clear(
     for index in range(images.shape[0]):
         image = images[index]
         erode(image, valid, patch, ends, kept, eroded, luma)
-        if needed:
-            table[:] = 0
-            table[:, 1] = -1
-            search(image, eroded, valid, box, needed, ends[0], table)
-            light_of(needed, table, light)
+        # apart, since numba leaves out what cannot happen only where that condition stands alone
+        if valid is None:  # noqa: SIM102
+            if needed:
+                table[:] = 0
+                table[:, 1] = -1
+                search(image, eroded, None, box, needed, ends[0], table)
+                light_of(needed, table, light)
         _clear(
             image, eroded, luma, valid, light, omega, t0, radius, eps, steps, box, space, ring,
             out[index],

@@ -52,9 +52,8 @@ def erode(image, valid, patch, ends, kept, eroded, luma):
                 if valid is not None:
                     hide(luma[y, :width], valid[y], 0)
             if valid is not None:
-                hide(red, valid[y], np.uint8(255))
-                hide(green, valid[y], np.uint8(255))
-                hide(blue, valid[y], np.uint8(255))
+                for c in range(3):
+                    hide(line[c * step + left : c * step + left + width], valid[y], np.uint8(255))
             along(line, other, left + right + 1, now)
         else:
             now[:] = 255

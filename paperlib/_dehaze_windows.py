@@ -158,6 +158,7 @@ def _prefix_sums(typing, row, out, blocks):
 
 
 @inner
-def prefix_sums(row, out):
-    """Prefix sums of int32, modulo 2^32; of whole blocks of LANES."""
-    _prefix_sums(row, out, row.size // LANES)
+def prefix_sums(rows, out, at):
+    """Prefix sums of int32 rows of whole blocks of LANES, modulo 2^32, into `out` from `at` on."""
+    for k in range(rows.shape[0]):
+        _prefix_sums(rows[k], out[k, at:], rows.shape[1] // LANES)
