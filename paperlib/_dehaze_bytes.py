@@ -41,12 +41,16 @@ def units(radius: int, eps: float, t0: float) -> tuple[float, float] | None:
 
 
 @inner
-def _haze(red, green, blue, factors, unit, out):
-    """ω times the minimum over the channels of I/A, less a half: what eq. 8 takes from 1."""
+def _haze(red, green, blue, factors, most, unit, out):
+    """ω times the minimum over the channels of I/A, less a half: what eq. 8 takes from 1.
+
+    Only at the edge of a halo, where the window is cut, can I/A be above 1; `most` keeps it there.
+    """
     r, g, b = factors
     for x in range(out.size):
         least = min(np.float32(red[x]) * r, np.float32(green[x]) * g)
-        out[x] = np.int32(np.rint(min(least, np.float32(blue[x]) * b) - unit))
+        least = min(least, np.float32(blue[x]) * b)
+        out[x] = np.int32(np.rint(min(least, most) - unit))
 
 
 @inner
@@ -167,6 +171,7 @@ def _clear(image, eroded, luma, valid, light, omega, t0, radius, eps, steps, box
         np.float32(double / np.float32(light[1])),
         np.float32(double / np.float32(light[2])),
     )
+    most = np.float32(double)
     scale = np.float32(steps[0] / HALF**2), np.float32(1 / HALF), np.float32(steps[0] + 0.5)
     of_g, of_p = np.float32(1 / HALF), np.float32(1 / steps[0])
     units = of_g, of_p, of_p, np.float32(4 * eps), fine
@@ -197,7 +202,7 @@ def _clear(image, eroded, luma, valid, light, omega, t0, radius, eps, steps, box
         if come:
             p = ring[0, enter % held, :width]
             red, green = eroded[enter], eroded[enter, channel:]
-            _haze(red, green, eroded[enter, 2 * channel :], factors, unit, p)
+            _haze(red, green, eroded[enter, 2 * channel :], factors, most, unit, p)
             if valid is not None:
                 hide(p, valid[enter], 0)
                 _count(valid[enter], 1, sn)

@@ -90,6 +90,17 @@ def test_one_light_for_the_whole_scene(tmp_path):
     assert worst(alone, expected) > 20
 
 
+def test_bright_points_in_a_dark_scene(tmp_path):
+    """Where the halo cuts the window around one, it is far brighter than A; not in the picture."""
+    image = np.uint8(picture(dtype="uint8") // 20)
+    image[::13, ::11] = 255
+    run(write(tmp_path / "a.tif", image), tmp_path / "b.tif", tile=40)
+    result = read(tmp_path / "b.tif")
+    np.testing.assert_array_equal(result, d.dehaze(image, **SMALL))
+    assert worst(result, d.dehaze_reference(image, **SMALL)) <= 1
+    assert (result != image).any()
+
+
 def test_everything_about_the_file_is_kept(tmp_path):
     image = picture(channels=5, dtype="uint16")
     source = write(
