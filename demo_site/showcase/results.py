@@ -98,7 +98,10 @@ def thresholds(version: ModelVersion | None) -> list[dict]:
 
 
 def tables() -> list[dict]:
-    """`[{name, profile, header, rows}]` of the notebooks' tables; of scenes only without others."""
+    """`[{name, profile, header, rows}]` of the notebooks' tables; of scenes only without others.
+
+    Cells of the header and of the rows are `{text, number}`.
+    """
     for profiles in (("planet32", "paper"), ("sample",)):
         places = [(p, n) for p in profiles for n in SHOWN]
         if found := [table for p, n in places if (table := _table(p, n))]:
@@ -114,11 +117,16 @@ def _table(profile: str, name: str) -> dict | None:
         lines = [row for _, row in zip(range(ROWS + 1), csv.reader(handle), strict=False)]
     if len(lines) < 2:
         return None
-    header = [text.replace("_", " ") for text in lines[0]]
-    rows = [[_number(text) for text in row] for row in lines[1:]]
+    rows = [[_cell(text) for text in row] for row in lines[1:]]
+    header = [
+        {**cell, "text": text.replace("_", " ")}
+        for text, cell in zip(lines[0], rows[0], strict=True)
+    ]
     return {"name": SHOWN[name], "profile": profile, "header": header, "rows": rows}
 
 
-def _number(text: str) -> str:
-    """A cell with at most four decimals: more than the intervals can tell apart."""
-    return f"{float(text):.4f}" if re.fullmatch(r"-?\d+\.\d*(e-?\d+)?|-?\d+e-\d+", text) else text
+def _cell(text: str) -> dict:
+    """`{text, number}`; at most four decimals: more than the intervals can tell apart."""
+    number = bool(re.fullmatch(r"-?\d+(\.\d*)?(e-?\d+)?", text))
+    exact = not number or text.lstrip("-").isdigit()
+    return {"text": text if exact else f"{float(text):.4f}", "number": number}
