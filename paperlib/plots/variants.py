@@ -32,7 +32,7 @@ def by_label(scores: pd.DataFrame, differences: pd.DataFrame, claimed: dict[str,
     labels = list(differences["label"])
     where = np.arange(len(labels))[::-1]
     figure = Figure(figsize=(7.6, 4.9))
-    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1.5, 1))
+    left, right, said = figure.subplots(1, 3, sharey=True, width_ratios=(1.5, 1, 0.14))
     systems = list(dict.fromkeys(scores["system"]))
     for number, system in enumerate(systems):
         colour, marker = LOOKS[system]
@@ -85,12 +85,15 @@ def by_label(scores: pd.DataFrame, differences: pd.DataFrame, claimed: dict[str,
     reach = np.nanmax(sizes, initial=0.01) * 1.12
     for label, sign in claimed.items():
         if label in labels:
-            right.annotate(
+            y = where[labels.index(label)]
+            said.annotate(
                 "",
-                (sign * reach * 0.97, where[labels.index(label)]),
-                (sign * reach * 0.75, where[labels.index(label)]),
+                (sign, y),
+                (-sign, y),
                 arrowprops={"arrowstyle": "-|>", "color": COLOURS["bad"], "lw": 1.6},
             )
+    said.set(xlim=(-1.5, 1.5), title="Paper")
+    said.axis("off")
     right.plot([], [], color=COLOURS["bad"], marker=">", ls="-", label="the paper's claim")
     right.axvline(0, color="#888888", lw=0.8)
     counts = scores.drop_duplicates("label").set_index("label")["chips"]
@@ -103,6 +106,7 @@ def by_label(scores: pd.DataFrame, differences: pd.DataFrame, claimed: dict[str,
     right.set(xlim=(-reach, reach), xlabel="F2, dehazed less original", title="Difference")
     for ax in (left, right):
         ax.grid(axis="x")
+    figure.get_layout_engine().set(wspace=0.05)
     figure.legend(loc="outside lower center", ncols=4, columnspacing=1.0, handletextpad=0.4)
     return figure
 
