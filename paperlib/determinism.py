@@ -8,6 +8,7 @@ import sys
 import keras
 
 _DONE = False
+_THREADS = "all"
 
 
 def prepare() -> None:
@@ -38,6 +39,8 @@ def one_thread() -> None:
     Sums are split among threads, and each number of threads rounds them in its own way: with one,
     a run gives the same bits on any number of cores.
     """
+    global _THREADS
+    _THREADS = "one"
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -57,6 +60,11 @@ def jit() -> bool | str:
 
         return "auto" if tf.config.list_physical_devices("GPU") else False
     return "auto"
+
+
+def threads() -> str:
+    """`one` after `one_thread`, else `all` that the backend takes: part of what fixes the bits."""
+    return _THREADS
 
 
 def hardware() -> str:

@@ -420,6 +420,7 @@ def _surroundings() -> dict:
     return {
         "backend": backend,
         "hardware": determinism.hardware(),
+        "threads": determinism.threads(),
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in ("keras", "numpy", backend)},
