@@ -118,47 +118,26 @@ def _steps(ax: Axes, cost: pd.Series, score: pd.Series, on: Sequence[bool]) -> N
 
 @styled
 def smaller(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """F2 of a trained network made smaller, against its bytes.
+    """F2 of a trained network made smaller, a line per way with the bytes of its weights.
 
     tables  title -> `compression.table`
     """
     if not tables:
         return _nothing("the weights of this network are not on this machine")
-    figure = Figure(figsize=(0.9 + 3.8 * len(tables), 3.6))
-    panels = figure.subplots(1, len(tables), squeeze=False)[0]
+    figure = Figure(figsize=(6.6, 0.9 + 2.4 * len(tables)))
+    panels = figure.subplots(len(tables), 1, squeeze=False)[:, 0]
     for ax, (title, table) in zip(panels, tables.items(), strict=True):
-        pruned = table["how"].str.contains("pruned").to_numpy()
-        for part, colour, mark in (
-            (table[~pruned], "original", "o"),
-            (table[pruned], "dehazed", "s"),
-        ):
-            ax.errorbar(
-                part["bytes"] / 1024,
-                part["f2"],
-                [part["f2"] - part["low"], part["high"] - part["f2"]],
-                color=COLOURS[colour],
-                marker=mark,
-                ls="",
-                ms=6,
-                elinewidth=0.9,
-            )
-        middle = (ax.get_ylim()[0] + ax.get_ylim()[1]) / 2
-        for how, size, f2 in zip(table["how"], table["bytes"], table["f2"], strict=True):
-            below = f2 > middle
-            ax.annotate(
-                how.replace(" of the channels pruned", " pruned"),
-                (size / 1024, f2),
-                xytext=(0, -9 if below else 9),
-                textcoords="offset points",
-                ha="center",
-                va="top" if below else "bottom",
-                fontsize=7,
-                rotation=90,
-                bbox={"fc": "white", "ec": "none", "alpha": 0.7, "pad": 0.5},
-            )
-        ax.set(xlabel="KiB of weights", title=title, ylabel="F2, mean over chips")
-        _logarithmic(ax, 0.15)
-        ax.grid(axis="y")
+        places = range(len(table), 0, -1)
+        ax.axvline(table["f2"].iloc[0], color=COLOURS["published"], lw=0.8, ls=":")
+        for y, row in zip(places, table.itertuples(), strict=True):
+            colour = COLOURS["dehazed" if "pruned" in row.how else "original"]
+            ax.plot([row.low, row.high], [y, y], color=colour, lw=1.6)
+            ax.plot(row.f2, y, "o", color=colour, mec="white", ms=7)
+        sizes = (f"{row.how}, {row.bytes / 1024:,.0f} KiB" for row in table.itertuples())
+        ax.set_yticks(places, list(sizes))
+        ax.set(title=title, xlabel="F2, mean over chips", ylim=(0.4, len(table) + 0.6))
+        ax.grid(axis="x")
+        ax.tick_params(axis="y", length=0)
     return figure
 
 
