@@ -107,7 +107,8 @@ def transmission(
     relative = _channel_minimum(colours / (light * SCALE[image.dtype]))
     if valid is not None:
         relative = np.where(valid, relative, np.inf)
-    coarse = 1 - omega * _window_minimum(relative, patch)
+    with np.errstate(invalid="ignore"):  # 0 · inf, where omega is 0 and a window holds none
+        coarse = 1 - omega * _window_minimum(relative, patch)
     return coarse if valid is None else np.where(np.isfinite(coarse), coarse, 0.0)
 
 
