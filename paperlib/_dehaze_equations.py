@@ -107,9 +107,11 @@ def transmission(
     relative = _channel_minimum(colours / (light * SCALE[image.dtype]))
     if valid is not None:
         relative = np.where(valid, relative, np.inf)
-    with np.errstate(invalid="ignore"):  # 0 · inf, where omega is 0 and a window holds none
-        coarse = 1 - omega * _window_minimum(relative, patch)
-    return coarse if valid is None else np.where(np.isfinite(coarse), coarse, 0.0)
+    least = _window_minimum(relative, patch)
+    if valid is None:
+        return 1 - omega * least
+    some = least < np.finfo(np.float64).max  # OpenCV takes this for infinity beyond the border
+    return np.where(some, 1 - omega * np.where(some, least, 0.0), 0.0)
 
 
 def guided_filter(

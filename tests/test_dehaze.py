@@ -254,3 +254,13 @@ def test_bad_arguments_are_named(arguments, text):
 def test_bad_arguments_of_the_steps_are_named(call, text):
     with pytest.raises(ValueError, match=text):
         call()
+
+
+@pytest.mark.parametrize("omega", [0.0, 0.95])
+def test_transmission_is_zero_where_a_window_holds_no_data(omega):
+    mask = np.zeros((40, 40), bool)
+    mask[:3] = True
+    image = np.random.default_rng(0).random((40, 40, 3))
+    found = d.transmission(image, (1, 1, 1), 5, omega, mask=mask)
+    assert (found[5:] == 0).all()
+    assert (found[:5] > 0).all()
