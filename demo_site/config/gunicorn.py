@@ -7,6 +7,9 @@ workers = int(os.environ.get("SHOWCASE_WEB_PROCESSES", "1"))
 threads = int(os.environ.get("SHOWCASE_WEB_THREADS", "8"))
 timeout = 120  # a large upload over a slow line
 graceful_timeout = 20
+# Longer than a proxy or a visitor's pause between two pages: whoever closes first may cut off a
+# request that is on its way. A kept connection holds no thread.
+keepalive = 75
 max_requests = 20_000
 max_requests_jitter = 2_000
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
