@@ -18,6 +18,7 @@ def images(count=2, size=32, seed=0):
 
 def trained(size, network="vgg16", **options):
     """A network after a few steps: its biases and moving means are no longer where they began."""
+    keras.utils.set_random_seed(0)
     model = networks.build(
         network, size=size, **{"width": 0.0625, "outputs": 3, "batch_norm": "all", **options}
     )
