@@ -127,14 +127,15 @@ class Ahead:
                 self.ended = True
                 self.changed.notify_all()
 
-    def _put(self, item: Cut | Failed | Unpacked) -> None:
+    def _put(self, *items: Cut | Failed | Unpacked) -> None:
+        size = sum(item.bytes for item in items)
         with self.changed:
-            while self.waiting and self.waiting + item.bytes > _LANE and not self.stopped:
+            while self.waiting and self.waiting + size > _LANE and not self.stopped:
                 self.changed.wait()
             if self.stopped:
                 raise _Over
-            self.lane.append(item)
-            self.waiting += item.bytes
+            self.lane.extend(items)
+            self.waiting += size
             self.changed.notify_all()
 
     def _read_all(self) -> None:
@@ -191,15 +192,17 @@ class Ahead:
                 self._alone(upload, data)
             return
         late: list[tuple[Upload, bytes]] = []
+        items: list[Cut | Failed] = []
         for (upload, data), entry in zip(queue.popleft(), found, strict=True):
             if entry is None:
                 late.append((upload, data))
             elif isinstance(entry, Refused):
-                self._put(Failed(upload, str(entry)))
+                items.append(Failed(upload, str(entry)))
             elif entry[0].rows * entry[0].columns > self.room:
-                self._put(Failed(upload, "too_many_chips"))
+                items.append(Failed(upload, "too_many_chips"))
             else:
-                self._cut(upload, *entry)
+                items += self._cuts(upload, *entry)
+        self._put(*items)  # the worker is woken once, not for each chip
         if late:
             while queue:  # the child answers in the order of the requests
                 self._receive(queue)
@@ -218,17 +221,18 @@ class Ahead:
                     self._put(Unpacked(upload, member))
                 self._put(Unpacked(upload, None))
             else:
-                self._cut(upload, head, parts)
+                for cut in self._cuts(upload, head, parts):
+                    self._put(cut)
         except Refused as refusal:
             self._put(Failed(upload, str(refusal)))
         finally:
             parts.close()
 
-    def _cut(self, upload: Upload, head: Head, pieces: Iterable[Piece]) -> None:
+    def _cuts(self, upload: Upload, head: Head, pieces: Iterable[Piece]) -> Iterator[Cut]:
         for piece in pieces:
             last = (piece.row + 1, piece.column + 1) == (head.rows, head.columns)
             mark = fingerprint(piece.pixels)
-            self._put(Cut(upload, piece.row, piece.column, piece.pixels, mark, head, last))
+            yield Cut(upload, piece.row, piece.column, piece.pixels, mark, head, last)
         self.room -= head.rows * head.columns
 
 
