@@ -34,6 +34,7 @@ from .states import BATCH, PLACEMENT, UPLOAD
 
 log = logging.getLogger("showcase.work")
 FIRST, GROUP = 8, 128  # chips in a batch's first group, and in a later one at most
+FILLED = 16  # chips that a batch's last group may be filled up by
 PATIENCE = 0.3  # seconds that a free worker waits for a group of more than FIRST chips
 PAGE = 512  # uploads looked at together
 ATTEMPTS = 3  # without progress, until what is left of a batch counts as failed
@@ -277,8 +278,20 @@ def _cuts(ahead: Ahead) -> Iterator[list[Cut]]:
             cuts, least, enough = cuts[size:], min(4 * least, GROUP), GROUP
             until = time.monotonic() + PATIENCE
     while cuts:
-        yield cuts[:GROUP]
-        cuts = cuts[GROUP:]
+        size = _last(len(cuts))
+        yield cuts[:size]
+        cuts = cuts[size:]
+
+
+def _last(count: int) -> int:
+    """How many of a batch's last chips to predict together.
+
+    A predictor fills a group up to a power of two, and what it fills with costs as much as chips:
+    where that is more than `FILLED`, two groups are quicker.
+    """
+    count = min(count, GROUP)
+    whole = 1 << (count - 1).bit_length()
+    return whole // 2 if whole - count > FILLED else count
 
 
 def _unpack(item: Unpacked) -> None:
