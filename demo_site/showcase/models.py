@@ -133,6 +133,7 @@ class Upload(models.Model):
         indexes = [
             models.Index(fields=["batch", "state"], name="upload_batch_state"),
             models.Index(fields=["copy"], name="upload_copy", condition=~Q(copy="")),
+            models.Index(fields=["sha256"], name="upload_sha256"),
         ]
 
     def __str__(self) -> str:
