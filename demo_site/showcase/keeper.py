@@ -15,6 +15,7 @@ import threading
 import time
 from datetime import timedelta
 
+import numpy as np
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.core.files.storage import default_storage
@@ -26,6 +27,7 @@ from django_tasks_db.models import DBTaskResult
 
 from . import copies, engine, health, intake, limits, removal, storage, work
 from .models import Batch, Chip, Count, Upload, Worker, token
+from .reading import Refused
 from .states import BATCH
 from .tasks import draw_views, work_on
 
@@ -77,6 +79,8 @@ def run(*, interval: float, until_idle: bool = False) -> None:
     )
     worker.configure_signals()
     patiently(warm_up)
+    with contextlib.suppress(Refused):  # the decoder loads its libraries now, not when one waits
+        list(work.reader.read(copies.thumb(np.zeros((64, 64, 3), np.uint8)), chips=1))
     try:
         patiently(worker.run)
     finally:

@@ -231,7 +231,7 @@ class Reader:
             if "LD_LIBRARY_PATH" in os.environ:
                 env["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
             shared = _shared_memory(2 * (FILES + PIXELS))
-            command = [sys.executable, "-I", str(_SCRIPT)]
+            command = [sys.executable, "-I", "-B", str(_SCRIPT)]
             command.append(str(int(settings.SHOWCASE["READ_MEGABYTES"])))
             if shared is not None:
                 self.memory = mmap.mmap(shared, 2 * (FILES + PIXELS))

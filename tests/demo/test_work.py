@@ -101,6 +101,38 @@ def test_four_component_jpegs_have_the_colours_of_the_planet_loader(showcase):
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(kept))), exact(data))
 
 
+def test_a_jpeg_has_the_pixels_that_the_predictor_reads(tmp_path):
+    """So labels are equal, too: of three components, of four, and of one."""
+    from paperlib.predictor import read_image
+
+    image, bright = pictures.pixels(3, (61, 77)), np.full((64, 64, 3), 255, np.uint8)
+    ink = np.random.default_rng(0).integers(0, 256, (40, 40, 4), np.uint8)  # a true CMYK picture
+    files = [pictures.planet_jpeg(3), pictures.encode(bright, "JPEG")]
+    files += [pictures.encode(image[..., 0], "JPEG")]
+    for quality in (30, 90, 100):
+        for subsampling in range(3):
+            options = {"quality": quality, "subsampling": subsampling}
+            files.append(pictures.encode(image, "JPEG", **options))
+            files.append(pictures.encode(image, "JPEG", **options, progressive=True))
+    buffer = io.BytesIO()
+    Image.fromarray(ink, "CMYK").save(buffer, "JPEG")
+    files.append(buffer.getvalue())
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    files.append(pictures.encode(image, "JPEG", exif=exif))
+    reader = Reader()
+    try:
+        assert reader.send([(data, False) for data in files], chips=100)
+        found = reader.receive()
+    finally:
+        reader.close()
+    for data, (head, (piece,)) in zip(files, found, strict=True):
+        (tmp_path / "a.jpg").write_bytes(data)
+        own = read_image(tmp_path / "a.jpg")
+        assert (head.height, head.width) == own.shape[:2]
+        assert np.array_equal(piece.pixels, own)
+
+
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "1", "I;16"])
 def test_every_kind_of_png_becomes_colours(showcase, mode):
     grey = pictures.pixels(2)[..., 0]
