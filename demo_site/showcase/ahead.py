@@ -231,13 +231,21 @@ class Ahead:
     def _cuts(self, upload: Upload, head: Head, pieces: Iterable[Piece]) -> Iterator[Cut]:
         for piece in pieces:
             last = (piece.row + 1, piece.column + 1) == (head.rows, head.columns)
-            mark = fingerprint(piece.pixels)
+            mark = fingerprint(upload, head, piece)
             yield Cut(upload, piece.row, piece.column, piece.pixels, mark, head, last)
         self.room -= head.rows * head.columns
 
 
-def fingerprint(pixels: np.ndarray) -> str:
-    """sha256 of a chip's shape and RGB pixels: equal content, whatever file it came in."""
-    digest = hashlib.sha256(repr(pixels.shape).encode())
-    digest.update(np.ascontiguousarray(pixels))
+def fingerprint(upload: Upload, head: Head, piece: Piece) -> str:
+    """sha256 of what makes a chip the same as another.
+
+    Of shape and RGB pixels, whatever lossless file they came in. Of a JPEG the file's own sha256
+    and the chip's place in it: to hash its pixels, ten times as many bytes, would cost a tenth of
+    the prediction, and the same picture encoded again has other pixels anyway.
+    """
+    if head.kind == "jpeg" and upload.sha256:
+        place = (head.rows, head.columns, piece.row, piece.column)
+        return hashlib.sha256(f"jpeg {upload.sha256} {place}".encode()).hexdigest()
+    digest = hashlib.sha256(repr(piece.pixels.shape).encode())
+    digest.update(np.ascontiguousarray(piece.pixels))
     return digest.hexdigest()

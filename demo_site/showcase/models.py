@@ -149,7 +149,7 @@ class Chip(models.Model):
     """One chip by content; `labels` and `confidence` repeat its newest prediction."""
 
     key = models.CharField(max_length=32, unique=True, default=token, editable=False)
-    sha256 = models.CharField(max_length=64, unique=True)  # of shape and RGB pixels
+    sha256 = models.CharField(max_length=64, unique=True)  # ahead.fingerprint
     name = models.CharField(max_length=160, blank=True)  # of its first public upload
     width = models.PositiveIntegerField()
     height = models.PositiveIntegerField()

@@ -80,6 +80,16 @@ def test_the_same_pixels_in_another_file_are_the_same_chip(showcase, log):
     assert (batch.chips, Chip.objects.count(), len(log())) == (3, 1, 1)
 
 
+def test_the_same_jpeg_is_the_same_chips_wherever_it_comes_from(showcase, log):
+    data = pictures.jpeg(1, (256, 512))
+    files = [("a.jpg", data), ("b.jpg", data)]
+    files += [("c.zip", pictures.archive([("d.jpg", data), ("e.jpg", pictures.jpeg(2))]))]
+    batch = showcase.run(files)
+    assert (batch.chips, Chip.objects.count(), len(log())) == (7, 3, 3)  # two halves, and e
+    again = showcase.run([("f.zip", pictures.archive([("f.jpg", data)]))])
+    assert (again.chips_known, Chip.objects.count(), len(log())) == (2, 3, 3)
+
+
 def test_a_new_model_version_predicts_again_and_keeps_the_old(showcase, log, monkeypatch):
     files = [("a.png", pictures.png(1))]
     showcase.run(files)
