@@ -1,9 +1,10 @@
 """Narrow networks train in processes of their own: one thread each, as many as there are cores.
 
-One step of a narrow network is too short to be shared among threads: two processes of one thread
-train about 1.8 times the chips a second of one process with two. And the numbers do not depend on
-how many cores there are, since sums over threads round differently for each count. Wide networks,
-and all networks where there is a GPU, train in this process, one after the other.
+One step of a narrow network is too short to be shared among threads: `tests/benchmarks/workers.py`
+prints how many more chips a second processes of one thread train than one process with all of them.
+And the numbers do not depend on how many cores there are, since sums over threads round differently
+for each count. Wide networks, and all networks where there is a GPU, train in this process, one
+after the other.
 
 A worker is `python -m paperlib.workers`. It takes jobs as lines of JSON on its standard input and
 answers in lines of JSON; it ends when its input does, so it never outlives who started it.
@@ -57,8 +58,10 @@ def train(
     progress  whether to show the bar: batches of all runs, and how many runs are done
 
     How many train at a time: as many as there are cores and memory for, or `PAPER_WORKERS` in the
-    environment. The kept runs are the same for any number. Raises `PaperError` for the first run
-    that fails; those that were not finished continue at the next call.
+    environment. The kept runs are the same for any number from 1. With 0 all train in this process,
+    one after the other: sooner done where each takes a second or two, and the same to the bit only
+    if this process has one thread. Raises `PaperError` for the first run that fails; those that
+    were not finished continue at the next call.
     """
     missing, done = [], 0
     for config in wanted:
@@ -72,13 +75,14 @@ def train(
     if not missing:
         return
     total = sum(steps for _, steps in missing)
+    given = _given()
+    aside = [pair for pair in missing if narrow(pair[0]) and given != 0]
     with tqdm(total=total, unit="batch", disable=not progress, mininterval=0.5) as bar:
         count = _Count(bar, done, done + len(missing))
-        aside = [pair for pair in missing if narrow(pair[0])]
         if aside:
-            _in_workers(project, aside, inside, count)
+            _in_workers(project, aside, inside, given or _how_many(), count)
         for config, steps in missing:
-            if not narrow(config):
+            if (config, steps) not in aside:
                 before = bar.n
                 chips = project.chips(config.variant)
                 experiment.train(config, chips, project.runs / inside, progress=bar)
@@ -102,27 +106,31 @@ class _Count:
         self.bar.set_postfix_str(f"run {min(self.done + 1, self.of)} of {self.of}")
 
 
-def _how_many(runs: int) -> int:
-    if given := os.environ.get("PAPER_WORKERS", ""):
-        if not given.isdigit() or given == "0":
-            raise PaperError(f"PAPER_WORKERS={given}", "write a number from 1")
-        return min(int(given), runs)
+def _given() -> int | None:
+    """What `PAPER_WORKERS` says, if it says anything."""
+    given = os.environ.get("PAPER_WORKERS", "")
+    if given and not given.isdigit():
+        raise PaperError(f"PAPER_WORKERS={given}", "write a number from 0")
+    return int(given) if given else None
+
+
+def _how_many() -> int:
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     try:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):
         free = 4e9
-    return max(1, min(cores, runs, int(free / _MEMORY)))
+    return max(1, min(cores, int(free / _MEMORY)))
 
 
 def _in_workers(
-    project: Project, runs: list[tuple[Config, int]], inside: str, count: _Count
+    project: Project, runs: list[tuple[Config, int]], inside: str, most: int, count: _Count
 ) -> None:
     """Train in several processes; this thread shows what they report."""
     jobs = _Jobs(runs)
     reports: queue.SimpleQueue = queue.SimpleQueue()
-    workers = [_Worker(project, inside, jobs, reports) for _ in range(_how_many(len(runs)))]
+    workers = [_Worker(project, inside, jobs, reports) for _ in range(min(most, len(runs)))]
     try:
         left = len(runs)
         while left:

@@ -61,6 +61,8 @@ def test_the_faults_are_found(tmp_path):
 def test_all_notebooks_run_on_the_tiny_profile(root, tmp_path, monkeypatch):
     """What `paper run --profile tiny` does in a checkout with nothing made yet, and then again."""
     monkeypatch.delenv("PAPER_CACHE", raising=False)
+    # A dozen networks of a second each, for which no process of their own is worth its start.
+    monkeypatch.setenv("PAPER_WORKERS", "0")
     library = manifest.library_digest()  # once: somebody may be at work on the library meanwhile
     monkeypatch.setattr(manifest, "library_digest", lambda: library)
     # Limits are for machines with nothing else to do; tests share theirs with each other.

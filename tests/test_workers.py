@@ -53,11 +53,23 @@ def test_a_worker_takes_runs_of_one_graph_after_each_other():
     assert jobs.take(first) is None
 
 
-@pytest.mark.parametrize("given", ["0", "many", "-1"])
-def test_a_wrong_number_of_workers_is_refused(given, monkeypatch):
+@pytest.mark.parametrize("given", ["1.5", "many", "-1"])
+def test_a_wrong_number_of_workers_is_refused(given, tmp_path, monkeypatch):
     monkeypatch.setenv("PAPER_WORKERS", given)
+    project = Project("tiny", root=tmp_path)
     with pytest.raises(PaperError, match=r"PAPER_WORKERS=.*number"):
-        workers._how_many(3)
+        workers.train(project, [Config.of(project.profile)], progress=False)
+
+
+def test_with_no_workers_all_train_here(tmp_path, monkeypatch):
+    monkeypatch.setenv("PAPER_WORKERS", "0")
+    monkeypatch.setattr(workers, "_in_workers", None)
+    monkeypatch.setattr(workers.experiment, "train", lambda config, *a, **k: seen.append(config))
+    seen: list[Config] = []
+    project = Project("tiny", root=tmp_path)
+    configs = wanted(project)
+    workers.train(project, configs, progress=False)
+    assert seen == configs
 
 
 @pytest.mark.slow
