@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import files, integrity, predictor, selection
+from . import files, integrity, predictor, recipe, selection
 from .errors import PaperError
 from .experiment import Config, Run
 from .project import Project
@@ -29,11 +29,17 @@ LIMITS = (
 
 
 def release(
-    paper: Project, config: Config | None = None, *, views: int = 1, folder: Path | None = None
+    paper: Project,
+    config: Config | None = None,
+    *,
+    inside: str = "",
+    views: int = 1,
+    folder: Path | None = None,
 ) -> Path:
     """Write the released model of a profile; returns its folder.
 
     config  the run to release, by default the profile's own network; its weights must be at hand
+    inside  the folder of `paper.runs` that it is kept in
     views   symmetries averaged at prediction, 1 to 8
     folder  by default `paperlib/released/<profile>/`
 
@@ -41,7 +47,7 @@ def release(
     recalibration at all is decided by the nested protocol, within which they are fitted anew for
     each fold. The predictions on which all this rests go to `results/<profile>/released.npz`.
     """
-    run = paper.run(config or Config.of(paper.profile))
+    run = paper.run(config or Config.of(paper.profile), inside)
     if run.config.outputs != "all":
         raise PaperError(f"{run.config.slug} predicts one label", "release one that predicts all")
     if run.config.variant != "original":
@@ -55,12 +61,22 @@ def release(
     integrity.check_training(chips.part("train"), held)
     everything = np.zeros(len(run.tags))
     predictor.save(folder, run.model(), tags=run.tags, thresholds=everything)
-    raw = predictor.load(folder).predict(held.images, views=views, progress=True).raw
-    raw = raw.astype(np.float16).astype(np.float32)  # as it is kept, so that anyone can recompute
 
-    given = (held.labels, raw, held.names)
-    nested = {kind: selection.protocol_nested(*given, recalibration=kind) for kind in KINDS}
+    def answers(views: int) -> np.ndarray:
+        raw = predictor.load(folder).predict(held.images, views=views, progress=True).raw
+        return raw.astype(np.float16).astype(np.float32)  # as kept, so that anyone can recompute
+
+    def scored(raw: np.ndarray, kind: str) -> selection.Outcome:
+        return selection.protocol_nested(held.labels, raw, held.names, recalibration=kind)
+
+    raw = answers(views)
+    nested = {kind: scored(raw, kind) for kind in KINDS}
     kind = max(KINDS, key=lambda k: nested[k].score)
+    brought = recipe.brought(paper, run)
+    brought["ridge recalibration"] = recipe.gain(nested["ridge"], nested["none"], "this network")
+    if views > 1:
+        alone = scored(answers(1), kind)
+        brought[f"{views} views averaged"] = recipe.gain(nested[kind], alone, "this network")
     fitted = selection.System(recalibration=kind).fit(held.names, held.labels, raw)
     predictor.save(
         folder,
@@ -69,7 +85,7 @@ def release(
         thresholds=fitted.thresholds_,
         recalibrator=fitted.recalibrator_,
         views=views,
-        card=_card(paper, run, nested, kind),
+        card=_card(paper, run, nested, kind, brought),
     )
     files.write_arrays(
         paper.results / "released.npz",
@@ -81,7 +97,11 @@ def release(
 
 
 def _card(
-    paper: Project, run: Run, nested: dict[str, selection.Outcome], kind: str
+    paper: Project,
+    run: Run,
+    nested: dict[str, selection.Outcome],
+    kind: str,
+    brought: dict[str, Any],
 ) -> dict[str, Any]:
     outcome = nested[kind]
     by_label = outcome.label_f2()
@@ -104,11 +124,11 @@ def _card(
             "protocol": "nested, 5 folds of the validation chips; 95 % bootstrap over chips",
             "chips": len(outcome.truth),
             "seeds": 1,
-            "f2_mean_over_chips": _interval(score),
-            "f2_without_recalibration": _interval(nested["none"].interval),
-            "recalibration_gains": _interval(gain),
+            "f2_mean_over_chips": recipe.rounded(score),
+            "f2_without_recalibration": recipe.rounded(nested["none"].interval),
+            "recalibration_gains": recipe.rounded(gain),
             "f2_of_each_label": {
-                tag: _interval((by_label.value[i], by_label.low[i], by_label.high[i]))
+                tag: recipe.rounded((by_label.value[i], by_label.low[i], by_label.high[i]))
                 for i, tag in enumerate(run.tags)
             },
             "note": "The epoch kept was chosen on the same validation chips.",
@@ -120,13 +140,11 @@ def _card(
             "one model per label": False,
             "ridge recalibration": kind == "ridge",
         },
+        "not_of_the_paper": {
+            "starts from ImageNet's weights": bool(run.config.weights),
+            "taught by a larger network": run.config.teacher,
+        },
+        "brought": brought,
         "limits": list(LIMITS),
         "licence": "MIT for the weights; the chips are under the competition's own terms.",
-    }
-
-
-def _interval(interval: Any) -> dict[str, float]:
-    return {
-        name: round(float(number), 4)
-        for name, number in zip(("value", "low", "high"), interval, strict=True)
     }

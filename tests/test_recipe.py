@@ -1,0 +1,45 @@
+"""What each part of the recipe brings, on answers whose scores are known."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from paperlib import recipe
+from paperlib.labels import LABELS
+from paperlib.selection import protocol_nested
+
+
+@pytest.fixture
+def family():
+    """Three candidates: one right everywhere, one that finds nothing of half the chips, dehazed."""
+    rng = np.random.default_rng(0)
+    truth = (rng.random((200, len(LABELS))) < 0.3).astype(np.uint8)
+    truth[:, 0] = 1
+    right = np.where(truth, 0.9, 0.1).astype(np.float32)
+    half = right.copy()
+    half[::2] = 0.1
+    names = np.array([f"chip_{i}" for i in range(200)])
+    pool = SimpleNamespace(
+        truth=truth,
+        names=names,
+        probability={"original, log": half, "dehazed, log": right, "original, f2": half},
+    )
+    return SimpleNamespace(pool=lambda: pool, title="three made-up candidates")
+
+
+def test_a_part_is_held_against_the_plain_candidate(family):
+    parts = recipe._parts(family)
+    assert list(parts) == ["dehazing", "F2 loss"]
+    pool = family.pool()
+    plain = protocol_nested(pool.truth, pool.probability["original, log"], pool.names)
+    assert parts["dehazing"]["value"] == pytest.approx(1 - plain.score, abs=5e-5)
+    assert parts["dehazing"]["low"] > 0.1
+    assert parts["F2 loss"] == {"value": 0.0, "low": 0.0, "high": 0.0, "on": family.title}
+
+
+def test_without_the_plain_candidate_nothing_is_said(family):
+    del family.pool().probability[recipe.PLAIN]
+    assert recipe._parts(family) == {}
