@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from paperlib import recipe
+from paperlib.chips import split
 from paperlib.labels import LABELS
 from paperlib.selection import protocol_nested
 
@@ -21,7 +22,8 @@ def family():
     right = np.where(truth, 0.9, 0.1).astype(np.float32)
     half = right.copy()
     half[::2] = 0.1
-    names = np.array([f"chip_{i}" for i in range(200)])
+    names = np.array([f"chip_{i}" for i in range(2000)])
+    names = names[split.split_many(names) == "validation"][:200]  # others are refused
     pool = SimpleNamespace(
         truth=truth,
         names=names,
