@@ -3,9 +3,9 @@
     clear = dehaze(image)                     # uint8, uint16 or float in, the same out
     clear = dehaze_batch(images, workers=2)   # (N, H, W, 3)
 
-The functions `dark_channel` … `recover` (`_dehaze_equations`) are the definition: plain NumPy and
+The functions `dark_channel` … `recover` (`_dehaze.equations`) are the definition: plain NumPy and
 OpenCV, in float64. `dehaze` and `dehaze_batch` give the same picture many times faster
-(`_dehaze_fast`); `dehaze_reference` is the slow composition that they are tested against.
+(`_dehaze.fast`); `dehaze_reference` is the slow composition that they are tested against.
 
 An image is RGB `(H, W, 3)`, RGBA `(H, W, 4)` or greyscale `(H, W)` or `(H, W, 1)`; uint8, uint16,
 or float32/float64 in 0…1. Transmission and atmospheric light are always in 0…1, whatever the
@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import _dehaze_check as check
-from ._dehaze_check import Parameters
-from ._dehaze_equations import (
+from ._dehaze import check
+from ._dehaze.check import Parameters
+from ._dehaze.equations import (
     add_haze,
     atmospheric_light,
     bands,
@@ -90,7 +90,7 @@ def dehaze(
     image = check.pixels(image)
     colours, valid = check.split_alpha(image, mask)
     check.values(colours, valid)
-    from . import _dehaze_fast as fast  # numba takes half a second to import
+    from ._dehaze import fast  # numba takes half a second to import
 
     return fast.one(image, valid, p, threads)
 
@@ -124,7 +124,7 @@ def dehaze_batch(
             raise ValueError(f"images: one shape for all, not {sorted(shapes)}")
         images = np.asarray(images)
     images = check.pixels(images, "images", batch=True)
-    from . import _dehaze_fast as fast
+    from ._dehaze import fast
 
     return fast.many(images, p, threads)
 

@@ -22,12 +22,12 @@ from typing import Any
 
 from tqdm import tqdm
 
-from . import _dehaze_raster as rasters
 from . import files
-from ._dehaze_check import Parameters, whole
-from ._dehaze_check import threads as threads_of
-from ._dehaze_pool import Alone, Pool, pool_of
-from ._dehaze_tiles import key_of, one_file, read_text
+from ._dehaze import raster as rasters
+from ._dehaze.check import Parameters, whole
+from ._dehaze.check import threads as threads_of
+from ._dehaze.pool import Alone, Pool, pool_of
+from ._dehaze.tiles import key_of, one_file, read_text
 from .errors import PaperError
 
 TABLE = "dehaze.csv"

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from paperlib import dehaze as d
-from paperlib._dehaze_check import SCALE
+from paperlib._dehaze.check import SCALE
 
 EXAMPLES = int(os.environ.get("PAPER_EXAMPLES", "120"))
 TOLERANCE = {"uint8": 1, "uint16": 1, "float32": 1e-5, "float64": 1e-5}
@@ -159,50 +159,69 @@ def awkward(rng):
 
 def test_integers_suffice_up_to_their_limit():
     """The hardest parameters that are still left to the integers, and the first that are not."""
-    from paperlib import _dehaze_bytes as byte_kernels
+    from paperlib._dehaze import integers
 
     rng = np.random.default_rng(0)
     for _ in range(EXAMPLES // 3):
         radius, t0 = int(rng.integers(0, 62)), float(np.exp(rng.uniform(np.log(0.03), 0)))
-        unit = byte_kernels.units(radius, 1.0, 1.0)[0]
-        eps = byte_kernels.COARSE / unit / t0
-        assert byte_kernels.units(radius, eps * 1.001, t0) is not None
-        assert byte_kernels.units(radius, eps * 0.999, t0) is None
+        unit = integers.units(radius, 1.0, 1.0)[0]
+        eps = integers.COARSE / unit / t0
+        assert integers.units(radius, eps * 1.001, t0) is not None
+        assert integers.units(radius, eps * 0.999, t0) is None
         image, patch = awkward(rng), int(rng.integers(1, 25))
         for factor in (1.001, 0.999):
             given = {"patch": patch, "radius": radius, "t0": t0, "eps": eps * factor}
             assert difference(d.dehaze(image, **given), d.dehaze_reference(image, **given)) <= 1
-    assert byte_kernels.units(40, 1e-3, 0.1) is not None  # the default
-    assert byte_kernels.units(4000, 1.0, 1.0) is None  # luma alone would overflow
+    assert integers.units(40, 1e-3, 0.1) is not None  # the default
+    assert integers.units(4000, 1.0, 1.0) is None  # luma alone would overflow
 
 
-def test_a_changed_kernel_is_compiled_again(tmp_path):
-    """numba's record of what it kept changes with every file that is compiled into a kernel."""
+PROBE = """
+from paperlib._dehaze import windows
+from paperlib.chips import variants
+
+@windows.entry
+def probe(x):
+    return x + 1
+
+probe(1)
+print(windows.__file__)
+print(sum(probe.stats.cache_hits.values()), variants.code_stamp())
+"""
+
+
+def test_a_changed_kernel_is_compiled_again_and_chips_are_dehazed_again(tmp_path):
+    """What was kept is used, but not after a change of another file that kernels are made of."""
     import shutil
     import subprocess
     import sys
 
     import paperlib
 
-    shutil.copytree(Path(paperlib.__file__).parent, tmp_path / "paperlib")
-    code = (
-        "from paperlib import _dehaze_bytes as k\n"
-        "print(k.__file__, k.clear._cache._cache_file._source_stamp)\n"
-    )
+    shutil.copytree(
+        Path(paperlib.__file__).parent, tmp_path / "paperlib",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )  # fmt: skip
+    (tmp_path / "probe.py").write_text(PROBE)
 
-    def stamp():
+    def first_call() -> tuple[int, str]:
         done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True,
-            cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)},
+            [sys.executable, "-c", "import probe"], capture_output=True, text=True, timeout=120,
+            check=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)},
         )  # fmt: skip
-        assert str(tmp_path) in done.stdout
-        return done.stdout
+        file, answer = done.stdout.splitlines()
+        assert str(tmp_path) in file
+        hits, stamp = answer.split()
+        return int(hits), stamp
 
-    first = stamp()
-    assert stamp() == first
-    with open(tmp_path / "paperlib" / "_dehaze_windows.py", "a") as file:
+    compiled, loaded = first_call(), first_call()
+    assert (compiled[0], loaded[0]) == (0, 1)
+    assert compiled[1] == loaded[1]
+    with open(tmp_path / "paperlib" / "_dehaze" / "dark.py", "a") as file:
         file.write("\n")
-    assert stamp() != first
+    changed = first_call()
+    assert changed[0] == 0
+    assert changed[1] != loaded[1]
 
 
 def test_kernels_work_where_nothing_can_be_cached(tmp_path):
@@ -213,7 +232,7 @@ def test_kernels_work_where_nothing_can_be_cached(tmp_path):
     code = (
         "import numba.core.caching as c\n"
         "c.CacheImpl._locator_classes = []\n"  # numba finds no place
-        "import paperlib._dehaze_bytes as k\n"
+        "from paperlib._dehaze import integers as k\n"
         "print(k.clear.stats.cache_path)\n"
     )
     done = subprocess.run(

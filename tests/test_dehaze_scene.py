@@ -16,9 +16,9 @@ import rasterio
 from rasterio.enums import ColorInterp
 from rasterio.transform import from_origin
 
-from paperlib import _dehaze_tiles as passes
 from paperlib import dehaze as d
 from paperlib import dehaze_scene as scene
+from paperlib._dehaze import tiles as passes
 from paperlib.errors import PaperError
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
@@ -220,7 +220,8 @@ def test_a_folder_goes_on_after_a_bad_file_and_is_not_done_twice(tmp_path):
 
 CHILD = """
 import sys, time
-from paperlib import _dehaze_tiles as s, dehaze as d
+from paperlib import dehaze as d
+from paperlib._dehaze import tiles as s
 clear = s._clear_tile
 def slow(*arguments):
     time.sleep(0.05)

@@ -65,6 +65,7 @@ def compose(
 def code_stamp() -> str:
     """sha256 of the dehazing code: part of a cache's key, so that no cache outlives a change."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parents[1].glob("*dehaze*.py")):
+    library = Path(__file__).parents[1]
+    for path in (library / "dehaze.py", *sorted((library / "_dehaze").glob("*.py"))):
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -1,6 +1,6 @@
 """The dark channel prior on float64 images, row by row, compiled by numba, for `dehaze`.
 
-The same steps as `_dehaze_bytes`, for what does not fit its integers. Blocks are rows of `3 * w`
+The same steps as `integers`, for what does not fit its integers. Blocks are rows of `3 * w`
 values whose borders are the image's borders or far enough (`Parameters.halo`) from the pixels that
 are asked for. Box means are running sums down the rows and differences of prefix sums along them.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._dehaze_windows import U, along, down, entry, hide, inner, window
+from .windows import U, along, down, entry, hide, inner, window
 
 RED, GREEN, BLUE = 0.299, 0.587, 0.114
 
@@ -143,7 +143,7 @@ def clear(
     image  (h, 3 w) in 0…1      valid  (h, w) bool, or None      light  (3,)
     box    (top, bottom, left, right): the pixels wanted; the rest of the block is their halo
     out    (bottom - top, 3 (right - left))
-    The other arrays are work space: see `_dehaze_fast`.
+    The other arrays are work space: see `fast`.
     """
     height, width = image.shape[0], image.shape[1] // 3
     top, bottom, left, right = box

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._dehaze_windows import U, along, down, entry, hide, inner, window
+from .windows import U, along, down, entry, hide, inner, window
 
 HALF = 127_500  # of the largest luma
 

@@ -10,8 +10,8 @@ import math
 import cv2
 import numpy as np
 
-from . import _dehaze_check as check
-from ._dehaze_check import SCALE
+from . import check
+from .check import SCALE
 
 LIGHT_FLOOR = 1 / 255  # a black light would divide by zero
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601

@@ -18,9 +18,9 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.shutil import copy as copy_raster
 from rasterio.windows import Window
 
-from . import files
-from ._dehaze_check import SCALE
-from .errors import PaperError
+from .. import files
+from ..errors import PaperError
+from .check import SCALE
 
 DRIVERS = {".tif": "GTiff", ".tiff": "GTiff", ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 CACHE = 96 << 20  # bytes of decoded blocks that GDAL keeps; its own default grows with the machine

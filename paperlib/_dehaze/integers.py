@@ -2,9 +2,9 @@
 
 Everything here works on blocks of RGB pixels, rows of `3 * w` bytes, whose borders are the image's
 borders or far enough (`Parameters.halo`) from the pixels that are asked for. Nothing here knows of
-files, threads, or alpha: `_dehaze_fast` does.
+files, threads, or alpha: `fast` does.
 
-What makes it fast: one erosion for both dark channels (`_dehaze_dark`); box means as running sums
+What makes it fast: one erosion for both dark channels (`dark`); box means as running sums
 down the rows and differences of prefix sums along them, so that only a few rows are live and stay
 in cache; and 32 bits for everything, sixteen pixels to a vector. The sums are of integers, which
 may overflow on the way, as only their differences count. They are exact, so a pixel's result does
@@ -21,8 +21,8 @@ import math
 
 import numpy as np
 
-from ._dehaze_dark import HALF, erode, light_of, search
-from ._dehaze_windows import U, entry, hide, inner, prefix_sums
+from .dark import HALF, erode, light_of, search
+from .windows import U, entry, hide, inner, prefix_sums
 
 COARSE = 15.0  # times eps and t0: the least steps in 0.5; a quarter of it still passes the tests
 
@@ -277,7 +277,7 @@ def clear(
     box     (top, bottom, left, right): the pixels wanted; the rest of a block is their halo
     steps   `units` of this window and eps
     out     (n, bottom - top, 3 (right - left))
-    The other arrays are work space: see `_dehaze_fast`.
+    The other arrays are work space: see `fast`.
     """
     for index in range(images.shape[0]):
         image = images[index]

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from . import _dehaze_equations as equations
-from ._dehaze_check import SCALE
+from . import equations
+from .check import SCALE
 
 Box = tuple[int, int, int, int]
 DIGIT = 16
@@ -32,7 +32,7 @@ def look(
     box       (top, bottom, left, right) of the pixels that count; the others are halo
     question  the higher bits of the values wanted, with a leading 1
     """
-    from . import _dehaze_fast as fast
+    from . import fast
 
     top, bottom, left, right = box
     inner = colours[top:bottom, left:right]

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from ._dehaze_check import Parameters
-from ._dehaze_windows import LANES, reach
+from .check import Parameters
+from .windows import LANES, reach
 
 
 def _empty(shape: tuple[int, ...], dtype: type) -> np.ndarray:
@@ -30,7 +30,7 @@ def for_dark(height: int, width: int, patch: int) -> tuple[np.ndarray, ...]:
 
 
 def for_bytes(height: int, width: int, p: Parameters, masked: bool = False) -> tuple:
-    """Work space ends, kept, eroded, luma, space, ring of `_dehaze_bytes.clear`."""
+    """Work space ends, kept, eroded, luma, space, ring of `integers.clear`."""
     rx, ry = min(p.radius, width - 1), min(p.radius, height - 1)
     tall, step, span = 2 * ry + 1, _up(width), _up(width + rx)
     space = (
@@ -49,7 +49,7 @@ def _up(size: int) -> int:
 
 
 def for_floats(height: int, width: int, p: Parameters) -> tuple[np.ndarray, ...]:
-    """Work space g, m, kept, ends, sums, ring of `_dehaze_floats.clear`."""
+    """Work space g, m, kept, ends, sums, ring of `floats.clear`."""
     tall, wide = (sum(reach(p.patch, side)) for side in (height, width))
     rx, ry = min(p.radius, width - 1), min(p.radius, height - 1)
     return (

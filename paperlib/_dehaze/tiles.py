@@ -23,12 +23,12 @@ import rasterio
 from rasterio.windows import Window
 from tqdm import tqdm
 
-from . import _dehaze_light as lights
-from . import _dehaze_raster as rasters
-from . import files
-from ._dehaze_check import Parameters
-from ._dehaze_pool import Pool
-from .errors import PaperError
+from .. import files
+from ..errors import PaperError
+from . import light as lights
+from . import raster as rasters
+from .check import Parameters
+from .pool import Pool
 
 CHECKPOINT = 5.0  # seconds between two records of the first pass
 
@@ -144,7 +144,7 @@ def _look_at_tile(job: Job, index: int, question: Any) -> Any:
 
 def _clear_tile(job: Job, index: int, light: np.ndarray | None) -> None:
     """Pass two: one tile cleared and written to its place among the pixels."""
-    from . import _dehaze_fast as fast
+    from . import fast
 
     window, box, top, left = job.window(index, job.p.halo)
     with _gdal():

@@ -29,23 +29,22 @@ inner = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_options)
 
 def entry(function):
     """Compiled at the first call and kept on disk, where there is a disk to keep it on."""
+    # numba takes what it kept for out of date when the function's own file has changed, and
+    # finds it by the function's name: so the name stands for the other files
+    function.__qualname__ += f"_{_sources()}"
     try:
-        kernel = numba.njit(cache=True, **_options)(function)
+        return numba.njit(cache=True, **_options)(function)
     except RuntimeError:  # numba: neither the package nor the home folder can be written to
         return numba.njit(**_options)(function)
-    # numba looks only at the file of `function` to see whether what it kept is out of date
-    kept = kernel._cache._cache_file
-    kept._source_stamp = (kept._source_stamp, _sources())
-    return kernel
 
 
 @functools.cache
 def _sources() -> str:
-    """A digest of all kernels' source."""
+    """A digest of the files that hold the kernels, and of those beside them."""
     digest = hashlib.sha256()
-    for name in ("windows", "dark", "bytes", "floats"):
-        digest.update(Path(__file__).with_name(f"_dehaze_{name}.py").read_bytes())
-    return digest.hexdigest()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 @inner

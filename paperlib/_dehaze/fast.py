@@ -13,13 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from . import _dehaze_bytes as byte_kernels
-from . import _dehaze_dark as dark_kernels
-from . import _dehaze_equations as equations
-from . import _dehaze_floats as float_kernels
-from . import _dehaze_space as space
-from ._dehaze_check import SCALE, Parameters, split_alpha, values
-from ._dehaze_light import merged
+from . import dark as dark_kernels
+from . import equations, floats, integers, space
+from .check import SCALE, Parameters, split_alpha, values
+from .light import merged
 
 ROWS = 512  # of a strip: enough that the halo is a small part, few enough to stay in cache
 PIXELS = 1 << 22  # of small images handed to a thread at a time
@@ -172,12 +169,12 @@ def clear_block(
         out = np.empty((bottom - top, 3 * (right - left)), np.uint8 if byte else np.float64)
     rows = _rgb(image if valid is None or byte else blank(image, valid), byte)
     if byte:
-        byte_kernels.clear(
+        integers.clear(
             rows[None], _fixed(valid), light * 255, 0, p.patch, p.omega, p.t0, p.radius, p.eps,
             steps, box, *space.for_bytes(height, width, p, valid is not None), _NO_TABLE, out[None],
         )  # fmt: skip
     else:
-        float_kernels.clear(
+        floats.clear(
             rows, _fixed(valid), light, p.patch, p.omega, p.t0, p.radius, p.eps, box,
             *space.for_floats(height, width, p), out,
         )  # fmt: skip
@@ -212,12 +209,12 @@ _NO_TABLE = np.empty((256, 6), np.int64)
 
 
 def _units(p: Parameters) -> tuple[float, float] | None:
-    return byte_kernels.units(p.radius, p.eps, p.t0)
+    return integers.units(p.radius, p.eps, p.t0)
 
 
 def _chips(images: np.ndarray, p: Parameters, result: np.ndarray) -> None:
     count, height, width = images.shape[:3]
-    byte_kernels.clear(
+    integers.clear(
         _fixed(images).reshape(count, height, width * 3), None, np.empty(3),
         math.ceil(p.fraction * (height * width)), p.patch, p.omega, p.t0, p.radius, p.eps,
         _units(p), (0, height, 0, width), *space.for_bytes(height, width, p),
