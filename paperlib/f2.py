@@ -11,7 +11,8 @@ A label is predicted where its probability is *above* the threshold.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -251,17 +252,31 @@ def _interval(value: float | Array, draws: Array, level: float) -> Interval:
     return Interval(value, low, high)
 
 
-def _resamples(n: int, replicates: int, seed: int) -> Iterator[Array]:
-    """Blocks of drawn chip numbers, `(b, n)`: a block at a time, so memory does not grow with N."""
+def _counts(n: int, replicates: int, seed: int) -> Iterable[Array]:
+    """How often each of N chips is drawn, blocks `(b, n)`: so that memory does not grow with N.
+
+    The draws follow from the arguments alone, and a table asks for the same ones many times.
+    """
+    most = 20_000_000  # numbers kept, of two bytes each
+    return (_kept_counts if n * replicates <= most else _draw)(n, replicates, seed)
+
+
+def _draw(n: int, replicates: int, seed: int) -> Iterator[Array]:
     rng = np.random.default_rng(seed)
     block = max(1, 2_000_000 // n)
     for start in range(0, replicates, block):
-        yield rng.integers(0, n, (min(block, replicates - start), n), dtype=np.int32)
+        drawn = rng.integers(0, n, (min(block, replicates - start), n), dtype=np.int32)
+        yield np.stack([np.bincount(row, minlength=n) for row in drawn]).astype(np.uint16)
+
+
+@lru_cache(maxsize=2)
+def _kept_counts(n: int, replicates: int, seed: int) -> tuple[Array, ...]:
+    return tuple(_draw(n, replicates, seed))
 
 
 def _means(values: Array, replicates: int, seed: int) -> Array:
-    blocks = _resamples(len(values), replicates, seed)
-    return np.concatenate([values[drawn].mean(1) for drawn in blocks])
+    n = len(values)
+    return np.concatenate([t.astype(float) @ values / n for t in _counts(n, replicates, seed)])
 
 
 def _label_draws(y_true: Array, y_pred: Array, replicates: int, seed: int) -> Array:
@@ -270,9 +285,8 @@ def _label_draws(y_true: Array, y_pred: Array, replicates: int, seed: int) -> Ar
     # Per-label F2 needs three sums over the drawn chips; how often each chip was drawn gives them.
     columns = np.concatenate([y_true & y_pred, y_true, y_pred], axis=1).astype(np.float32)
     draws = []
-    for drawn in _resamples(n, replicates, seed):
-        times = np.stack([np.bincount(row, minlength=n) for row in drawn]).astype(np.float32)
-        sums = times @ columns
+    for times in _counts(n, replicates, seed):
+        sums = times.astype(np.float32) @ columns
         draws.append(_f2(sums[:, :count], sums[:, count : 2 * count], sums[:, 2 * count :]))
     return np.concatenate(draws)
 
