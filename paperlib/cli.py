@@ -177,11 +177,12 @@ def train(
 
 @app.command()
 def transfer(
-    data: str = typer.Option(..., help="Folder of UC Merced with LandUse_Multilabeled.txt."),
-    sizes: list[int] = typer.Option([64, 32], "--size", help="Chips' side in pixels."),
+    data: str = typer.Option(..., help="Folder of the chips with their label file."),
+    chips: str = typer.Option("ucmerced", help="Which chips these are: ucmerced or planet."),
+    sizes: list[int] = typer.Option([], "--size", help="Chips' side in pixels; by default all."),
     only_kept: bool = typer.Option(False, "--only-kept", help="Ship what is there, no more."),
 ) -> None:
-    """Transfer learning on UC Merced, as notebook 11 shows it; a killed run continues."""
+    """Transfer learning on real chips, as notebook 11 shows it; a killed run continues."""
     print("paper: starting …", file=sys.stderr, flush=True)
     from . import transfer_real
     from .project import checkout
@@ -189,8 +190,10 @@ def transfer(
     root = checkout()
     if root is None:
         raise PaperError("no checkout here", "run the command in the checkout")
-    for size in sizes:
-        made = transfer_real.ship(data, size, root / "results" / "ucmerced", only_kept=only_kept)
+    if chips not in transfer_real.SETS:
+        raise PaperError(f"--chips {chips}", f"write one of {', '.join(transfer_real.SETS)}")
+    for size in sizes or transfer_real.SETS[chips].sizes:
+        made = transfer_real.ship(data, size, root / "results", which=chips, only_kept=only_kept)
         print(made.relative_to(root) if made else f"{size} px: nothing yet")
 
 

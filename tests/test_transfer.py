@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +12,7 @@ from sklearn.metrics import fbeta_score
 from training_stand_ins import chips
 
 from paperlib import features, networks, selection, transfer
-from paperlib.chips import split_of
+from paperlib.chips import scenes, split_of
 
 
 @pytest.fixture(autouse=True)
@@ -182,13 +183,37 @@ def test_the_command_ships_each_size_and_says_what_is_not_there_yet(root, monkey
 
     asked = []
 
-    def ship(data, size, folder, *, only_kept):
-        asked.append((data, size, folder.relative_to(root).as_posix(), only_kept))
-        return folder / f"transfer_{size}px.npz" if size == 64 else None
+    def ship(data, size, folder, *, which, only_kept):
+        asked.append((data, size, folder.relative_to(root).as_posix(), which, only_kept))
+        return folder / which / f"transfer_{size}px.npz" if size == 64 else None
 
     monkeypatch.setattr(transfer_real, "ship", ship)
     done = CliRunner().invoke(cli.app, ["transfer", "--data", "d", "--only-kept"])
     assert done.exit_code == 0, done.output
-    assert asked == [("d", size, "results/ucmerced", True) for size in (64, 32)]
+    assert asked == [("d", size, "results", "ucmerced", True) for size in (64, 32)]
     assert "results/ucmerced/transfer_64px.npz" in done.output
     assert "32 px: nothing yet" in done.output
+    CliRunner().invoke(cli.app, ["transfer", "--data", "e", "--chips", "planet"])
+    assert asked[-1] == ("e", 32, "results", "planet", False)
+    done = CliRunner().invoke(cli.app, ["transfer", "--data", "d", "--chips", "clouds"])
+    assert done.exit_code
+    assert len(asked) == 3
+
+
+def test_of_many_chips_the_first_by_their_hashes_are_compared():
+    from paperlib import transfer_real
+
+    some = scenes.read(300, size=32)
+    train, held = (int((some.split == part).sum()) for part in ("train", "validation"))
+    real = transfer_real.Real(lambda *_: some, (16, 0), 20, "here", (32,))
+    chips, counts = transfer_real.wanted(some, real)
+    assert counts == (16, train)
+    assert {part: int((chips.split == part).sum()) for part in ("train", "validation", "test")} == {
+        "train": train,
+        "validation": 20,
+        "test": 0,
+    }
+    few, _ = transfer_real.wanted(some, replace(real, counts=(16,), held=0))
+    assert int((few.split == "train").sum()) == 16
+    assert int((few.split == "validation").sum()) == held
+    assert set(few.names[few.split == "train"]) <= set(chips.names)
