@@ -134,6 +134,14 @@ class Predictor:
         except PaperError as error:
             return error.problem
 
+    def fit(self, image: np.ndarray) -> np.ndarray:
+        """`(H, W, 3)` uint8 -> `(S, S, 3)`: what `predict` does with a picture before all else.
+
+        A fitted picture has the same labels as the one it was made from, and is all that needs to
+        be kept of it until then.
+        """
+        return self._fit(image, 0)
+
     def _fit(self, image: np.ndarray, at: int) -> np.ndarray:
         from .chips.decode import fit
 

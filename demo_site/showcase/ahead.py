@@ -1,8 +1,9 @@
 """Reading ahead: a thread that has the next files decoded while the worker predicts.
 
-The thread touches no database. What it finds goes through a lane of bounded size, in the order of
-the uploads: `Cut` for each chip, `Failed` for a file that is refused, `Unpacked` for the members of
-an archive.
+The thread touches no database. It stores the pixels it gets, several files' as one pack, and keeps
+in memory only what the predictor needs of them. What it finds goes through a lane of bounded size,
+in the order of the uploads: `Cut` for each chip, `Failed` for a file that is refused, `Unpacked`
+for the members of an archive.
 """
 
 from __future__ import annotations
@@ -10,50 +11,67 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from . import storage
-from .models import Upload
-from .reading import FILES, MANY, Head, Member, Piece, Reader, Refused
+from . import copies, storage
+from .reading import FILES, MANY, PIXELS, Head, Member, Piece, Reader, Refused
 
-_LANE = 48 * 2**20  # bytes that wait for the worker
+_LANE = 48 * 2**20  # bytes of pixels that are ahead of the worker
 FEW = 8  # files in the first request: their labels are to be there at once
 
 
-@dataclass
-class Cut:
-    """One chip in memory on its way to its placement."""
+@dataclass(slots=True)
+class Sent:
+    """What reading needs of an `Upload`'s row; the fields' names are the row's."""
 
-    upload: Upload
+    pk: int
+    batch_id: int
+    parent_id: int | None
+    name: str
+    copy: str
+    sha256: str
+
+
+@dataclass(slots=True)
+class Cut:
+    """One chip on its way to its placement; its pixels are stored in `pack` from byte `at` on."""
+
+    upload: Sent
     row: int
     column: int
-    pixels: np.ndarray
+    pixels: np.ndarray  # as the predictor wants them
+    size: tuple[int, int]  # height and width of the chip
     sha256: str
     head: Head
     last: bool  # of its upload: when it is kept, the upload is read
+    pack: str = ""
+    at: int = 0
 
     @property
     def bytes(self) -> int:
-        return self.pixels.size
+        return 3 * self.size[0] * self.size[1]
 
 
-@dataclass
+@dataclass(slots=True)
 class Failed:
     """A file that is not read, and the code of the reason."""
 
-    upload: Upload
+    upload: Sent
     code: str
-    bytes = 0
+
+    @property
+    def bytes(self) -> int:
+        return 0
 
 
-@dataclass
+@dataclass(slots=True)
 class Unpacked:
     """A member of an archive; None after the last."""
 
-    upload: Upload
+    upload: Sent
     member: Member | None
 
     @property
@@ -69,11 +87,23 @@ class Ahead:
     """What the uploads hold, by `take`; closing it ends the thread.
 
     room   how many chips the batch may still hold
+    fit    a chip's pixels -> what the predictor needs of them, in memory of its own
     large  also read archives and large pictures, which the child gets one by one
+    packs  the names of the packs that were written
     """
 
-    def __init__(self, reader: Reader, uploads: list[Upload], room: int, *, large: bool = True):
+    def __init__(
+        self,
+        reader: Reader,
+        uploads: list[Sent],
+        room: int,
+        fit: Callable[[np.ndarray], np.ndarray],
+        *,
+        large: bool = True,
+    ):
         self.reader, self.uploads, self.room, self.large = reader, uploads, room, large
+        self.fit = fit
+        self.packs: list[str] = []
         self.changed = threading.Condition()
         self.lane: deque[Cut | Failed | Unpacked] = deque()
         self.waiting = 0  # bytes in the lane
@@ -139,7 +169,7 @@ class Ahead:
             self.changed.notify_all()
 
     def _read_all(self) -> None:
-        queue: deque[list[tuple[Upload, bytes]]] = deque()
+        queue: deque[list[tuple[Sent, bytes]]] = deque()
         try:
             for part in self._parts():
                 if not self._send(part):
@@ -157,7 +187,7 @@ class Ahead:
             if queue and self.reader.sent:
                 self.reader.close()
 
-    def _parts(self) -> Iterator[list[tuple[Upload, bytes]]]:
+    def _parts(self) -> Iterator[list[tuple[Sent, bytes]]]:
         """Uploads with their bytes, as many as fit into one request."""
         part, size, most = [], 0, FEW
         for upload in self.uploads:
@@ -174,14 +204,14 @@ class Ahead:
         if part:
             yield part
 
-    def _send(self, part: list[tuple[Upload, bytes]]) -> bool:
+    def _send(self, part: list[tuple[Sent, bytes]]) -> bool:
         files = [(data, upload.parent_id is not None) for upload, data in part]
         try:
             return self.reader.send(files, chips=max(self.room, 0))
         except Refused:
             return False
 
-    def _receive(self, queue: deque[list[tuple[Upload, bytes]]]) -> None:
+    def _receive(self, queue: deque[list[tuple[Sent, bytes]]]) -> None:
         try:
             found = self.reader.receive()
         except Refused:
@@ -191,8 +221,9 @@ class Ahead:
             for upload, data in (pair for part in parts for pair in part):
                 self._alone(upload, data)
             return
-        late: list[tuple[Upload, bytes]] = []
+        late: list[tuple[Sent, bytes]] = []
         items: list[Cut | Failed] = []
+        stored: list[np.ndarray] = []
         for (upload, data), entry in zip(queue.popleft(), found, strict=True):
             if entry is None:
                 late.append((upload, data))
@@ -201,7 +232,10 @@ class Ahead:
             elif entry[0].rows * entry[0].columns > self.room:
                 items.append(Failed(upload, "too_many_chips"))
             else:
-                items += self._cuts(upload, *entry)
+                head, pieces = entry
+                items += self._cuts(upload, head, pieces)
+                stored += [piece.pixels for piece in pieces]
+        self._pack([item for item in items if isinstance(item, Cut)], stored)
         self._put(*items)  # the worker is woken once, not for each chip
         if late:
             while queue:  # the child answers in the order of the requests
@@ -209,7 +243,7 @@ class Ahead:
             for upload, data in late:
                 self._alone(upload, data)
 
-    def _alone(self, upload: Upload, data: bytes) -> None:
+    def _alone(self, upload: Sent, data: bytes) -> None:
         """Read one file by itself: large ones, archives, and those that crash the child."""
         if not self.large:
             return  # another time
@@ -221,22 +255,45 @@ class Ahead:
                     self._put(Unpacked(upload, member))
                 self._put(Unpacked(upload, None))
             else:
-                for cut in self._cuts(upload, head, parts):
-                    self._put(cut)
+                for pieces in _some(parts):
+                    cuts = list(self._cuts(upload, head, pieces))
+                    self._pack(cuts, [piece.pixels for piece in pieces])
+                    self._put(*cuts)
         except Refused as refusal:
             self._put(Failed(upload, str(refusal)))
         finally:
             parts.close()
 
-    def _cuts(self, upload: Upload, head: Head, pieces: Iterable[Piece]) -> Iterator[Cut]:
+    def _cuts(self, upload: Sent, head: Head, pieces: Iterable[Piece]) -> Iterator[Cut]:
         for piece in pieces:
             last = (piece.row + 1, piece.column + 1) == (head.rows, head.columns)
             mark = fingerprint(upload, head, piece)
-            yield Cut(upload, piece.row, piece.column, piece.pixels, mark, head, last)
-        self.room -= head.rows * head.columns
+            pixels, size = self.fit(piece.pixels), piece.pixels.shape[:2]
+            yield Cut(upload, piece.row, piece.column, pixels, size, mark, head, last)
+            if last:
+                self.room -= head.rows * head.columns
+
+    def _pack(self, cuts: list[Cut], pixels: list[np.ndarray]) -> None:
+        """Store the pixels of cuts; the row of a chip is written only after that."""
+        for cut, (cut.pack, cut.at) in zip(cuts, copies.keep(pixels), strict=True):
+            if cut.at == 0:
+                self.packs.append(cut.pack)
 
 
-def fingerprint(upload: Upload, head: Head, piece: Piece) -> str:
+def _some(pieces: Iterator[Piece]) -> Iterator[list[Piece]]:
+    """Pieces of a large picture, as many as make up a pack."""
+    part, size = [], 0
+    for piece in pieces:
+        part.append(piece)
+        size += piece.pixels.size
+        if size >= PIXELS:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
+
+
+def fingerprint(upload: Sent, head: Head, piece: Piece) -> str:
     """sha256 of what makes a chip the same as another.
 
     Of shape and RGB pixels, whatever lossless file they came in. Of a JPEG the file's own sha256

@@ -7,7 +7,7 @@ made from it when no batch waits, the first two also when somebody asks for them
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
@@ -15,6 +15,7 @@ from django.db.models import Q
 
 from . import storage
 from .models import Chip
+from .rows import find_rows
 
 KINDS = {
     "original": "image/png",
@@ -54,6 +55,12 @@ def keep(images: Sequence[np.ndarray]) -> list[tuple[str, int]]:
     if images:
         storage.write_parts(pack, [np.ascontiguousarray(image) for image in images])
     return places
+
+
+def drop_unused(packs: Iterable[str]) -> None:
+    """Delete those of the packs that no chip was kept from."""
+    packs = set(packs)
+    storage.remove(packs - {pack for (pack,) in find_rows(Chip, ("pack",), "pack", packs)})
 
 
 def pixels(chip: Chip) -> np.ndarray:

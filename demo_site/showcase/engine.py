@@ -101,6 +101,12 @@ def fingerprint(predictor, card: dict, limits: list[float]) -> str:
     return digest.hexdigest()
 
 
+def fitting():
+    """A function: pixels -> what `predict` needs of them, in memory of its own."""
+    fit = getattr(load()[0], "fit", np.asarray)
+    return lambda pixels: np.array(fit(pixels))
+
+
 def predict(images: list[np.ndarray]):
     """`(probability, raw, masks, confidence)` of N chips: `(N, 17)` twice, N integers, `(N,)`."""
     predictor, version = load()

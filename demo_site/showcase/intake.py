@@ -158,7 +158,8 @@ def drop_copies(batch: Batch, *, keep_failed: bool = False) -> None:
     rows = batch.uploads.exclude(copy="")
     if keep_failed:
         rows = rows.exclude(state="failed")
-    copies = dict(rows.values_list("pk", "copy"))
     # First the rows: a copy without a row is swept, a row without a copy would be a fault.
-    Upload.objects.filter(pk__in=copies).update(copy="")
-    storage.remove(copies.values())
+    with transaction.atomic():
+        copies = list(rows.values_list("copy", flat=True))
+        rows.update(copy="")
+    storage.remove(copies)

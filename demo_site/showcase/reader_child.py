@@ -67,7 +67,10 @@ def check_size(width: int, height: int, most: dict) -> None:
 
 
 def picture(data: bytes, kind: str, most: dict):
-    """Yield the head `{kind, width, height, rows, columns}`, then `(row, column, pixels)`."""
+    """Yield the head `{kind, width, height, rows, columns}`, then `(row, column, pixels)`.
+
+    Whoever sends an array for the next chip instead of asking for it gets the pixels in there.
+    """
     source = {"jpeg": jpeg, "tiff": tiff}.get(kind, pillow)(data, most)
     width, height = next(source), next(source)
     xs, ys = grid(width, height, most["chip"])
@@ -75,11 +78,12 @@ def picture(data: bytes, kind: str, most: dict):
     if rows * columns > most["chips"]:
         raise Refused("too_many_chips")
     head = {"kind": kind, "width": width, "height": height, "rows": rows, "columns": columns}
-    yield head
+    into = yield head
     cut = next(source)
     for row in range(rows):
         for column in range(columns):
-            yield row, column, cut(xs[column], ys[row], xs[column + 1], ys[row + 1])
+            corners = xs[column], ys[row], xs[column + 1], ys[row + 1]
+            into = yield row, column, cut(*corners, into)
     source.close()
 
 
@@ -95,23 +99,45 @@ def jpeg(data: bytes, most: dict):
     check_size(width, height, most)
     yield width
     yield height
-    pixels = three(data) if components == 3 and alike() else None
-    if pixels is None:
-        pixels = decode.decode(data, components)
+    bgr = three(data) if components == 3 and alike() else None
+    pixels = decode.decode(data, components) if bgr is None else bgr
     if pixels.shape != (height, width, 3):
         raise Refused("broken")  # a second header says something else
-    yield lambda left, top, right, bottom: pixels[top:bottom, left:right]
+    yield from_array(pixels) if bgr is None else from_bgr(bgr)
+
+
+def from_array(pixels):
+    """A function that cuts `(left, top, right, bottom)` out of RGB pixels, `into` an array."""
+    import numpy as np
+
+    def cut(left: int, top: int, right: int, bottom: int, into=None):
+        part = pixels[top:bottom, left:right]
+        if into is None:
+            return part
+        np.copyto(into, part)
+        return into
+
+    return cut
+
+
+def from_bgr(pixels):
+    """The same for OpenCV's order of colours."""
+    import cv2
+
+    def cut(left: int, top: int, right: int, bottom: int, into=None):
+        return cv2.cvtColor(pixels[top:bottom, left:right], cv2.COLOR_BGR2RGB, into)
+
+    return cut
 
 
 def three(data: bytes):
-    """RGB of a JPEG of three components by OpenCV, quicker than Pillow; None where it cannot."""
+    """BGR of a JPEG of three components by OpenCV, quicker than Pillow; None where it cannot."""
     import cv2
     import numpy as np
 
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-        return None if bgr is None else cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:
         return None
 
@@ -132,7 +158,8 @@ def alike() -> bool:
     for subsampling in range(3):
         buffer = io.BytesIO()
         Image.fromarray(colours).save(buffer, "JPEG", quality=90, subsampling=subsampling)
-        if not np.array_equal(three(buffer.getvalue()), decode.exact(buffer.getvalue())):
+        found = three(buffer.getvalue())
+        if found is None or not np.array_equal(found[..., ::-1], decode.exact(buffer.getvalue())):
             return False
     return True
 
@@ -155,7 +182,7 @@ def pillow(data: bytes, most: dict):
             pixels = np.repeat((np.asarray(image) >> 8).astype(np.uint8)[..., None], 3, axis=2)
         else:
             pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-    yield lambda left, top, right, bottom: pixels[top:bottom, left:right]
+    yield from_array(pixels)
 
 
 def tiff(data: bytes, most: dict):
@@ -198,15 +225,17 @@ def tiff(data: bytes, most: dict):
                 raise Refused("unreadable")
             low, high = np.nanpercentile(few, (2, 98), axis=1)[..., None, None]
 
-        def cut(left: int, top: int, right: int, bottom: int) -> np.ndarray:
+        def cut(left: int, top: int, right: int, bottom: int, into=None) -> np.ndarray:
             pixels = image.read(bands, window=Window(left, top, right - left, bottom - top))
             if palette is not None:
-                return palette[pixels[0]]
-            if low is not None:
+                pixels = palette[pixels[0]].transpose(2, 0, 1)
+            elif low is not None:
                 spread = np.maximum(high - low, 1e-12)
                 pixels = np.nan_to_num(np.clip((pixels - low) / spread, 0, 1))
                 pixels = np.rint(255 * pixels).astype(np.uint8)
-            return np.ascontiguousarray(pixels.transpose(1, 2, 0))
+            into = np.empty((*pixels.shape[1:], 3), np.uint8) if into is None else into
+            np.copyto(into, pixels.transpose(1, 2, 0))
+            return into
 
         del rasterio
         yield image.width
@@ -300,11 +329,13 @@ def answer_many(request: dict, memory, out) -> None:
         try:
             entry = small(bytes(memory[start : start + size]), most, at, end)
             pieces = []
-            for (row, column, pixels), place in zip(entry["parts"], entry["places"], strict=True):
-                target = np.frombuffer(memory, np.uint8, pixels.size, place)
-                np.copyto(target.reshape(pixels.shape), pixels)
-                pieces.append([row, column, *pixels.shape[:2], place])
-                at = place + pixels.size
+            for height, width, place in entry["places"]:
+                target = np.frombuffer(memory, np.uint8, 3 * height * width, place)
+                target = target.reshape(height, width, 3)
+                row, column, _ = entry["parts"].send(target)
+                pieces.append([row, column, height, width, place])
+                at = place + target.size
+            next(entry["parts"], None)  # closes what it reads from
             chips -= len(pieces)
             entries.append({"head": entry["head"], "pieces": pieces})
         except Large:
@@ -333,7 +364,7 @@ def small(data: bytes, most: dict, at: int, end: int) -> dict:
     places = []
     for top, bottom in pairwise(ys):
         for left, right in pairwise(xs):
-            places.append(at)
+            places.append((bottom - top, right - left, at))
             at += 3 * (bottom - top) * (right - left)
     return {"head": head, "parts": parts, "places": places}
 

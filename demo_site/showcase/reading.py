@@ -48,7 +48,11 @@ class Head:
 
 @dataclass(frozen=True)
 class Piece:
-    """One chip of a picture: RGB `(H, W, 3)` uint8 at its place in the grid."""
+    """One chip of a picture: RGB `(H, W, 3)` uint8 at its place in the grid.
+
+    Pixels that `Reader.receive` gave lie in the memory shared with the child, until the second next
+    `send` overwrites them, or the child does: make what is to be kept of them before.
+    """
 
     row: int
     column: int
@@ -130,13 +134,11 @@ class Reader:
             entries = self._frame(float(settings.SHOWCASE["READ_SECONDS"]))[0]["files"]
             if len(entries) != count:
                 raise ValueError("not as many answers as files")
-            used = 0
             for *_, height, width, at in (p for e in entries for p in e.get("pieces", ())):
                 if not (begin <= at and at + 3 * height * width <= begin + PIXELS):
                     raise ValueError("pixels outside the memory")
-                used = max(used, at - begin + 3 * height * width)
-            # Ours from here on: what the child does to its memory later changes nothing.
-            pixels = np.frombuffer(self.memory, np.uint8, used, begin).copy()
+            pixels = np.frombuffer(self.memory, np.uint8, PIXELS, begin)
+            pixels.flags.writeable = False
             found = [self._found(entry, pixels, begin) for entry in entries]
         except (OSError, EOFError, ValueError, KeyError, TypeError, struct.error) as error:
             reason = "time" if self.late or self._out_of_time() else "crashed"
@@ -222,6 +224,9 @@ class Reader:
             env = {
                 "OMP_NUM_THREADS": "1",
                 "OPENBLAS_NUM_THREADS": "1",
+                # A picture's memory goes to the next one instead of back to the system each time.
+                "MALLOC_MMAP_THRESHOLD_": str(2**25),
+                "MALLOC_TRIM_THRESHOLD_": str(2**26),
                 "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
                 "GDAL_CACHEMAX": "64",
                 "GDAL_NUM_THREADS": "1",

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from django.db import connection, transaction
-from django.db.models import BooleanField, ExpressionWrapper, Q
 from django.utils import timezone
 
-from . import copies, storage
-from .ahead import Cut
+from . import copies
+from .ahead import Cut, Sent
 from .models import Batch, Chip, ModelVersion, Placement, Prediction, Upload, token
 from .names import place_name
-from .rows import insert_rows, update_rows
+from .rows import find_rows, insert_rows, update_rows
 from .states import PLACEMENT, UPLOAD
 
 _PLACE = ("batch", "upload", "chip", "row", "column")
@@ -32,8 +31,8 @@ class Place:
     pk: int
     chip: int
     name: str
-    pixels: np.ndarray | None = None
-    new: bool = False  # nobody can have predicted this chip
+    pixels: np.ndarray | None = None  # as the predictor wants them
+    claim: int = 0  # key of the prediction that is ours to make, where that is known already
 
 
 @dataclass(slots=True)
@@ -54,14 +53,23 @@ def waiting(batch: int, after: int, most: int) -> list[Place]:
     return [Place(p.pk, p.chip_id, p.name) for p in rows.select_related("upload")[:most]]
 
 
-def known(uploads: list[Upload], room: int) -> list[tuple[Upload, Upload, list[tuple]]]:
+def stored(batch: int, after: int, most: int) -> list[Sent]:
+    """Uploads of a batch that are to be read, by key."""
+    rows = Upload.objects.filter(batch_id=batch, state="stored", pk__gt=after).order_by("pk")
+    names = ("pk", "batch_id", "parent_id", "name", "copy", "sha256")
+    return [Sent(*row) for row in rows.values_list(*names)[:most]]
+
+
+def known(uploads: list[Sent], room: int) -> list[tuple[Sent, Upload, list[tuple]]]:
     """Uploads whose very bytes were read before: each with its like and the like's places.
 
     Left out are those of which a chip was deleted since, and those that do not fit into `room`.
     """
+    marks = {upload.sha256 for upload in uploads} - {""}
+    found = find_rows(Upload, ("id", "state", "rows"), "sha256", marks)
     same = Upload.objects.filter(
-        sha256__in={u.sha256 for u in uploads}, state="read", rows__gt=0
-    ).exclude(sha256="")
+        pk__in=[pk for pk, state, rows in found if state == "read" and rows]
+    )
     likes = {like.sha256: like for like in same.order_by("-pk")}
     places: dict[int, list[tuple]] = {}
     rows = Placement.objects.filter(upload__in=[like.pk for like in likes.values()])
@@ -77,7 +85,7 @@ def known(uploads: list[Upload], room: int) -> list[tuple[Upload, Upload, list[t
     return found
 
 
-def place_known(batch: int, group: list[tuple[Upload, Upload, list[tuple]]]) -> list[Place]:
+def place_known(batch: int, group: list[tuple[Sent, Upload, list[tuple]]]) -> list[Place]:
     """Placements for bytes that were read before; they wait for their labels."""
     with transaction.atomic():
         insert_rows(
@@ -93,62 +101,64 @@ def place_known(batch: int, group: list[tuple[Upload, Upload, list[tuple]]]) -> 
 
 def _mark_read(uploads: Iterable[tuple[int, object, bool]]) -> None:
     """What was found in each upload goes into its row; those that are whole are read."""
-    uploads = list(uploads)
     names = ("kind", "width", "height", "rows", "columns")
-    update_rows(
-        Upload, names, [(*(getattr(found, n) for n in names), pk) for pk, found, _ in uploads]
-    )
-    UPLOAD.step(Upload.objects.filter(pk__in=[pk for pk, _, whole in uploads if whole]), "read")
+    whole, begun = [], []
+    for pk, found, all_of_it in uploads:
+        (whole if all_of_it else begun).append((*(getattr(found, n) for n in names), pk))
+    update_rows(Upload, names, begun)
+    UPLOAD.step_rows(Upload, "read", names, whole)
 
 
 # --- first transaction: keep and claim ------------------------------------------------------------
 
 
-def keep(batch: int, cuts: list[Cut]) -> list[Place]:
-    """Chips and placements of a group; a chip's row exists only once its pixels are stored."""
-    pixels = {cut.sha256: cut.pixels for cut in cuts}
-    rows = Chip.objects.filter(sha256__in=pixels).values_list("sha256", "pk")
-    there = dict(rows)
-    new = {sha: image for sha, image in pixels.items() if sha not in there}
-    packed = copies.keep(list(new.values()))
+def keep(batch: int, cuts: list[Cut], version: ModelVersion, me: str) -> list[Place]:
+    """Chips and placements of a group, and claims on the chips that are new.
+
+    The chips' pixels are stored already. A chip that was there before keeps its own.
+    """
+    one = {cut.sha256: cut for cut in cuts}
     heads = {cut.upload.pk: (cut.head, False) for cut in cuts}
     heads |= {cut.upload.pk: (cut.head, True) for cut in cuts if cut.last}
+    uploads = Placement.objects.filter(batch_id=batch, state="waiting")
     with transaction.atomic():
         insert_rows(
             Chip,
             ("key", "sha256", "height", "width", "pack", "pack_at"),
-            [
-                (token(), sha, *image.shape[:2], pack, at)
-                for (sha, image), (pack, at) in zip(new.items(), packed, strict=True)
-            ],
+            [(token(), sha, *cut.size, cut.pack, cut.at) for sha, cut in one.items()],
         )
-        ours = set()
-        if new:
-            made = Chip.objects.filter(sha256__in=new).values_list("sha256", "pk", "pack")
-            for sha, pk, pack in made:
-                there[sha] = pk
-                if pack == packed[0][0]:
-                    ours.add(pk)
+        there, new = {}, []
+        for sha, pk, pack, at in find_rows(
+            Chip, ("sha256", "id", "pack", "pack_at"), "sha256", one
+        ):
+            there[sha] = pk
+            if (pack, at) == (one[sha].pack, one[sha].at):
+                new.append(pk)
+        claims = _claim_new(new, version, me)
         insert_rows(
             Placement,
             _PLACE,
             [(batch, c.upload.pk, there[c.sha256], c.row, c.column) for c in cuts],
         )
         _mark_read((pk, *found) for pk, found in heads.items())
-        found = Placement.objects.filter(upload__in=heads, state="waiting").values_list(
-            "upload", "row", "column", "pk"
-        )
-        places = {(upload, row, column): pk for upload, row, column, pk in found}
-    if packed and not ours:
-        storage.remove([packed[0][0]])  # another worker kept the same content at this moment
+        found = uploads.filter(upload__gte=min(heads), upload__lte=max(heads))
+        rows = found.values_list("upload", "row", "column", "pk")
+        places = {(upload, row, column): pk for upload, row, column, pk in rows}
     result = []
     for cut in cuts:
         pk = places.get((cut.upload.pk, cut.row, cut.column))
         if pk is not None:  # else it was labelled before a kill
             chip, size = there[cut.sha256], cut.head.rows * cut.head.columns
             name = place_name(cut.upload.name, size, cut.row, cut.column)
-            result.append(Place(pk, chip, name, cut.pixels, chip in ours))
+            result.append(Place(pk, chip, name, cut.pixels, claims.get(chip, 0)))
     return result
+
+
+def _claim_new(chips: list[int], version: ModelVersion, me: str) -> dict[int, int]:
+    """Claims on chips whose rows nobody else can see yet: chip -> prediction."""
+    names = ("chip", "model", "worker")
+    insert_rows(Prediction, names, [(chip, version.pk, me) for chip in chips])
+    return dict(find_rows(Prediction, ("chip", "id"), "chip", chips))
 
 
 def claim(
@@ -158,25 +168,28 @@ def claim(
 
     The second is chip -> prediction, a row without numbers yet: of two workers exactly one has it.
     """
-    chips = {place.chip for place in places}
-    rows = Prediction.objects.filter(chip__in=chips, model=version)
-    said, mine, foreign = {}, {}, set()
-    if not all(place.new for place in places):
-        said, mine, foreign = _split(rows, me)
-    free = chips - set(said) - set(mine) - foreign
-    if free:
-        with transaction.atomic():
-            names = ("chip", "model", "worker")
-            insert_rows(Prediction, names, [(chip, version.pk, me) for chip in free])
-            said, mine, _ = _split(rows.all(), me)
-    return said, mine
+    claimed = {place.chip: place.claim for place in places if place.claim}
+    others = {place.chip for place in places} - set(claimed)
+    if not others:
+        return {}, claimed
+    said, mine, foreign = _split(others, version, me)
+    if free := others - set(said) - set(mine) - foreign:
+        names = ("chip", "model", "worker")
+        insert_rows(Prediction, names, [(chip, version.pk, me) for chip in free])
+        said, mine, _ = _split(others, version, me)
+    return said, claimed | mine
 
 
-def _split(rows, me: str) -> tuple[dict[int, Said], dict[int, int], set[int]]:
+def _split(
+    chips: Iterable[int], version: ModelVersion, me: str
+) -> tuple[dict[int, Said], dict[int, int], set[int]]:
+    """What this model says of chips; claims of ours, and the chips that others have claimed."""
     said, mine, foreign = {}, {}, set()
-    claimed = ExpressionWrapper(Q(probability__isnull=True), BooleanField())
-    wanted = rows.values_list("chip", "pk", "worker", "labels", "confidence", claimed)
-    for chip, pk, worker, labels, confidence, still in wanted:
+    names = ("model", "chip", "id", "worker", "labels", "confidence")
+    rows = find_rows(Prediction, names, "chip", chips, more="probability IS NULL")
+    for model, chip, pk, worker, labels, confidence, still in rows:
+        if model != version.pk:
+            continue
         if not still:
             said[chip] = Said(pk, labels, confidence)
         elif worker == me:
@@ -238,8 +251,7 @@ def label(
             private or started is None,
         )
         rows = [(said[p.chip].pk, p.chip not in predicted, p.pk) for p in good]
-        update_rows(Placement, ("prediction", "known"), rows)
-        PLACEMENT.step(Placement.objects.filter(pk__in=[p.pk for p in good]), "label")
+        PLACEMENT.step_rows(Placement, "label", ("prediction", "known"), rows)
         if refused:
             PLACEMENT.step(Placement.objects.filter(pk__in=refused), "fail", code="predictor")
         count(batch, attempts=0)

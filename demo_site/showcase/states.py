@@ -1,11 +1,12 @@
 """The states of a batch, of an uploaded file and of a chip in a batch, each as one table.
 
-Everything that changes a state goes through `Machine.step`, which refuses what the table does not
-hold; figure 5 is drawn from these tables (`Machine.edges`).
+Everything that changes a state goes through `Machine.step` or `step_rows`, which refuse what the
+table does not hold; figure 5 is drawn from these tables (`Machine.edges`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -56,6 +57,17 @@ class Machine:
         """
         transition = self.by_event[event]
         return rows.filter(state__in=transition.sources).update(state=transition.target, **changes)
+
+    def step_rows(self, model, event: str, names: Sequence[str], rows: Iterable) -> None:
+        """Apply `event` to single rows, each with its own values of the fields `names`.
+
+        Each row is these values, then its primary key; one that may not take the step stays as it
+        is.
+        """
+        from .rows import update_rows  # needs Django's settings; the tables alone do not
+
+        transition = self.by_event[event]
+        update_rows(model, names, rows, sources=transition.sources, target=transition.target)
 
     def edges(self) -> list[tuple[str, str, str, str]]:
         """`(source, target, event, doing)` for each arrow; the start is the source `""`."""

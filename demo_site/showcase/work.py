@@ -19,13 +19,13 @@ from datetime import timedelta
 
 import numpy as np
 from django.conf import settings
-from django.db import transaction
+from django.db import Error, transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from . import copies, engine, health, intake, names, settle, storage
-from .ahead import Ahead, Cut, Failed, Unpacked
+from .ahead import Ahead, Cut, Failed, Sent, Unpacked
 from .limits import limits
 from .models import Batch, Chip, ModelVersion, Placement, Prediction, Upload, Worker, token
 from .reading import reader
@@ -174,18 +174,21 @@ def _all_groups(pk: int, version: ModelVersion, begun: Iterator[list] | None) ->
     end = time.monotonic() + float(settings.SHOWCASE["SLICE_SECONDS"])
     first = True
     settle.publish(pk)
-    since = time.monotonic()
+    since, chips = time.monotonic(), 0
     with contextlib.closing(_then_all(begun, pk)) as groups:
         for group in groups:
             _set_busy(time.monotonic())
             if not _still_mine(pk):
                 return _let_go(pk)
             _settle(pk, version, group)
-            now = time.monotonic()
-            _note_speed(len(group), now - since, first)
-            since, first = now, False
+            now, chips = time.monotonic(), chips + len(group)
+            if first or now - since > 1:
+                _note_speed(chips, now - since, first)
+                since, first, chips = now, False, 0
             if now > end or stopping.is_set():
                 return _yield(pk)
+    if chips:
+        _note_speed(chips, time.monotonic() - since, first)
     _set_busy(time.monotonic())
     if not _still_mine(pk):
         return _let_go(pk)
@@ -210,8 +213,7 @@ def _let_go(pk: int) -> str:
 
 def _still_mine(pk: int) -> bool:
     """False once the batch was cancelled, deleted, or given to another worker."""
-    rows = Batch.objects.filter(pk=pk, state="running", worker=me)
-    return bool(rows.update(touched_at=timezone.now()))
+    return Batch.objects.filter(pk=pk, state="running", worker=me).exists()
 
 
 def _yield(pk: int, seconds: float = 0) -> str:
@@ -232,20 +234,25 @@ def _groups(pk: int, *, large: bool = True) -> Iterator[list[Cut] | list[Place]]
         last = found[-1].pk
         yield found
     last = 0
-    stored = Upload.objects.filter(batch_id=pk, state="stored").order_by("pk")
-    while uploads := list(stored.filter(pk__gt=last)[:PAGE]):
-        last = uploads[-1].pk
+    while uploads := settle.stored(pk, last, PAGE):
+        first, last = uploads[0].pk, uploads[-1].pk
         # A picture that is read again after a kill has some of its places already.
-        room = limits().chips - Placement.objects.filter(batch_id=pk).count()
-        room += Placement.objects.filter(upload__in=uploads).count()
+        there = Placement.objects.filter(batch_id=pk)
+        again = there.filter(upload__state="stored", upload__gte=first, upload__lte=last)
+        room = limits().chips - there.count() + again.count()
         known = settle.known(uploads, room)
         for start in range(0, len(known), GROUP):
             yield settle.place_known(pk, known[start : start + GROUP])
-        there = {upload.pk for upload, _, _ in known}
+        done = {upload.pk for upload, _, _ in known}
         room -= sum(len(places) for _, _, places in known)
-        unknown = [upload for upload in uploads if upload.pk not in there]
-        with contextlib.closing(Ahead(reader, unknown, room, large=large)) as ahead:
+        unknown = [upload for upload in uploads if upload.pk not in done]
+        ahead = Ahead(reader, unknown, room, engine.fitting(), large=large)
+        try:
             yield from _cuts(ahead)
+        finally:
+            ahead.close()
+            with contextlib.suppress(Error):  # else the sweep finds them
+                copies.drop_unused(ahead.packs)
 
 
 def _cuts(ahead: Ahead) -> Iterator[list[Cut]]:
@@ -297,11 +304,12 @@ def _last(count: int) -> int:
 def _unpack(item: Unpacked) -> None:
     """Store an archive's member as an upload; done again after a kill, it adds nothing twice."""
     archive, member = item.upload, item.member
+    mine = Upload.objects.filter(parent_id=archive.pk)
     if member is None:
         UPLOAD.step(Upload.objects.filter(pk=archive.pk), "read", kind="zip")
         settle.count(archive.batch_id)
         return
-    if Upload.objects.filter(parent=archive, position=member.position).exists():
+    if mine.filter(position=member.position).exists():
         return
     reason = member.reason or ("" if member.data else "truncated")
     copy = ""
@@ -310,7 +318,7 @@ def _unpack(item: Unpacked) -> None:
         storage.write(copy, member.data)
     Upload.objects.create(
         batch_id=archive.batch_id,
-        parent=archive,
+        parent_id=archive.pk,
         position=member.position,
         name=names.clean(member.name),
         state="failed" if reason else "stored",
@@ -321,11 +329,13 @@ def _unpack(item: Unpacked) -> None:
     )
 
 
-def _refuse(upload: Upload, reason: str) -> None:
-    members = Upload.objects.filter(parent=upload)  # of an archive that turned out to be a bomb
+def _refuse(upload: Sent, reason: str) -> None:
+    members = Upload.objects.filter(
+        parent_id=upload.pk
+    )  # of an archive that turned out to be a bomb
     stored = list(members.values_list("copy", flat=True))
     with transaction.atomic():
-        Placement.objects.filter(upload=upload).delete()
+        Placement.objects.filter(upload_id=upload.pk).delete()
         members.delete()
         UPLOAD.step(Upload.objects.filter(pk=upload.pk), "refuse", code=reason)
     storage.remove(stored)
@@ -338,7 +348,9 @@ def _refuse(upload: Upload, reason: str) -> None:
 
 def _settle(pk: int, version: ModelVersion, group: list[Cut] | list[Place]) -> None:
     """Keep a group's chips, predict those that this model has not seen, label them all."""
-    places = settle.keep(pk, group) if group and isinstance(group[0], Cut) else group
+    places = group
+    if isinstance(group[0], Cut):
+        places = settle.keep(pk, group, version, me)
     if not places:
         return
     said, claims = settle.claim(places, version, me)
@@ -398,7 +410,7 @@ def _note_speed(chips: int, seconds: float, first: bool) -> None:
     each = seconds / max(chips, 1)
     row = Worker.objects.filter(name=me)
     with _guard:
-        if not row.filter(chip_seconds__gt=0).update(
-            chip_seconds=F("chip_seconds") * (1.0 if first else 0.7) + (0 if first else 0.3 * each)
-        ):
+        if not row.filter(chip_seconds__gt=0).exists():
             row.update(chip_seconds=each)
+        elif not first:
+            row.update(chip_seconds=0.7 * F("chip_seconds") + 0.3 * each)
