@@ -63,9 +63,11 @@ def test_the_largest_too():
     expected = np.asarray(model(images()))
     folded = conversions.fold_batch_norm(model)
     assert np.allclose(folded(images()), expected, atol=1e-5)
-    again = keras.models.model_from_json(folded.to_json())  # also its sums are known by name
-    again.set_weights(folded.get_weights())
-    assert np.allclose(again(images()), expected, atol=1e-5)
+    sums = [layer for layer in folded.layers if isinstance(layer, backbones.ScaledSum)]
+    first = keras.Model(folded.input, sums[0].output)  # the others are like it
+    again = keras.models.model_from_json(first.to_json())  # the sum is known by its name
+    again.set_weights(first.get_weights())
+    assert np.array_equal(again(images()), first(images()))
 
 
 def test_one_seed_makes_the_weights_and_the_names():

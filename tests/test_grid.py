@@ -58,6 +58,7 @@ def test_a_grid_is_kept_here_and_the_same_on_a_cluster(tmp_path, monkeypatch):
 
     from paperlib import project as places
 
+    monkeypatch.setenv("PAPER_WORKERS", "0")  # workers have tests of their own, and take seconds
     here = Project("tiny", root=tmp_path / "here")
     alike = {"variant": "original", "loss": "log", **SMALL}
     wanted = [c for seed in (0, 1) for c in grid.configs("main", here.profile, seed=seed, **alike)]
