@@ -1,6 +1,8 @@
 """The API: upload, status, results. Reading is free; writing needs a key with a limit per hour.
 
-The description is OpenAPI 3.1 at `/api/v1/openapi.json`, for people at `/api/v1/docs`.
+The description is OpenAPI 3.1 at `/api/v1/openapi.json`, for people at `/api/v1/docs`. Keys, states
+and label names are for programs and the same in every language; sentences (`reason`, `detail`,
+`trouble`) are in the language that `Accept-Language` asks for.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from ninja import Field, File, Form, NinjaAPI, Path, Query, Schema, Status, UploadedFile
 from ninja.errors import HttpError
 from ninja.security import APIKeyHeader
@@ -43,7 +46,7 @@ class KeyHeader(APIKeyHeader):
             return None
         most = found.per_hour or int(settings.SHOWCASE["KEY_REQUESTS_PER_HOUR"])
         if not visitors.within("key", str(found.pk), most):
-            raise HttpError(429, f"This key may send {most} requests per hour.")
+            raise HttpError(429, _("This key may send %(n)d requests per hour.") % {"n": most})
         ApiKey.objects.filter(pk=found.pk).update(used_at=timezone.now())
         return found
 
@@ -192,7 +195,7 @@ def upload(
     except intake.Refused:
         intake.cancel(batch)
         reasons = "; ".join(f"{one['name']}: {one['reason']}" for one in taken[:5])
-        return Status(400, {"detail": f"no file was accepted: {reasons}"})
+        return Status(400, {"detail": _("No file was accepted: %(why)s") % {"why": reasons}})
     batch.refresh_from_db()
     return Status(202, {**_status(request, batch), "taken": taken})
 
@@ -244,7 +247,7 @@ def cancel(request: HttpRequest, token: str = Token):
     """Stop a batch; what was labelled stays."""
     batch = get_object_or_404(Batch, token=token)
     if not intake.cancel(batch):
-        return Status(409, {"detail": f"the batch is {batch.state} already"})
+        return Status(409, {"detail": _("The batch has ended already.")})
     batch.refresh_from_db()
     return Status(200, _status(request, batch))
 
@@ -285,7 +288,7 @@ def model(request: HttpRequest):
     """The model that labels the chips now."""
     version = ModelVersion.current()
     if version is None:
-        return Status(503, {"detail": "no worker has loaded a model yet"})
+        return Status(503, {"detail": _("No worker has loaded a model yet.")})
     return Status(
         200,
         {

@@ -1,8 +1,14 @@
-"""The API's own OpenAPI description as plain rows, for a page without any script."""
+"""The API's own OpenAPI description as plain rows, for a page without any script.
+
+Summaries and descriptions are shown in the language of the page. The description itself, keys,
+paths and the names of types stay English: they are for programs.
+"""
 
 from __future__ import annotations
 
 import json
+
+from django.utils.translation import gettext as _
 
 from .api import api
 
@@ -30,8 +36,8 @@ def operations(base: str) -> list[dict]:
                     "id": call["operationId"],
                     "method": method.upper(),
                     "path": short,
-                    "summary": call.get("summary", ""),
-                    "text": call.get("description", ""),
+                    "summary": _told(call.get("summary", "")),
+                    "text": _told(call.get("description", "")),
                     "key": key,
                     "parameters": parameters + fields,
                     "answers": [_answer(code, a) for code, a in call["responses"].items()],
@@ -47,7 +53,7 @@ def shapes() -> list[dict]:
     return [
         {
             "name": name,
-            "text": part.get("description", ""),
+            "text": _told(part.get("description", "")),
             "fields": _fields(part, "")
             or [{"name": "", "kind": _kind(part), "place": "", "needed": True, "text": ""}],
         }
@@ -55,13 +61,21 @@ def shapes() -> list[dict]:
     ]
 
 
+def _told(text: str) -> str:
+    return _(text) if text else ""
+
+
+def _place(name: str) -> str:
+    return {"path": _("path"), "query": _("query"), "form": _("form")}.get(name, name)
+
+
 def _parameter(given: dict) -> dict:
     return {
         "name": given["name"],
-        "place": given["in"],
+        "place": _place(given["in"]),
         "kind": _kind(given["schema"]),
         "needed": given.get("required", False),
-        "text": given.get("description") or given["schema"].get("description", ""),
+        "text": _told(given.get("description") or given["schema"].get("description", "")),
     }
 
 
@@ -77,10 +91,10 @@ def _fields(part: dict, place: str) -> list[dict]:
     return [
         {
             "name": name,
-            "place": place,
+            "place": _place(place),
             "kind": _kind(field),
             "needed": name in needed,
-            "text": field.get("description", ""),
+            "text": _told(field.get("description", "")),
         }
         for name, field in part.get("properties", {}).items()
     ]
@@ -101,16 +115,17 @@ def _kind(part: dict) -> str:
     if "const" in part:
         return json.dumps(part["const"])
     if "anyOf" in part:
-        return " or ".join(_kind(option) for option in part["anyOf"])
+        return f" {_('or')} ".join(_kind(option) for option in part["anyOf"])
     if part.get("type") == "array":
-        return f"list of {_kind(part.get('items', {}))}"
+        return _("list of %(kind)s") % {"kind": _kind(part.get("items", {}))}
     if part.get("format") in ("binary", "date-time"):
-        return {"binary": "file", "date-time": "date and time"}[part["format"]]
-    kind = part.get("type", "any")
+        return {"binary": _("file"), "date-time": _("date and time")}[part["format"]]
+    kind = part.get("type", _("any"))
     if kind == "object" and isinstance(part.get("additionalProperties"), dict):
-        return f"object of {_kind(part['additionalProperties'])}"
+        return _("object of %(kind)s") % {"kind": _kind(part["additionalProperties"])}
     if "minimum" in part and part.get("maximum", 2**62) < 2**31:
-        return f"{kind}, {part['minimum']} to {part['maximum']}"
+        least, most = part["minimum"], part["maximum"]
+        return _("%(kind)s, %(least)s to %(most)s") % {"kind": kind, "least": least, "most": most}
     return kind
 
 
@@ -130,7 +145,7 @@ def _curl(address: str, method: str, key: bool, fields: list[dict], kind: str) -
         parts.append('-H "X-API-Key: $KEY"')
     for field in fields:
         if field["needed"]:
-            value = "@one.jpg" if "file" in field["kind"] else "…"
+            value = "@one.jpg" if _("file") in field["kind"] else "…"
             parts.append(f"{_SENT_AS.get(kind, '-F')} {field['name']}={value}")
     address = address.replace("{token}", "TOKEN").replace("{key}", "CHIP")
     return " ".join([*parts, address])

@@ -118,15 +118,32 @@ def _table(profile: str, name: str) -> dict | None:
     if len(lines) < 2:
         return None
     rows = [[_cell(text) for text in row] for row in lines[1:]]
-    header = [
-        {**cell, "text": text.replace("_", " ")}
-        for text, cell in zip(lines[0], rows[0], strict=True)
-    ]
+    header = [{**cell, "text": _head(text)} for text, cell in zip(lines[0], rows[0], strict=True)]
     return {"name": SHOWN[name], "profile": profile, "header": header, "rows": rows}
 
 
 def _cell(text: str) -> dict:
     """`{text, number}`; at most four decimals: more than the intervals can tell apart."""
     number = bool(re.fullmatch(r"-?\d+(\.\d*)?(e-?\d+)?", text))
-    exact = not number or text.lstrip("-").isdigit()
-    return {"text": text if exact else f"{float(text):.4f}", "number": number}
+    if not number:
+        return {"text": tags.title(text) if text in LABELS else _phrase(text), "number": False}
+    return {"text": text if text.lstrip("-").isdigit() else f"{float(text):.4f}", "number": True}
+
+
+def _head(column: str) -> str:
+    """A column's name for people; the file itself keeps the one for programs."""
+    words = gettext(column.replace("_", " "))
+    return re.sub(r"\b(f2|ap)\b", lambda found: found[0].upper(), words)
+
+
+def _phrase(text: str) -> str:
+    """What a table says in words, in the language of the page: part by part, numbers apart."""
+    return _(", ").join(_part(part) for part in text.split(", "))
+
+
+def _part(text: str) -> str:
+    number = re.search(r"\d+(\.\d+)?", text)
+    if not number or gettext(text) != text:
+        return gettext(text)
+    pattern = text[: number.start()] + "{n}" + text[number.end() :]
+    return gettext(pattern).replace("{n}", number[0])

@@ -36,6 +36,7 @@ django.setup()
 
 from django.conf import settings as django_settings  # noqa: E402
 from django.core.files.uploadedfile import SimpleUploadedFile  # noqa: E402
+from django.utils import translation  # noqa: E402
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -58,6 +59,7 @@ def _own_files(tmp_path, settings):
     settings.SHOWCASE = dict(django_settings.SHOWCASE)
     engine.forget()
     similar._index.clear()
+    translation.activate("en")  # a page in Chinese leaves its language to this thread
 
 
 class Showcase:

@@ -47,7 +47,7 @@ def test_the_page_shows_card_and_results_and_no_hashes(version, client, settings
     settings.SHOWCASE["RESULTS"] = tmp_path / "results"
     settings.SHOWCASE["REPORT_URL"] = "https://example.org/report"
     page = client.get("/model/").content.decode()
-    for shown in ("Only the Amazon.", "0.8123", ">0.5432<", ">0.0000<", ">mean f2<", "(table 1)",
+    for shown in ("Only the Amazon.", "0.8123", ">0.5432<", ">0.0000<", ">mean F2<", "(table 1)",
                   "https://example.org/report", "25"):  # fmt: skip
         assert shown in page
     for left_out in ("0" * 64, "0.99999", "0.54321"):
