@@ -26,7 +26,7 @@ from django.utils import timezone
 
 from . import copies, engine, health, intake, names, settle, storage
 from .ahead import Ahead, Cut, Failed, Sent, Unpacked
-from .limits import limits
+from .limits import EARLY_FILES, limits
 from .models import Batch, Chip, ModelVersion, Placement, Prediction, Upload, Worker, token
 from .reading import reader
 from .settle import Place, Said
@@ -235,6 +235,10 @@ def _groups(pk: int, *, large: bool = True) -> Iterator[list[Cut] | list[Place]]
         yield found
     last = 0
     while uploads := settle.stored(pk, last, PAGE):
+        if not large:  # small groups cost more for each chip, and nobody waits yet
+            uploads = uploads[: len(uploads) // EARLY_FILES * EARLY_FILES]
+            if not uploads:
+                return
         first, last = uploads[0].pk, uploads[-1].pk
         # A picture that is read again after a kill has some of its places already.
         there = Placement.objects.filter(batch_id=pk)
@@ -248,25 +252,25 @@ def _groups(pk: int, *, large: bool = True) -> Iterator[list[Cut] | list[Place]]
         unknown = [upload for upload in uploads if upload.pk not in done]
         ahead = Ahead(reader, unknown, room, engine.fitting(), large=large)
         try:
-            yield from _cuts(ahead)
+            yield from _cuts(ahead, FIRST if large else max(FIRST, EARLY_FILES))
         finally:
             ahead.close()
             with contextlib.suppress(Error):  # else the sweep finds them
                 copies.drop_unused(ahead.packs)
 
 
-def _cuts(ahead: Ahead) -> Iterator[list[Cut]]:
+def _cuts(ahead: Ahead, first: int) -> Iterator[list[Cut]]:
     """Chips in groups of a power of two: as many as are there when the worker is free.
 
-    So the first group is small and quick, later ones are larger and cost less for each chip, and
-    the last holds what is left.
+    So the first group, of `first`, is small and quick, later ones are larger and cost less for each
+    chip, and the last holds what is left.
     """
     cuts: list[Cut] = []
-    least = enough = FIRST
+    least = enough = first
     until = 0.0
     while True:
         seconds = None
-        if len(cuts) >= FIRST:
+        if len(cuts) >= first:
             seconds = max(until - time.monotonic(), 0) if len(cuts) < least else 0
         item = ahead.take(seconds)
         if isinstance(item, Cut):

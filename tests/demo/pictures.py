@@ -36,9 +36,14 @@ def jpeg(seed: int, size=64, **options) -> bytes:
 
 
 def planet_jpeg(seed: int, size: int = 64) -> bytes:
-    """Four components, as the competition's chips: inverted RGB with an empty fourth."""
-    cmyk = np.zeros((size, size, 4), np.uint8)
-    cmyk[..., :3] = 255 - pixels(seed, size)
+    """A JPEG as the competition's chips are."""
+    return four_components(pixels(seed, size))
+
+
+def four_components(image: np.ndarray) -> bytes:
+    """RGB `(H, W, 3)` as the competition stored it: inverted, with an empty fourth component."""
+    cmyk = np.zeros((*image.shape[:2], 4), np.uint8)
+    cmyk[..., :3] = 255 - image
     buffer = io.BytesIO()
     Image.fromarray(cmyk, "CMYK").save(buffer, "JPEG", quality=90)
     return buffer.getvalue()

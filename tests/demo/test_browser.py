@@ -165,7 +165,7 @@ def test_fifty_chips_by_drag_and_drop(visit, hold):
     page.set_input_files("[name=files]", [sent("chip_00.png", png(0))])
     expect(page.locator("[data-total]")).to_contain_text("50 files")
     page.fill("[name=title]", "Fifty")
-    hold(8)  # the worker begins with what has arrived: a first group, then it stands still
+    hold(8)  # a first group, then the worker stands still
     page.click("[data-send]")
 
     page.wait_for_url("**/batch/*/")
@@ -175,7 +175,7 @@ def test_fifty_chips_by_drag_and_drop(visit, hold):
     expect(page.locator("#progress .tile:not(.coming) img")).to_have_count(8)
     assert page.locator("#progress .tile").count() == 50
     page.locator(".tile a").first.evaluate("(link) => { link.marked = true; }")
-    hold(9)  # one group more: the batch was submitted meanwhile, so it runs now
+    hold(9)  # one group more
     expect(progress).to_have_attribute("data-state", "running")
     expect(page.get_by_role("button", name="Cancel")).to_be_visible()
     done = int(progress.get_attribute("data-done"))

@@ -240,6 +240,39 @@ def test_pictures_are_there_before_their_copies_are_made(showcase, client):
     assert np.array_equal(copies.pixels(chip), image)
 
 
+def test_a_predictor_that_fits_pictures_gets_fitted_ones_and_the_copy_stays_whole(
+    showcase, monkeypatch
+):
+    """Of the last files, too, whose memory the decoder has filled with others meanwhile."""
+    predictor, given = engine.load()[0], []
+    monkeypatch.setattr(type(predictor), "fit", lambda _, p: p[::4, ::4], raising=False)
+    original = engine.predict
+    monkeypatch.setattr(engine, "predict", lambda i: given.extend(map(np.copy, i)) or original(i))
+    images = [pictures.pixels(i) for i in range(100)]
+    mosaic = pictures.pixels(7, (512, 768))
+    files = [(f"{i:03d}.png", pictures.encode(image)) for i, image in enumerate(images)]
+    batch = showcase.work(showcase.batch([*files, ("m.png", pictures.encode(mosaic))]))
+    assert batch.chips_labelled == 106
+    images += [mosaic[r : r + 256, c : c + 256] for r in (0, 256) for c in (0, 256, 512)]
+    for got, image in zip(given, images, strict=True):
+        assert np.array_equal(got, image[::4, ::4])
+    placed = batch.placements.select_related("chip").order_by("upload__name", "row", "column")
+    for place, image in zip(placed, images, strict=True):
+        assert np.array_equal(copies.pixels(place.chip), image)
+
+
+def test_a_pack_that_no_chip_was_kept_from_is_dropped(showcase, settings):
+    showcase.work(showcase.batch([("a.png", pictures.png(1))]))
+    (pack,) = showcase.stored()
+    same = pictures.encode(pictures.pixels(1), "PNG", compress_level=1)  # other bytes, same pixels
+    showcase.work(showcase.batch([("b.png", same)]))
+    assert showcase.stored() == [pack]
+    settings.SHOWCASE["MAX_CHIPS"] = 3  # and one of a picture that is refused in the middle
+    batch = showcase.work(showcase.batch([("c.png", pictures.png(2, 512))]))
+    assert batch.state == "failed"
+    assert [name for name in showcase.stored() if name.startswith("packs/")] == [pack]
+
+
 def test_copies_are_made_later_where_a_visitor_waits(showcase):
     from django_tasks_db.models import DBTaskResult
     from showcase.tasks import work_early
@@ -512,7 +545,8 @@ def test_an_upload_that_broke_off_is_worked_on_as_far_as_it_came(showcase, clien
     assert showcase.work(batch).state == "done"
 
 
-def test_what_arrives_is_worked_on_while_the_upload_goes_on(showcase, client, log):
+def test_what_arrives_is_worked_on_while_the_upload_goes_on(showcase, client, log, monkeypatch):
+    monkeypatch.setattr(work, "EARLY_FILES", 1)
     token = client.post("/upload/", {}).json()["token"]
     batch = Batch.objects.get(token=token)
 
@@ -540,7 +574,28 @@ def test_what_arrives_is_worked_on_while_the_upload_goes_on(showcase, client, lo
     assert set(Chip.objects.values_list("name", flat=True)) >= {"0", "19", "30", "40"}
 
 
+def test_files_that_are_too_few_for_early_work_wait_for_more(showcase, client, log, monkeypatch):
+    from django_tasks_db.models import DBTaskResult
+
+    monkeypatch.setattr(work, "EARLY_FILES", 16)
+    monkeypatch.setattr("showcase.views.upload.EARLY_FILES", 16)
+    token = client.post("/upload/", {}).json()["token"]
+    batch = Batch.objects.get(token=token)
+    early = DBTaskResult.objects.filter(task_path="showcase.tasks.work_early")
+    for start, tasks, done in ((0, 0, 0), (10, 1, 16), (20, 1, 16), (30, 2, 32)):
+        names = [f"{i}.png" for i in range(start, start + 10)]
+        sent = [SimpleUploadedFile(n, pictures.png(start + i)) for i, n in enumerate(names)]
+        client.post(f"/batch/{token}/files/", {"files": sent})
+        assert early.count() == tasks
+        assert work.early(batch.pk) == "read"
+        assert len(log()) == done
+    assert client.post(f"/batch/{token}/submit/").status_code == 200
+    assert showcase.work(batch).chips_labelled == 40
+    assert sorted(log()) == sorted(set(log()))
+
+
 def test_a_batch_submitted_during_early_work_runs_at_once(showcase, client, log, monkeypatch):
+    monkeypatch.setattr(work, "EARLY_FILES", 1)
     token = client.post("/upload/", {}).json()["token"]
     batch = Batch.objects.get(token=token)
     packed = pictures.archive([(f"{i}.png", pictures.png(i)) for i in (1, 30, 31)])
@@ -565,7 +620,8 @@ def test_a_batch_submitted_during_early_work_runs_at_once(showcase, client, log,
     assert not [name for name in showcase.stored() if name.startswith("uploads/")]
 
 
-def test_an_upload_that_is_cancelled_shows_nothing_of_what_was_worked_on(showcase, client):
+def test_a_cancelled_upload_shows_nothing_of_what_was_worked_on(showcase, client, monkeypatch):
+    monkeypatch.setattr(work, "EARLY_FILES", 1)
     token = client.post("/upload/", {}).json()["token"]
     file = SimpleUploadedFile("a.png", pictures.png(1))
     client.post(f"/batch/{token}/files/", {"files": [file]})

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from .. import health, intake, visitors
-from ..limits import VANISH_DAYS
+from ..limits import EARLY_FILES, VANISH_DAYS
 from ..models import Batch, Chip, ModelVersion
 from ..tasks import work_early
 from . import errors
@@ -94,8 +94,11 @@ def add(request: HttpRequest, token: str) -> JsonResponse | HttpResponse:
         return errors.forbidden(request)
     after = request.POST.get("after", "")
     known = int(after) if after.isascii() and after.isdigit() and len(after) < 7 else None
+    there = batch.files
     answers = intake.add_files(batch, request.FILES.getlist("files"), known)
-    work_early.enqueue(batch.pk)
+    arrived = there + sum(one["accepted"] for one in answers)
+    if arrived // EARLY_FILES > there // EARLY_FILES:
+        work_early.enqueue(batch.pk)
     return JsonResponse({"files": answers})
 
 
