@@ -176,6 +176,25 @@ def test_integers_suffice_up_to_their_limit():
     assert integers.units(4000, 1.0, 1.0) is None  # luma alone would overflow
 
 
+def test_kernels_are_compiled_once_for_whatever_is_asked(monkeypatch):
+    """Another set of types would cost a user seconds at the first mask, or for `omega=1`."""
+    from paperlib._dehaze import fast
+
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (20, 30, 4), dtype=np.uint8)
+    mask = rng.random((20, 30)) < 0.8
+    odd = {"omega": 1, "t0": np.float32(0.5), "eps": 1, "fraction": 1, "patch": np.int16(3)}
+    for size in (fast.SMALL, 1):  # as a chip, and as a scene
+        monkeypatch.setattr(fast, "SMALL", size)
+        for pixels in (image, image[..., :3], image[..., 0], image[::2, ::-1, :3]):
+            for scale in (1, np.float32(255), 255.0):
+                for arguments in ({}, {"mask": mask[: len(pixels)]}, odd):
+                    d.dehaze(pixels if scale == 1 else pixels / scale, **arguments)
+    d.dehaze_batch(image[None, ..., :3])
+    assert len(fast.integers.clear.signatures) == 1
+    assert len(fast.floats.clear.signatures) == 1
+
+
 PROBE = """
 from paperlib._dehaze import windows
 from paperlib.chips import variants

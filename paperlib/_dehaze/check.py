@@ -35,6 +35,10 @@ class Parameters:
         real("t0", self.t0, 0, 1, "above 0, at most 1")
         real("fraction", self.fraction, 0, 1, "above 0, at most 1")
         real("eps", self.eps, 0, math.inf, "above 0")
+        for name, kind in (("patch", int), ("radius", int), ("omega", float), ("t0", float),
+                           ("fraction", float), ("eps", float)):  # fmt: skip
+            # one type for each: for 1 in place of 1.0 all kernels would be compiled anew
+            object.__setattr__(self, name, kind(getattr(self, name)))
 
     @property
     def halo(self) -> int:

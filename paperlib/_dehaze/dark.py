@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .windows import U, along, down, entry, hide, inner, window
+from .windows import U, along, copy, down, hide, inner, window
 
 HALF = 127_500  # of the largest luma
 
@@ -31,10 +31,11 @@ def _luma(red, green, blue, out):
 
 @inner
 def erode(image, valid, patch, ends, kept, eroded, luma):
-    """Minima over the window, each channel for itself; and the luma.
+    """Minima over the window, each channel for itself; and the luma, where `luma` has rows.
 
     eroded  (h, 3 s): a row of red, one of green, one of blue, s apart; more than w of each
     """
+    masked, bright = valid.size > 0, luma.size > 0
     height, width = image.shape[0], image.shape[1] // 3
     up, below = window(patch, height)
     left, right = window(patch, width)
@@ -47,25 +48,20 @@ def erode(image, valid, patch, ends, kept, eroded, luma):
         if y < height:
             line[:] = 255
             _spread(image[y], red, green, blue)
-            if luma is not None:
+            if bright:
                 _luma(red, green, blue, luma[y, :width])
-                if valid is not None:
+                if masked:
                     hide(luma[y, :width], valid[y], 0)
-            if valid is not None:
-                for c in range(3):
-                    hide(line[c * step + left : c * step + left + width], valid[y], np.uint8(255))
+            if masked:
+                hide(red, valid[y], np.uint8(255))
+                hide(green, valid[y], np.uint8(255))
+                hide(blue, valid[y], np.uint8(255))
             along(line, other, left + right + 1, now)
         else:
             now[:] = 255
         down(now, y, up + below + 1, kept)
         if y >= below:
-            _copy(now, eroded[y - below])
-
-
-@inner
-def _copy(row, out):
-    for x in range(out.size):
-        out[x] = row[x]
+            copy(now, eroded[y - below])
 
 
 @inner
@@ -88,7 +84,7 @@ def _candidates(dark, row, valid, low, table):
     n = 0
     for x in range(dark.size):
         d = np.intp(dark[x])
-        if d < low or (valid is not None and not valid[x]):
+        if d < low or (valid.size and not valid[x]):
             continue
         n += 1
         seen = table[d]
@@ -109,33 +105,28 @@ def _candidates(dark, row, valid, low, table):
 
 @inner
 def search(image, eroded, valid, box, needed, dark, table):
+    """Fill a table over the values of the dark channel of the pixels `box`.
+
+    needed  number of candidates for A; values too dark to be candidates may be left out
+    dark    work space, as long as a row
+    table   (256, 6) int64: pixels; highest R+G+B; pixels that have it; sum of their colours (3)
+    """
     top, bottom, left, right = box
     step = eroded.shape[1] // 3
-    low = above = 0  # `above` pixels have a dark channel of `low` or more
+    table[:] = 0
+    table[:, 1] = -1
+    low = above = np.intp(0)  # `above` pixels have a dark channel of `low` or more
+    line = dark[: right - left]
     for y in range(top, bottom):
-        line = dark[: right - left]
         red, green, blue = eroded[y, left:], eroded[y, step + left :], eroded[y, 2 * step + left :]
         _darkest(red, green, blue, line)
         if _highest(line) < low:
             continue
-        row = image[y, 3 * left : 3 * right]
-        above += _candidates(line, row, None if valid is None else valid[y, left:right], low, table)
+        seen = valid[y if valid.size else 0, left:right]
+        above += _candidates(line, image[y, 3 * left : 3 * right], seen, low, table)
         while above - table[low, 0] >= needed:  # darker pixels can be no candidates any more
             above -= table[low, 0]
             low += 1
-
-
-@entry
-def tabulate(image, valid, patch, box, needed, ends, kept, eroded, table):
-    """Fill a table over the values of a block's dark channel.
-
-    table   (256, 6) int64: pixels; highest R+G+B; pixels that have it; sum of their colours (3);
-            zeros on entry, but -1 for the brightness
-    box     (top, bottom, left, right) of the pixels that count; the rest of the block is halo
-    needed  number of candidates for A; values too dark to be candidates may be left out
-    """
-    erode(image, valid, patch, ends, kept, eroded, None)
-    search(image, eroded, valid, box, needed, ends[0], table)
 
 
 @inner

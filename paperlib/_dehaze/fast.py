@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from . import dark as dark_kernels
 from . import equations, floats, integers, space
 from .check import SCALE, Parameters, split_alpha, values
 from .light import merged
@@ -37,7 +36,7 @@ def many(images: np.ndarray, p: Parameters, threads: int) -> np.ndarray:
         step = min(step, -(-count // threads)) or 1
 
         def work(start: int) -> None:
-            _chips(images[start : start + step], p, result[start : start + step])
+            _chips(images[start : start + step], None, p, result[start : start + step])
 
         _run(work, range(0, count, step), threads)
     else:
@@ -53,8 +52,10 @@ def one(image: np.ndarray, valid: np.ndarray | None, p: Parameters, threads: int
     """A checked image, and which of its pixels count (None: all)."""
     result = np.empty(image.shape, image.dtype)
     small = image.shape[0] * image.shape[1] <= SMALL
-    if small and valid is None and image.ndim == 3 and _direct(image[None], p):
-        _chips(image[None], p, result[None])
+    if small and image.ndim == 3 and _direct(image[None], p):
+        if valid is not None and not valid.any():
+            return image.copy()
+        _chips(image[None], valid, p, result[None])
         return result
     light = scene_light(image, valid, p, threads)
     if light is None:
@@ -124,14 +125,14 @@ def scene_light(
 def light_table(
     image: np.ndarray, valid: np.ndarray | None, patch: int, box: Box, needed: int
 ) -> np.ndarray:
-    """The table of `dark_kernels.tabulate` of one uint8 block `(h, w[, C])`."""
-    rows = _rgb(image, True)
+    """The table of `dark.search` of one uint8 block `(h, w[, C])`."""
     height, width = image.shape[:2]
-    table = np.zeros((256, 6), np.int64)
-    table[:, 1] = -1
-    dark_kernels.tabulate(
-        rows, _fixed(valid), patch, box, needed, *space.for_dark(height, width, patch), table
-    )
+    table = np.empty((256, 6), np.int64)
+    nothing = np.empty((1, 0, 0), np.uint8)
+    integers.clear(
+        _rgb(image, True)[None], _mask(valid), np.empty(3), needed, patch, 0.0, 0.0, 0, 0.0,
+        (0.0, 0.0), box, *space.for_table(height, width, patch), table, nothing,
+    )  # fmt: skip
     return table
 
 
@@ -170,12 +171,13 @@ def clear_block(
     rows = _rgb(image if valid is None or byte else blank(image, valid), byte)
     if byte:
         integers.clear(
-            rows[None], _fixed(valid), light * 255, 0, p.patch, p.omega, p.t0, p.radius, p.eps,
-            steps, box, *space.for_bytes(height, width, p, valid is not None), _NO_TABLE, out[None],
+            rows[None], _mask(valid), light * 255, 0, p.patch, p.omega, p.t0, p.radius, p.eps,
+            steps, box, *space.for_integers(height, width, p, valid is not None), _NO_TABLE,
+            out[None],
         )  # fmt: skip
     else:
         floats.clear(
-            rows, _fixed(valid), light, p.patch, p.omega, p.t0, p.radius, p.eps, box,
+            rows, _mask(valid), light, p.patch, p.omega, p.t0, p.radius, p.eps, box,
             *space.for_floats(height, width, p), out,
         )  # fmt: skip
     out = out.reshape(bottom - top, right - left, 3)
@@ -212,12 +214,14 @@ def _units(p: Parameters) -> tuple[float, float] | None:
     return integers.units(p.radius, p.eps, p.t0)
 
 
-def _chips(images: np.ndarray, p: Parameters, result: np.ndarray) -> None:
+def _chips(images: np.ndarray, valid: np.ndarray | None, p: Parameters, result: np.ndarray) -> None:
+    """A batch from start to end by the kernel; `valid` is one mask for all."""
     count, height, width = images.shape[:3]
+    pixels = height * width if valid is None else int(valid.sum())
     integers.clear(
-        _fixed(images).reshape(count, height, width * 3), None, np.empty(3),
-        math.ceil(p.fraction * (height * width)), p.patch, p.omega, p.t0, p.radius, p.eps,
-        _units(p), (0, height, 0, width), *space.for_bytes(height, width, p),
+        _fixed(images).reshape(count, height, width * 3), _mask(valid), np.empty(3),
+        math.ceil(p.fraction * pixels), p.patch, p.omega, p.t0, p.radius, p.eps,
+        _units(p), (0, height, 0, width), *space.for_integers(height, width, p, valid is not None),
         np.empty((256, 6), np.int64), result.reshape(count, height, width * 3),
     )  # fmt: skip
 
@@ -236,13 +240,16 @@ def _rgb(image: np.ndarray, byte: bool) -> np.ndarray:
     return _fixed(image).reshape(height, width * 3)
 
 
-def _fixed(array: np.ndarray | None) -> np.ndarray | None:
+def _fixed(array: np.ndarray) -> np.ndarray:
     """Contiguous and read-only, as the kernels are compiled for, whatever the caller's array is."""
-    if array is None:
-        return None
     array = np.ascontiguousarray(array).view()
     array.flags.writeable = False
     return array
+
+
+def _mask(valid: np.ndarray | None) -> np.ndarray:
+    """`valid` for the kernels: no pixels where all count, so that one type serves both."""
+    return _fixed(np.empty((0, 0), bool) if valid is None else valid)
 
 
 def _constant(colours: np.ndarray, valid: np.ndarray | None) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .windows import U, along, down, entry, hide, inner, window
+from .windows import U, along, copy, down, entry, hide, inner, restore, window
 
 RED, GREEN, BLUE = 0.299, 0.587, 0.114
 
@@ -113,25 +113,11 @@ def _reciprocal(lo, hi, out, kept):
 
 
 @inner
-def _copy(row, out):
-    for x in range(out.size):
-        out[x] = row[x]
-
-
-@inner
 def _recover(row, inverse, light, out):
     for x in range(U(inverse.size)):
         for c in range(U(3)):
             k = x * U(3) + c
             out[k] = min(max((row[k] - light[c]) * inverse[x] + light[c], 0.0), 1.0)
-
-
-@inner
-def _restore(row, valid, out):
-    for x in range(valid.size):
-        if not valid[x]:
-            for c in range(3):
-                out[3 * x + c] = row[3 * x + c]
 
 
 @entry
@@ -140,11 +126,14 @@ def clear(
 ):
     """Transmission, guided filter and recovery of the pixels `box` of a block.
 
-    image  (h, 3 w) in 0…1      valid  (h, w) bool, or None      light  (3,)
+    image  (h, 3 w) in 0…1
+    valid  (h, w) bool, True where a pixel counts; (0, 0) where all do
+    light  (3,) in 0…1
     box    (top, bottom, left, right): the pixels wanted; the rest of the block is their halo
     out    (bottom - top, 3 (right - left))
-    The other arrays are work space: see `fast`.
+    The other arrays are work space: see `space`.
     """
+    masked = valid.size > 0
     height, width = image.shape[0], image.shape[1] // 3
     top, bottom, left, right = box
 
@@ -162,7 +151,7 @@ def clear(
             line[back + width :] = np.inf
             middle = line[back : back + width]
             _guide(image[y], to_luma, to_relative, g[y], middle)
-            if valid is not None:
+            if masked:
                 hide(middle, valid[y], np.inf)
                 hide(g[y], valid[y], 0.0)
             along(line, other, back + forth + 1, now)
@@ -171,7 +160,7 @@ def clear(
         down(now, y, up + below + 1, kept)
         if y >= below:
             _coarse(now, omega, m[y - below])
-            if valid is not None:
+            if masked:
                 hide(m[y - below], valid[y - below], 0.0)
 
     # guided filter and recovery, one row at a time: row i of slope and offset needs the rows
@@ -204,7 +193,7 @@ def clear(
                 g[new] if enter else nothing, m[new] if enter else nothing,
                 g[old] if leave else nothing, m[old] if leave else nothing, s0, s1, s2, s3,
             )  # fmt: skip
-            if valid is not None:
+            if masked:
                 if enter:
                     _add_count(valid[new], 1, sn)
                 if leave:
@@ -216,7 +205,7 @@ def clear(
             _prefix(s0, s1, q0[at:], q1[at:])
             _prefix(s2, s3, q2[at:], q3[at:])
             wy = 1.0
-            if valid is None:
+            if not masked:
                 wy = 1 / (min(height - 1, i + ry) - max(0, i - ry) + 1)
             else:
                 _prefix(sn, sn, qn[at:], qn[at:])
@@ -225,7 +214,7 @@ def clear(
                 q0, q1, q2, q3, q0[wide:], q1[wide:], q2[wide:], q3[wide:],
                 weight, wy, eps, new_a, new_b,
             )  # fmt: skip
-            if valid is not None:
+            if masked:
                 hide(new_a, valid[i], 0.0)
                 hide(new_b, valid[i], 0.0)
         else:
@@ -240,12 +229,12 @@ def clear(
             continue
         _prefix(sa, sb, qa[at:], qb[at:])
         wy = 1.0
-        if valid is None:
+        if not masked:
             wy = 1 / (min(height - 1, y + ry) - max(0, y - ry) + 1)
         else:
-            _copy(ring[2, y % tall], weight)
+            copy(ring[2, y % tall], weight)
         _inverse(qa, qb, qa[wide:], qb[wide:], weight, wy, g[y], t0, inverse)
         row = image[y, 3 * left : 3 * right]
         _recover(row, inverse[left:right], light, out[y - top])
-        if valid is not None:
-            _restore(row, valid[y, left:right], out[y - top])
+        if masked:
+            restore(row, valid[y, left:right], out[y - top])

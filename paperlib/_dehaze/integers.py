@@ -22,7 +22,7 @@ import math
 import numpy as np
 
 from .dark import HALF, erode, light_of, search
-from .windows import U, entry, hide, inner, prefix_sums
+from .windows import U, entry, hide, inner, prefix_sums, restore
 
 COARSE = 15.0  # times eps and t0: the least steps in 0.5; a quarter of it still passes the tests
 
@@ -34,7 +34,7 @@ def units(radius: int, eps: float, t0: float) -> tuple[float, float] | None:
     unit = min(room, 1 << 21)  # twice that is still exact in single precision
     fine = min(room / (1.1 * (1 + slope)), 1 << 20)
     good = room > HALF and unit * eps * t0 >= COARSE
-    return (float(unit), math.floor(fine)) if good else None
+    return (float(unit), float(math.floor(fine))) if good else None
 
 
 # --- transmission, guided filter, recovery --------------------------------------------------------
@@ -148,122 +148,6 @@ def _recover(row, inverse, light, out):
         out[k + U(2)] = np.int32(min(max(b, half), high))
 
 
-@inner
-def _restore(row, valid, out):
-    for x in range(valid.size):
-        if not valid[x]:
-            for c in range(3):
-                out[3 * x + c] = row[3 * x + c]
-
-
-@inner
-def _clear(image, eroded, luma, valid, light, omega, t0, radius, eps, steps, box, space, ring, out):
-    """`clear` once the minima are there."""
-    height, width = image.shape[0], image.shape[1] // 3
-    top, bottom, left, right = box
-    sums, prefix, weights, over_t = space
-    unit, fine = np.float32(steps[0]), np.float32(steps[1])
-    channel = eroded.shape[1] // 3
-    # A in single precision: the same whether it came in 0…1 or in 0…255
-    double = 2 * omega * steps[0]
-    factors = (
-        np.float32(double / np.float32(light[0])),
-        np.float32(double / np.float32(light[1])),
-        np.float32(double / np.float32(light[2])),
-    )
-    most = np.float32(double)
-    scale = np.float32(steps[0] / HALF**2), np.float32(1 / HALF), np.float32(steps[0] + 0.5)
-    of_g, of_p = np.float32(1 / HALF), np.float32(1 / steps[0])
-    units = of_g, of_p, of_p, np.float32(4 * eps), fine
-    back = np.float32(0.5 / steps[1])
-
-    # guided filter and recovery, one row at a time: row i of slope and offset needs the rows
-    # i - ry … i + ry of guide and source, row y of the result those of slope and offset
-    ry, rx = min(radius, height - 1), min(radius, width - 1)
-    tall = 2 * ry + 1
-    held = tall + 1  # rows kept: those of the window and the one that leaves
-    sums[:] = 0
-    s0, s1, s2, s3, sa, sb, sn = sums[0], sums[1], sums[2], sums[3], sums[4], sums[5], sums[6]
-    nothing, counts = sums[7, :width], sums[8, :width]
-    # prefix sums stand `at` to the right of their pixel, after zeros and before their last value:
-    # so the window of pixel x is lo[x] … hi[x] at the borders too
-    at = prefix.shape[1] - sums.shape[1]
-    prefix[:, :at] = 0
-    lo, hi = at - rx - 1, at + rx
-    q0, q1, q2, q3, qa, qb = prefix[0], prefix[1], prefix[2], prefix[3], prefix[4], prefix[5]
-    weight, weight_y = weights[0, :width], weights[1, :width]
-    now = now_y = 0  # rows of the windows that `weight` and `weight_y` are of
-    _columns(rx, counts)
-    first = max(0, top - ry)
-    start = max(0, first - ry)
-    for i in range(start - ry, bottom + ry):
-        enter, leave = i + ry, i - ry - 1
-        come, go = enter < height, leave >= start
-        if come:
-            p = ring[0, enter % held, :width]
-            red, green = eroded[enter], eroded[enter, channel:]
-            _haze(red, green, eroded[enter, 2 * channel :], factors, most, unit, p)
-            if valid is not None:
-                hide(p, valid[enter], 0)
-                _count(valid[enter], 1, sn)
-        if go and valid is not None:
-            _count(valid[leave], -1, sn)
-        if come or go:
-            _exchange(
-                luma[enter, :width] if come else nothing,
-                ring[0, enter % held, :width] if come else nothing,
-                luma[leave, :width] if go else nothing,
-                ring[0, leave % held, :width] if go else nothing, scale, s0, s1, s2, s3,
-            )  # fmt: skip
-        if i < first:
-            continue
-        a, b = ring[1, i % held, :width], ring[2, i % held, :width]
-        if i < height:
-            if valid is not None:
-                prefix_sums(sums[6:7], prefix[:1], at)
-                weight = weights[2 + i % tall, :width]
-                _difference(q0[lo:], q0[hi:], counts)
-                _weigh(counts, 1, weight)
-            else:
-                rows = min(height - 1, i + ry) - max(0, i - ry) + 1
-                if rows != now:
-                    now = rows
-                    _weigh(counts, rows, weight)
-            prefix_sums(sums[:4], prefix[:4], at)
-            _line(
-                q0[lo:], q1[lo:], q2[lo:], q3[lo:], q0[hi:], q1[hi:], q2[hi:], q3[hi:],
-                weight, units, a, b,
-            )  # fmt: skip
-            if valid is not None:
-                hide(a, valid[i], 0)
-                hide(b, valid[i], 0)
-        gone, full = (i - tall) % held, i - tall >= first
-        _replace(
-            a if i < height else nothing, b if i < height else nothing,
-            ring[1, gone, :width] if full else nothing,
-            ring[2, gone, :width] if full else nothing, sa, sb,
-        )  # fmt: skip
-        y = i - ry
-        if y < top:
-            continue
-        if valid is not None:
-            weight_y = weights[2 + y % tall, :width]
-        else:
-            rows = min(height - 1, y + ry) - max(0, y - ry) + 1
-            if rows != now_y:
-                now_y = rows
-                _weigh(counts, rows, weight_y)
-        prefix_sums(sums[4:6], prefix[4:6], at)
-        _inverse(
-            qa[lo:], qb[lo:], qa[hi:], qb[hi:], weight_y, back, luma[y, :width], np.float32(t0),
-            over_t,
-        )  # fmt: skip
-        row = image[y, 3 * left : 3 * right]
-        _recover(row, over_t[left:right], light, out[y - top])
-        if valid is not None:
-            _restore(row, valid[y, left:right], out[y - top])
-
-
 @entry
 def clear(
     images, valid, light, needed, patch, omega, t0, radius, eps, steps, box, ends, kept, eroded,
@@ -271,25 +155,131 @@ def clear(
 ):  # fmt: skip
     """Dark channel, transmission, guided filter and recovery of the pixels `box` of blocks.
 
-    images  (n, h, 3 w)       valid   (h, w) bool, or None
+    images  (n, h, 3 w)
+    valid   (h, w) bool, True where a pixel counts; (0, 0) where all do
     light   (3,) in 1…255, used where `needed` is 0; else that number of candidates is looked for in
-            each image (not with `valid`)
+            each image
     box     (top, bottom, left, right): the pixels wanted; the rest of a block is their halo
     steps   `units` of this window and eps
-    out     (n, bottom - top, 3 (right - left))
-    The other arrays are work space: see `fast`.
+    table   what A is chosen from, see `dark.search`
+    out     (n, bottom - top, 3 (right - left)); (n, 0, 0) where only the table is wanted
+    The other arrays are work space: see `space`.
+
+    All in one function for images with and without no-data, and for the table alone: compiling
+    takes seconds, and more of it is shared so than in any other way.
     """
+    masked = valid.size > 0
+    height, width = images.shape[1], images.shape[2] // 3
+    top, bottom, left, right = box
+    channel = eroded.shape[1] // 3
+    sums, prefix, weights, over_t = space
+    s0, s1, s2, s3, sa, sb, sn = sums[0], sums[1], sums[2], sums[3], sums[4], sums[5], sums[6]
+    nothing, counts = sums[7, :width], sums[8, :width]
+    q0, q1, q2, q3, qa, qb = prefix[0], prefix[1], prefix[2], prefix[3], prefix[4], prefix[5]
+    weight, weight_y = weights[0, :width], weights[1, :width]
+    now = now_y = 0  # rows of the windows that `weight` and `weight_y` are of
+
+    unit, fine = np.float32(steps[0]), np.float32(steps[1])
+    double = 2 * omega * steps[0]
+    most = np.float32(double)
+    scale = np.float32(steps[0] / HALF**2), np.float32(1 / HALF), np.float32(steps[0] + 0.5)
+    of_g, of_p = np.float32(1 / HALF), np.float32(1 / steps[0])
+    units = of_g, of_p, of_p, np.float32(4 * eps), fine
+    back = np.float32(0.5 / steps[1])
+
+    ry, rx = min(radius, height - 1), min(radius, width - 1)
+    tall = 2 * ry + 1
+    held = tall + 1  # rows kept: those of the window and the one that leaves
+    first = max(0, top - ry)
+    start = max(0, first - ry)
+    # prefix sums stand `at` to the right of their pixel, after zeros and before their last value:
+    # so the window of pixel x is lo[x] … hi[x] at the borders too
+    at = prefix.shape[1] - sums.shape[1]
+    prefix[:, :at] = 0
+    lo, hi = at - rx - 1, at + rx
+    _columns(rx, counts)
+
     for index in range(images.shape[0]):
         image = images[index]
         erode(image, valid, patch, ends, kept, eroded, luma)
-        # apart, since numba leaves out what cannot happen only where that condition stands alone
-        if valid is None:  # noqa: SIM102
-            if needed:
-                table[:] = 0
-                table[:, 1] = -1
-                search(image, eroded, None, box, needed, ends[0], table)
-                light_of(needed, table, light)
-        _clear(
-            image, eroded, luma, valid, light, omega, t0, radius, eps, steps, box, space, ring,
-            out[index],
-        )  # fmt: skip
+        if needed:
+            search(image, eroded, valid, box, needed, ends[0], table)
+        if not out.size:
+            continue
+        if needed:
+            light_of(needed, table, light)
+        # A in single precision: the same whether it came in 0…1 or in 0…255
+        factors = (
+            np.float32(double / np.float32(light[0])),
+            np.float32(double / np.float32(light[1])),
+            np.float32(double / np.float32(light[2])),
+        )
+        # guided filter and recovery, one row at a time: row i of slope and offset needs the rows
+        # i - ry … i + ry of guide and source, row y of the result those of slope and offset
+        sums[:8] = 0
+        for i in range(start - ry, bottom + ry):
+            enter, leave = i + ry, i - ry - 1
+            come, go = enter < height, leave >= start
+            if come:
+                p = ring[0, enter % held, :width]
+                red, green = eroded[enter], eroded[enter, channel:]
+                _haze(red, green, eroded[enter, 2 * channel :], factors, most, unit, p)
+                if masked:
+                    hide(p, valid[enter], 0)
+                    _count(valid[enter], np.int32(1), sn)
+            if go and masked:
+                _count(valid[leave], np.int32(-1), sn)
+            if come or go:
+                _exchange(
+                    luma[enter, :width] if come else nothing,
+                    ring[0, enter % held, :width] if come else nothing,
+                    luma[leave, :width] if go else nothing,
+                    ring[0, leave % held, :width] if go else nothing, scale, s0, s1, s2, s3,
+                )  # fmt: skip
+            if i < first:
+                continue
+            a, b = ring[1, i % held, :width], ring[2, i % held, :width]
+            if i < height:
+                if masked:
+                    prefix_sums(sums[6:7], prefix[:1], at)
+                    weight = weights[2 + i % tall, :width]
+                    _difference(q0[lo:], q0[hi:], counts)
+                    _weigh(counts, np.intp(1), weight)
+                else:
+                    rows = min(height - 1, i + ry) - max(0, i - ry) + 1
+                    if rows != now:
+                        now = rows
+                        _weigh(counts, rows, weight)
+                prefix_sums(sums[:4], prefix[:4], at)
+                _line(
+                    q0[lo:], q1[lo:], q2[lo:], q3[lo:], q0[hi:], q1[hi:], q2[hi:], q3[hi:],
+                    weight, units, a, b,
+                )  # fmt: skip
+                if masked:
+                    hide(a, valid[i], 0)
+                    hide(b, valid[i], 0)
+            gone, full = (i - tall) % held, i - tall >= first
+            _replace(
+                a if i < height else nothing, b if i < height else nothing,
+                ring[1, gone, :width] if full else nothing,
+                ring[2, gone, :width] if full else nothing, sa, sb,
+            )  # fmt: skip
+            y = i - ry
+            if y < top:
+                continue
+            if masked:
+                weight_y = weights[2 + y % tall, :width]
+            else:
+                rows = min(height - 1, y + ry) - max(0, y - ry) + 1
+                if rows != now_y:
+                    now_y = rows
+                    _weigh(counts, rows, weight_y)
+            prefix_sums(sums[4:6], prefix[4:6], at)
+            _inverse(
+                qa[lo:], qb[lo:], qa[hi:], qb[hi:], weight_y, back, luma[y, :width], np.float32(t0),
+                over_t,
+            )  # fmt: skip
+            row = image[y, 3 * left : 3 * right]
+            _recover(row, over_t[left:right], light, out[index, y - top])
+            if masked:
+                restore(row, valid[y, left:right], out[index, y - top])

@@ -18,8 +18,8 @@ def _empty(shape: tuple[int, ...], dtype: type) -> np.ndarray:
     return space[start : start + size].view(dtype).reshape(shape)
 
 
-def for_dark(height: int, width: int, patch: int) -> tuple[np.ndarray, ...]:
-    """Work space ends, kept, eroded of the kernels of uint8."""
+def _for_dark(height: int, width: int, patch: int) -> tuple[np.ndarray, ...]:
+    """Work space ends, kept, eroded of `dark.erode`."""
     tall, wide = (sum(reach(patch, side)) for side in (height, width))
     step = -(-(width + wide + 1) // 64) * 64
     return (
@@ -29,7 +29,19 @@ def for_dark(height: int, width: int, patch: int) -> tuple[np.ndarray, ...]:
     )
 
 
-def for_bytes(height: int, width: int, p: Parameters, masked: bool = False) -> tuple:
+def for_table(height: int, width: int, patch: int) -> tuple:
+    """The same as `for_integers` where only the table for A is wanted."""
+    space = (
+        np.empty((9, 0), np.int32),
+        np.empty((6, 0), np.int32),
+        np.empty((2, 0), np.float32),
+        np.empty(0, np.float32),
+    )
+    luma, ring = np.empty((0, 0), np.int32), np.empty((3, 0, 0), np.int32)
+    return *_for_dark(height, width, patch), luma, space, ring
+
+
+def for_integers(height: int, width: int, p: Parameters, masked: bool) -> tuple:
     """Work space ends, kept, eroded, luma, space, ring of `integers.clear`."""
     rx, ry = min(p.radius, width - 1), min(p.radius, height - 1)
     tall, step, span = 2 * ry + 1, _up(width), _up(width + rx)
@@ -40,7 +52,7 @@ def for_bytes(height: int, width: int, p: Parameters, masked: bool = False) -> t
         _empty((width,), np.float32),
     )
     luma, ring = _empty((height, step), np.int32), _empty((3, tall + 1, step), np.int32)
-    return *for_dark(height, width, p.patch), luma, space, ring
+    return *_for_dark(height, width, p.patch), luma, space, ring
 
 
 def _up(size: int) -> int:

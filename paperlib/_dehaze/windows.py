@@ -33,9 +33,9 @@ def entry(function):
     # finds it by the function's name: so the name stands for the other files
     function.__qualname__ += f"_{_sources()}"
     try:
-        return numba.njit(cache=True, **_options)(function)
+        return numba.njit(cache=True, no_cfunc_wrapper=True, **_options)(function)
     except RuntimeError:  # numba: neither the package nor the home folder can be written to
-        return numba.njit(**_options)(function)
+        return numba.njit(no_cfunc_wrapper=True, **_options)(function)
 
 
 @functools.cache
@@ -54,9 +54,25 @@ def minimum(a, b, out):
 
 
 @inner
+def copy(row, out):
+    for x in range(out.size):
+        out[x] = row[x]
+
+
+@inner
 def hide(row, valid, value):
+    """No-data as `value`."""
     for x in range(row.size):
         row[x] = row[x] if valid[x] else value
+
+
+@inner
+def restore(row, valid, out):
+    """Pixels of three values each: where they are no-data, as they were."""
+    for x in range(valid.size):
+        if not valid[x]:
+            for c in range(3):
+                out[3 * x + c] = row[3 * x + c]
 
 
 def reach(patch, side):
