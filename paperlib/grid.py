@@ -87,7 +87,7 @@ def _full(profile: Profile, **changes: Any) -> list[Config]:
 def _released(profile: Profile, **changes: Any) -> list[Config]:
     """Half the channels are what fits in 10 MB; the full-width network teaches them."""
     student = {"width": 0.5, "weights": WEIGHTS, "batch_norm": "all", "schedule": "one-cycle"}
-    student |= {"rate": 1e-3, "epochs": 16, "precision": "mixed_bfloat16"}
+    student |= {"rate": 1e-3, "epochs": 10, "precision": "mixed_bfloat16"}
     student |= {"teacher": _full(profile)[0].slug, "teaching": 0.7}
     return [Config.of(profile, **student | changes)]
 
