@@ -120,7 +120,6 @@ def keep(batch: int, cuts: list[Cut], version: ModelVersion, me: str) -> list[Pl
     one = {cut.sha256: cut for cut in cuts}
     heads = {cut.upload.pk: (cut.head, False) for cut in cuts}
     heads |= {cut.upload.pk: (cut.head, True) for cut in cuts if cut.last}
-    uploads = Placement.objects.filter(batch_id=batch, state="waiting")
     with transaction.atomic():
         insert_rows(
             Chip,
@@ -141,9 +140,9 @@ def keep(batch: int, cuts: list[Cut], version: ModelVersion, me: str) -> list[Pl
             [(batch, c.upload.pk, there[c.sha256], c.row, c.column) for c in cuts],
         )
         _mark_read((pk, *found) for pk, found in heads.items())
-        found = uploads.filter(upload__gte=min(heads), upload__lte=max(heads))
-        rows = found.values_list("upload", "row", "column", "pk")
-        places = {(upload, row, column): pk for upload, row, column, pk in rows}
+        wanted = ("state", "upload", "row", "column", "id")
+        rows = find_rows(Placement, wanted, "upload", heads)
+        places = {tuple(where): pk for state, *where, pk in rows if state == "waiting"}
     result = []
     for cut in cuts:
         pk = places.get((cut.upload.pk, cut.row, cut.column))
@@ -244,7 +243,7 @@ def label(
     good = [place for place in places if place.chip in said]
     refused = [p.pk for p in places if p.chip not in said and p.chip in predicted]
     with transaction.atomic():
-        private, started = Batch.objects.values_list("private", "started_at").get(pk=batch)
+        ((private, started),) = find_rows(Batch, ("private", "started_at"), "id", [batch])
         names = {place.chip: place.name for place in reversed(good)}
         _label_chips(
             [(said[chip], name, chip) for chip, name in names.items()],

@@ -125,10 +125,21 @@ def write_parts(name: str, parts: Sequence) -> None:
 
 def read(name: str) -> bytes:
     if isinstance(default_storage, AtomicStorage):  # nothing of a `File` is needed
-        with open(default_storage.place(name), "rb", 0) as handle:
-            return handle.read()
+        return _read_all(default_storage.place(name))
     with default_storage.open(name, "rb") as handle:
         return handle.read()
+
+
+def _read_all(path: str) -> bytes:
+    file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:
+        size = os.fstat(file).st_size
+        data = os.read(file, size)
+        while len(data) < size and (more := os.read(file, size - len(data))):
+            data += more
+        return data
+    finally:
+        os.close(file)
 
 
 def read_part(name: str, at: int, size: int) -> bytes:

@@ -29,6 +29,7 @@ from .ahead import Ahead, Cut, Failed, Sent, Unpacked
 from .limits import EARLY_FILES, limits
 from .models import Batch, Chip, ModelVersion, Placement, Prediction, Upload, Worker, token
 from .reading import reader
+from .rows import find_rows
 from .settle import Place, Said
 from .states import BATCH, PLACEMENT, UPLOAD
 
@@ -213,7 +214,7 @@ def _let_go(pk: int) -> str:
 
 def _still_mine(pk: int) -> bool:
     """False once the batch was cancelled, deleted, or given to another worker."""
-    return Batch.objects.filter(pk=pk, state="running", worker=me).exists()
+    return find_rows(Batch, ("state", "worker"), "id", [pk]) == [("running", me)]
 
 
 def _yield(pk: int, seconds: float = 0) -> str:
