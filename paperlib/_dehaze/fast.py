@@ -15,7 +15,7 @@ import numpy as np
 
 from . import equations, floats, integers, space
 from .check import SCALE, Parameters, split_alpha, values
-from .light import merged
+from .light import joined, merged
 
 ROWS = 512  # of a strip: enough that the halo is a small part, few enough to stay in cache
 PIXELS = 1 << 22  # of small images handed to a thread at a time
@@ -140,10 +140,8 @@ def light_from(table: np.ndarray, needed: int, scale: float) -> np.ndarray:
     """The atmospheric light `(3,)` in 0…1 out of a table; `needed` candidates, ties kept."""
     seen = np.cumsum(table[::-1, 0])[::-1]  # pixels with this value or more
     low = np.flatnonzero(seen >= needed)[-1]
-    candidates = table[low:]
-    brightest = candidates[candidates[:, 1] == candidates[:, 1].max()]
-    mean = brightest[:, 3:].sum(axis=0) / brightest[:, 2].sum()
-    return np.maximum(mean / scale, equations.LIGHT_FLOOR)
+    brightest = joined(table[low:])
+    return np.maximum(brightest[3:] / brightest[2] / scale, equations.LIGHT_FLOOR)
 
 
 def clear_block(

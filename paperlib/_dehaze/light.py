@@ -25,8 +25,8 @@ def bits_of(dtype: np.dtype) -> int:
 
 def look(
     colours: np.ndarray, valid: np.ndarray | None, patch: int, box: Box, question: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """One tile's table and its (lowest, highest) colours; `question` names the higher bits.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The digits found in one tile, their rows of the table, and its (lowest, highest) colours.
 
     colours   `(h, w, 1 or 3)`        valid  `(h, w)` bool, or None
     box       (top, bottom, left, right) of the pixels that count; the others are halo
@@ -39,7 +39,8 @@ def look(
     seen = None if valid is None else valid[top:bottom, left:right]
     if colours.dtype == np.uint8:
         table = fast.light_table(colours, valid, patch, box, np.iinfo(np.int64).max)
-        return table, np.array([[0.0], [1.0]])  # uint8 needs no special case: see `Search.light`
+        # uint8 needs no special case for one colour: dehazing gives that colour back
+        return *_filled(table), np.array([[0.0], [1.0]])
     if valid is not None:
         colours = fast.blank(colours, valid)
     dark = equations.dark_channel(colours, patch, mask=valid)[top:bottom, left:right]
@@ -65,7 +66,13 @@ def look(
     for c, channel in enumerate(channels):
         table[:, 3 + c] = np.bincount(digits[best], chosen[best, channel], minlength=1 << DIGIT)
     empty = np.array([np.inf, -np.inf])[:, None]
-    return table, np.stack([pixels.min(0), pixels.max(0)]) if len(pixels) else empty
+    return *_filled(table), np.stack([pixels.min(0), pixels.max(0)]) if len(pixels) else empty
+
+
+def _filled(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of a table that hold pixels, and their numbers: few of 65,536 in a tile."""
+    digits = np.flatnonzero(table[:, 0])
+    return digits, table[digits]
 
 
 class Search:
@@ -84,10 +91,10 @@ class Search:
         self.table[:, 1] = -1
         self.limits = np.array([[np.inf], [-np.inf]])
 
-    def add(self, found: tuple[np.ndarray, np.ndarray]) -> None:
+    def add(self, found: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
         """Take in one tile's answer."""
-        table, limits = found
-        self.table = merged(self.table, table)
+        digits, rows, limits = found
+        self.table[digits] = merged(self.table[digits], rows)
         low, high = np.minimum(self.limits[0], limits[0]), np.maximum(self.limits[1], limits[1])
         self.limits = np.stack([low, high])
 
@@ -102,15 +109,14 @@ class Search:
             self.needed = math.ceil(self.fraction * total)
         seen = np.cumsum(counts[::-1])[::-1]
         digit = int(np.flatnonzero(seen >= self.needed)[-1])
-        for row in self.table[digit + 1 :][self.table[digit + 1 :, 0] > 0]:
-            self.above = merged(self.above[None], row[None])[0]
+        self.above = joined(np.concatenate([self.above[None], self.table[digit + 1 :]]))
         known = self.question.bit_length() - 1
         if known + DIGIT < bits_of(self.dtype):
             self.needed -= int(counts[digit + 1 :].sum())
             self.question = (self.question << DIGIT) | digit
             self._clear()
             return
-        self.above = merged(self.above[None], self.table[digit][None])[0]
+        self.above = joined(np.stack([self.above, self.table[digit]]))
         mean = self.above[3:] / self.above[2] / SCALE[self.dtype]
         self.light = np.maximum(mean, equations.LIGHT_FLOOR)
         self.over = True
@@ -142,3 +148,9 @@ def merged(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     result[higher, 1:] = b[higher, 1:]
     result[equal, 2:] += b[equal, 2:]
     return result
+
+
+def joined(rows: np.ndarray) -> np.ndarray:
+    """All rows of a table as one `(6,)`: all pixels, and of the brightest those that share it."""
+    brightest = rows[rows[:, 1] == rows[:, 1].max()]
+    return np.concatenate([[rows[:, 0].sum(), brightest[0, 1]], brightest[:, 2:].sum(axis=0)])
