@@ -4,8 +4,9 @@
     clear = dehaze_batch(images, workers=2)   # (N, H, W, 3)
 
 The functions `dark_channel` … `recover` (`_dehaze.equations`) are the definition: plain NumPy and
-OpenCV, in float64. `dehaze` and `dehaze_batch` give the same picture many times faster
-(`_dehaze.fast`); `dehaze_reference` is the slow composition that they are tested against.
+OpenCV, in float64. `dehaze` and `dehaze_batch` give the same picture faster (`_dehaze.fast`;
+`python tests/benchmarks/dehaze.py` prints by how much), and `dehaze_reference`, the composition of
+those functions, is what they are tested against.
 
 An image is RGB `(H, W, 3)`, RGBA `(H, W, 4)` or greyscale `(H, W)` or `(H, W, 1)`; uint8, uint16,
 or float32/float64 in 0…1. Transmission and atmospheric light are always in 0…1, whatever the
@@ -72,12 +73,12 @@ def dehaze(
     """Remove the haze of one image by the dark channel prior.
 
     image     `(H, W)`, `(H, W, 1, 3 or 4)`; uint8, uint16 or float in 0…1; alpha is carried through
-    patch     side of the dark channel's window, pixels of a 256-pixel chip
+    patch     side of the dark channel's window, pixels; 15 and `radius` 40 suit chips of 256 pixels
     omega     share of the haze that is removed, 0…1
     t0        least transmission divided by, above 0 and at most 1
-    fraction  share of the pixels that are candidates for the atmospheric light
-    radius    half the guided filter's window, pixels
-    eps       the guided filter's smoothing
+    fraction  share of the pixels that are candidates for A, above 0 and at most 1
+    radius    half the guided filter's window, pixels: its side is 2·radius + 1
+    eps       variance of the guide, in 0…1, below which a window of the filter counts as flat
     mask      `(H, W)` bool, True where a pixel counts; no-data comes back as it was
     workers   threads; None for one per core. The result does not depend on it
     returns   like `image`; at most one grey level (1e-5 for float) from `dehaze_reference`
@@ -110,10 +111,12 @@ def dehaze_batch(
 
     images    `(N, H, W)`, `(N, H, W, 1, 3 or 4)`, or a sequence of images of one shape and dtype
     workers   threads; None for one per core. The result does not depend on it
-    returns   like `images`
+    returns   one array like `images`
     raises    ValueError as `dehaze` does; the message names the image
 
     The other arguments are those of `dehaze`.
+
+    Paper, eq. 1–9; He, Sun & Tang 2009.
     """
     p = Parameters(patch, omega, t0, fraction, radius, eps)
     threads = check.threads(workers)
@@ -140,7 +143,12 @@ def dehaze_reference(
     eps: float = 1e-3,
     mask: np.ndarray | None = None,
 ) -> np.ndarray:
-    """`dehaze` as the composition of the functions above, in float64: slow, and the definition."""
+    """`dehaze` as the composition of the functions of this module, in float64: its definition.
+
+    Arguments, result and errors are those of `dehaze`.
+
+    Paper, eq. 1–9; He, Sun & Tang 2009.
+    """
     p = Parameters(patch, omega, t0, fraction, radius, eps)
     image = check.pixels(image)
     colours, valid = check.split_alpha(image, mask)

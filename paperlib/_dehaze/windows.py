@@ -21,7 +21,7 @@ from numba.extending import intrinsic
 U = np.uint64
 
 # No reference counting: the kernels allocate nothing, and a slice costs nothing then. No way to
-# call the inner functions from Python: a fifth of the time to compile. No fused multiply-add: LLVM
+# call the inner functions from Python: that is compiled too. No fused multiply-add: LLVM
 # may choose another one for the last pixels of a row, and tiles would differ from the whole.
 _options = {"nogil": True, "error_model": "numpy", "_nrt": False}
 inner = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_options)
