@@ -82,9 +82,10 @@ def _text(value) -> str:
     if isinstance(value, str):
         return gettext(value) if value else ""
     if isinstance(value, dict):
-        return "; ".join(f"{_words(k)}: {_text(v)}" for k, v in value.items())
+        said = _("%(what)s: %(value)s")
+        return _("; ").join(said % {"what": _words(k), "value": _text(v)} for k, v in value.items())
     if isinstance(value, list):
-        return ", ".join(map(_text, value))
+        return _(", ").join(map(_text, value))
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
