@@ -19,7 +19,7 @@ from keras import layers
 
 from . import determinism, files, selection
 from .complexity import cost
-from .conversions import fold_batch_norm, replay
+from .conversions import fold_batch_norm, rebuild
 
 if TYPE_CHECKING:
     from .experiment import Run
@@ -118,11 +118,7 @@ def prune(model: keras.Model, keep: float) -> Compressed:
         return type(layer).from_config(config)(given)
 
     images = keras.Input(whole.input_shape[1:], name="images")
-    new = replay(whole, images, step)
-    small = keras.Model(images, new[id(whole.outputs[0])], name=whole.name)
-    for layer in small.layers:
-        if layer.name in values:
-            layer.set_weights(values[layer.name])
+    small = rebuild(whole, images, step, values, whole.name)
     how = f"{1 - keep:.0%} of the channels pruned"
     return Compressed(how, small, 4 * small.count_params(), _work(small))
 

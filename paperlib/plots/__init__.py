@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any, ParamSpec
 
 import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .. import files
@@ -43,6 +46,28 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
             return draw(*args, **kwargs)
 
     return wrapper
+
+
+def ends(table: pd.DataFrame, value: str = "f2", low: str = "low", high: str = "high"):
+    """The halves of intervals as `errorbar` takes them: `(2, N)`, below and above the value.
+
+    table  one row for each interval; `value`, `low` and `high` name its columns
+
+    A bound may pass its value by a rounding error; such a half has no length.
+    """
+    return np.maximum([table[value] - table[low], table[high] - table[value]], 0)
+
+
+def seeds_of(ax: Axes, rows: pd.DataFrame, y: float, spread: float, colour: str) -> None:
+    """Differences with their intervals, one for each seed, one below the other around `y`.
+
+    rows  columns `difference`, `low`, `high`; `spread` apart
+    """
+    at = y + spread * (np.arange(len(rows))[::-1] - (len(rows) - 1) / 2)
+    ax.errorbar(
+        rows["difference"], at, xerr=ends(rows, "difference"), fmt="o", ms=4, color=colour,
+        capsize=2, lw=1.1,
+    )  # fmt: skip
 
 
 #: The formats every figure is written in, with what keeps times and versions out of each.

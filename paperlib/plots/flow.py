@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from ..labels import ENGLISH
-from . import COLOURS, styled
+from . import COLOURS, ends, styled
 
 LOSS_NAMES = {"log": "log loss", "f2": "F2 loss", "hard": "hard examples"}
 
@@ -112,7 +112,7 @@ def training_and_prediction(
         dots.errorbar(
             row["f2"],
             y,
-            xerr=[[row["f2"] - row["low"]], [row["high"] - row["f2"]]],
+            xerr=ends(first.loc[[name]]),
             fmt="o",
             ms=4,
             color=colour,

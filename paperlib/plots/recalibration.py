@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from ..labels import ENGLISH
-from . import COLOURS, styled
+from . import COLOURS, ends, seeds_of, styled
 from .results import PROTOCOL
 
 Array = np.ndarray
@@ -36,19 +36,18 @@ def overall(table: pd.DataFrame, differences: pd.DataFrame) -> Figure:
         shift = width * (number - (len(protocols) - 1) / 2)
         rows = table[table["protocol"] == protocol]
         at = np.array([systems.index(s) for s in rows["system"]]) + shift
-        ends = [rows["f2"] - rows["low"], rows["high"] - rows["f2"]]
         left.bar(at, rows["f2"], width * 0.9, color=colour, alpha=0.35, label=name)
         left.errorbar(
-            at, rows["f2"], yerr=ends, fmt=marker, color=colour, ms=4, capsize=2.5, lw=1.2
+            at, rows["f2"], yerr=ends(rows), fmt=marker, color=colour, ms=4, capsize=2.5, lw=1.2
         )
         for x, y, value in zip(at, rows["high"], rows["f2"], strict=True):
             left.text(x, y, f"{value:.4f}", ha="center", va="bottom", fontsize=6.5, color=colour)
         rows = differences[differences["protocol"] == protocol]
         at = np.array([systems.index(s) for s in rows["system"]]) + shift
-        ends = [rows["difference"] - rows["low"], rows["high"] - rows["difference"]]
         right.errorbar(
-            at, rows["difference"], yerr=ends, fmt=marker, color=colour, ms=5, capsize=3, lw=1.3
-        )
+            at, rows["difference"], yerr=ends(rows, "difference"), fmt=marker, color=colour, ms=5,
+            capsize=3, lw=1.3,
+        )  # fmt: skip
     span = table["high"].max() - table["low"].min()
     # Bars start above zero, so the axis says so: the difference is what is compared, at the right.
     left.set(
@@ -82,17 +81,7 @@ def gains(table: pd.DataFrame) -> Figure:
         ax.axvline(0, color="#888888", lw=0.8)
         for y, networks in enumerate(families[::-1]):
             rows = table[(table["networks"] == networks) & (table["comparison"] == comparison)]
-            shift = 0.2 * (np.arange(len(rows))[::-1] - (len(rows) - 1) / 2)
-            ax.errorbar(
-                rows["difference"],
-                y + shift,
-                xerr=[rows["difference"] - rows["low"], rows["high"] - rows["difference"]],
-                fmt="o",
-                ms=4,
-                color=COLOURS["original"],
-                capsize=2,
-                lw=1.1,
-            )
+            seeds_of(ax, rows, y, 0.2, COLOURS["original"])
         ax.set_title(comparison)
         ax.grid(axis="x")
         ax.tick_params(axis="y", length=0)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..labels import ENGLISH, GROUP
-from . import COLOURS, styled
+from . import COLOURS, ends, styled
 from .scoring import iso_f2
 
 Array = np.ndarray
@@ -36,11 +36,10 @@ def table1(table: pd.DataFrame) -> Figure:
     ax = figure.add_subplot()
     where = np.arange(len(table))[::-1]
     ax.barh(where, table["f2_nested"], height=0.62, color=COLOURS["light"], alpha=0.55)
-    ends = [table["f2_nested"] - table["low"], table["high"] - table["f2_nested"]]
     ax.errorbar(
         table["f2_nested"],
         where,
-        xerr=np.maximum(ends, 0),
+        xerr=ends(table, "f2_nested"),
         fmt="o",
         ms=4,
         color=COLOURS["original"],
@@ -114,7 +113,6 @@ def overall(
         colour, marker, name = PROTOCOL[protocol]
         rows = table[table["protocol"] == protocol]
         at = [place[s] + gap * ((len(protocols) - 1) / 2 - number) for s in rows["system"]]
-        ends = [rows["f2"] - rows["low"], rows["high"] - rows["f2"]]
         if protocol == "nested" and seeds is not None and seeds["seed"].nunique() > 1:
             row_of = dict(zip(rows["system"], at, strict=True))
             where = [row_of.get(s, np.nan) for s in seeds["system"]]
@@ -124,7 +122,7 @@ def overall(
         ax.errorbar(
             rows["f2"],
             at,
-            xerr=ends,
+            xerr=ends(rows),
             fmt=marker,
             ms=4.5,
             color=colour,
@@ -279,11 +277,10 @@ def reliability(curves: Mapping[str, pd.DataFrame], errors: Mapping[str, float])
         (COLOURS["good"], "^", ":"),
     )
     for (name, curve), (colour, marker, dashes) in zip(curves.items(), looks, strict=False):
-        ends = [curve["frequency"] - curve["low"], curve["high"] - curve["frequency"]]
         top.errorbar(
             curve["probability"],
             curve["frequency"],
-            yerr=np.maximum(ends, 0),
+            yerr=ends(curve, "frequency"),
             fmt=marker,
             ls=dashes,
             ms=4.5,

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
-from . import COLOURS, styled
+from . import COLOURS, ends, styled
 
 _LOOK = {
     "vgg11": ("original", "o"),
@@ -54,7 +54,7 @@ def frontier(
                 drawn = ax.errorbar(
                     part[cost],
                     part["f2"],
-                    [part["f2"] - part["low"], part["high"] - part["f2"]],
+                    ends(part),
                     color=COLOURS[colour],
                     marker=mark,
                     ls="-",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.figure import Figure
 
-from . import COLOURS, styled
+from . import COLOURS, ends, styled
 
 _LOOK = {
     "svm": ("original", "o", "-"),
@@ -43,7 +43,7 @@ def learning_curves(tables: Mapping[str, pd.DataFrame]) -> Figure:
                 drawn = ax.errorbar(
                     line["chips"] * nudge,
                     line[value],
-                    [line[value] - line[low], line[high] - line[value]],
+                    ends(line, value, low, high),
                     color=COLOURS[colour],
                     marker=mark,
                     ls=style,

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..labels import ENGLISH
-from . import COLOURS, styled
+from . import COLOURS, ends, seeds_of, styled
 from .flow import LOSS_NAMES
 
 LOOKS = {
@@ -37,12 +37,11 @@ def by_label(scores: pd.DataFrame, differences: pd.DataFrame, claimed: dict[str,
     for number, system in enumerate(systems):
         colour, marker = LOOKS[system]
         rows = scores[scores["system"] == system]
-        ends = [rows["f2"] - rows["low"], rows["high"] - rows["f2"]]
         shift = 0.24 * ((len(systems) - 1) / 2 - number)
         left.errorbar(
             rows["f2"],
             where + shift,
-            xerr=np.maximum(ends, 0),
+            xerr=ends(rows),
             fmt=marker,
             ms=4,
             color=colour,
@@ -50,10 +49,6 @@ def by_label(scores: pd.DataFrame, differences: pd.DataFrame, claimed: dict[str,
             lw=1.1,
             label=system,
         )
-    ends = [
-        differences["difference"] - differences["low"],
-        differences["high"] - differences["difference"],
-    ]
     if differences["difference"].isna().all():
         right.text(0, len(labels) / 2, "no pair of networks\nis kept", ha="center", fontsize=8)
     for column in differences.columns[differences.columns.str.startswith("seed ")]:
@@ -72,7 +67,7 @@ def by_label(scores: pd.DataFrame, differences: pd.DataFrame, claimed: dict[str,
         right.errorbar(
             differences["difference"][mask],
             where[mask.to_numpy()],
-            xerr=[np.maximum(e[mask], 0) for e in ends],
+            xerr=ends(differences[mask], "difference"),
             fmt="o",
             ms=5,
             mfc=face,
@@ -124,13 +119,13 @@ def overall(table: pd.DataFrame, seeds: pd.DataFrame, pairs: pd.DataFrame) -> Fi
     ax, right = figure.subplots(1, 2, width_ratios=(1, 1.1))
     at = np.arange(len(table))
     colours = [LOOKS[s][0] for s in table["system"]]
-    ends = np.array([table["f2"] - table["low"], table["high"] - table["f2"]])
+    halves = ends(table)
     ax.bar(at, table["f2"], 0.6, color=colours, alpha=0.45)
     for x, row, colour in zip(at, table.itertuples(), colours, strict=True):
         ax.errorbar(
             x,
             row.f2,
-            yerr=ends[:, [x]],
+            yerr=halves[:, [x]],
             fmt=LOOKS[row.system][1],
             color=colour,
             ms=5,
@@ -173,17 +168,7 @@ def _pairs(ax: Axes, groups: Sequence[tuple[tuple[str, str], pd.DataFrame]]) -> 
         y = len(groups) - 1 - number
         new = not number or groups[number - 1][0][0] != networks
         names.append(LOSS_NAMES.get(loss, loss))
-        shift = 0.22 * (np.arange(len(rows))[::-1] - (len(rows) - 1) / 2)
-        ax.errorbar(
-            rows["difference"],
-            y + shift,
-            xerr=[rows["difference"] - rows["low"], rows["high"] - rows["difference"]],
-            fmt="o",
-            ms=4,
-            color=COLOURS["dehazed"],
-            capsize=2,
-            lw=1.1,
-        )
+        seeds_of(ax, rows, y, 0.22, COLOURS["dehazed"])
         if new:
             ax.axhline(y + 0.5, color="#DDDDDD", lw=0.8)
             ax.text(
@@ -224,7 +209,7 @@ def by_weather(table: pd.DataFrame) -> Figure:
     ax.errorbar(
         table["difference"],
         where,
-        xerr=[table["difference"] - table["low"], table["high"] - table["difference"]],
+        xerr=ends(table, "difference"),
         fmt="o",
         ms=4.5,
         color=COLOURS["ink"],
