@@ -48,11 +48,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Piece:
-    """One chip of a picture: RGB `(H, W, 3)` uint8 at its place in the grid.
-
-    Pixels that `Reader.receive` gave lie in the memory shared with the child, until the second next
-    `send` overwrites them, or the child does: make what is to be kept of them before.
-    """
+    """One chip of a picture: RGB `(H, W, 3)` uint8 at its place in the grid."""
 
     row: int
     column: int
@@ -134,10 +130,14 @@ class Reader:
             entries = self._frame(float(settings.SHOWCASE["READ_SECONDS"]))[0]["files"]
             if len(entries) != count:
                 raise ValueError("not as many answers as files")
+            used = 0
             for *_, height, width, at in (p for e in entries for p in e.get("pieces", ())):
                 if not (begin <= at and at + 3 * height * width <= begin + PIXELS):
                     raise ValueError("pixels outside the memory")
-            pixels = np.frombuffer(self.memory, np.uint8, PIXELS, begin)
+                used = max(used, at - begin + 3 * height * width)
+            # Ours from here on: a child that somebody took over could else show other pixels to
+            # whoever hashes them than to whoever labels them.
+            pixels = np.frombuffer(self.memory, np.uint8, used, begin).copy()
             pixels.flags.writeable = False
             found = [self._found(entry, pixels, begin) for entry in entries]
         except (OSError, EOFError, ValueError, KeyError, TypeError, struct.error) as error:
