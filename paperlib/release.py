@@ -76,7 +76,7 @@ def release(
     brought["ridge recalibration"] = recipe.gain(nested["ridge"], nested["none"], "this network")
     if views > 1:
         alone = scored(answers(1), kind)
-        brought[f"{views} views averaged"] = recipe.gain(nested[kind], alone, "this network")
+        brought[f"{views} views"] = recipe.gain(nested[kind], alone, "this network")
     fitted = selection.System(recalibration=kind).fit(held.names, held.labels, raw)
     predictor.save(
         folder,

@@ -18,7 +18,8 @@ from .models import ModelVersion
 
 ROWS = 40  # of one table
 #: Parts of a card that are shown otherwise, or that only a program reads.
-ELSEWHERE = ("what", "limits", "network", "scores", "thresholds", "tags", "recalibration", "sha256")
+ELSEWHERE = ("what", "limits", "network", "scores", "thresholds", "tags", "recalibration", "sha256",
+             "brought")  # fmt: skip
 #: What tells how good the labels are, in this order, with a title; the report holds the others.
 SHOWN = {
     "overall_f2": _l("F2 of whole systems"),
@@ -67,6 +68,25 @@ def scores(version: ModelVersion | None) -> dict | None:
         return {"chips": int(held["chips"]), "f2": f2, "labels": labels}
     except (KeyError, TypeError, ValueError):
         return None  # another predictor's card
+
+
+def brought(version: ModelVersion | None) -> list[dict]:
+    """What each part of the recipe changes: `[{part, value, low, high, on}]`, as the card says.
+
+    The numbers are differences of F2 as text, with their sign; `on` says of which networks.
+    """
+    held = version.card.get("brought") if version else None
+    try:
+        return [
+            {
+                "part": _phrase(part),
+                **{end: f"{float(one[end]):+.4f}" for end in ("value", "low", "high")},
+                "on": _phrase(one["on"]),
+            }
+            for part, one in (held or {}).items()
+        ]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return []  # another predictor's card
 
 
 def _interval(given: dict) -> dict:

@@ -12,6 +12,7 @@ CARD = {
     "name": "m",
     "limits": ["Only the Amazon."],
     "sha256": {"weights.npz": "0" * 64},
+    "brought": {"dehazing": {"value": -0.00187, "low": -0.0047, "high": 0.0008, "on": "VGG-16"}},
     "scores": {
         "chips": 100,
         "f2_mean_over_chips": {"value": 0.8123, "low": 0.8, "high": 0.82},
@@ -37,6 +38,17 @@ def test_scores_of_the_card_are_a_chart(version):
     assert results.scores(None) is None
     version.card = {"scores": "of another kind"}
     assert results.scores(version) is None
+
+
+def test_what_each_part_brings_is_a_table(version, client):
+    (row,) = results.brought(version)
+    assert row == {"part": "dehazing", "value": "-0.0019", "low": "-0.0047", "high": "+0.0008",
+                   "on": "VGG-16"}  # fmt: skip
+    page = client.get("/model/").content.decode()
+    assert "-0.0019" in page
+    assert "brought" not in [cell["key"] for cell in results.card_rows(version)]
+    version.card = {"brought": {"dehazing": 1}}
+    assert results.brought(version) == []
 
 
 def test_the_page_shows_card_and_results_and_no_hashes(version, client, settings, tmp_path):

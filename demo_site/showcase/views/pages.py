@@ -20,6 +20,7 @@ def model(request: HttpRequest) -> HttpResponse:
         "card": results.card_rows(version),
         "card_limits": results.limits(version),
         "scores": results.scores(version),
+        "brought": results.brought(version),
         "thresholds": results.thresholds(version),
         "tables": results.tables(),
         "report_url": settings.SHOWCASE["REPORT_URL"],
