@@ -142,7 +142,7 @@ def _card(
         },
         "not_of_the_paper": {
             "starts from ImageNet's weights": bool(run.config.weights),
-            "taught by a larger network": run.config.teacher,
+            "taught by a larger network": bool(run.config.teacher),
         },
         "brought": brought,
         "limits": list(LIMITS),

@@ -95,8 +95,13 @@ def _logarithmic(ax: Axes, margin: float) -> None:
     low, high = ax.get_xlim()
     subs = (1, 1.5, 2, 3, 4, 6) if high / low < 8 else (1, 2, 5) if high / low < 80 else (1, 3)
     ax.xaxis.set_major_locator(LogLocator(subs=subs))
-    ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+    ax.xaxis.set_major_formatter(_short)
     ax.xaxis.set_minor_locator(NullLocator())
+
+
+def _short(value: float, place: int | None = None) -> str:
+    """10M and 3k; below a thousand as it is, since the axis has its own unit."""
+    return EngFormatter(sep="")(value) if value >= 1000 else f"{value:g}"
 
 
 def _nothing(why: str) -> Figure:
