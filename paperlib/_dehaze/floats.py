@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .windows import U, along, copy, down, entry, hide, inner, restore, window
+from .windows import U, along, copy, count, down, entry, hide, inner, restore, window
 
 RED, GREEN, BLUE = 0.299, 0.587, 0.114
 
@@ -96,12 +96,6 @@ def _inverse(lo0, lo1, hi0, hi1, wx, wy, g, t0, out):
     for x in range(out.size):
         t = ((hi0[x] - lo0[x]) * g[x] + (hi1[x] - lo1[x])) * (wx[x] * wy)
         out[x] = 1 / max(t, t0)
-
-
-@inner
-def _add_count(valid, sign, s):
-    for x in range(s.size):
-        s[x] += sign * valid[x]
 
 
 @inner
@@ -195,9 +189,9 @@ def clear(
             )  # fmt: skip
             if masked:
                 if enter:
-                    _add_count(valid[new], 1, sn)
+                    count(valid[new], 1, sn)
                 if leave:
-                    _add_count(valid[old], -1, sn)
+                    count(valid[old], -1, sn)
         if i < first:
             continue
         a, b, wn = ring[0, i % tall], ring[1, i % tall], ring[2, i % tall]

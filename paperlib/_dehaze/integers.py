@@ -22,7 +22,7 @@ import math
 import numpy as np
 
 from .dark import HALF, erode, light_of, search
-from .windows import U, entry, hide, inner, prefix_sums, restore
+from .windows import U, count, entry, hide, inner, prefix_sums, restore
 
 COARSE = 15.0  # times eps and t0: the least steps in 0.5; a quarter of it still passes the tests
 
@@ -127,12 +127,6 @@ def _difference(lo, hi, out):
 
 
 @inner
-def _count(valid, sign, s):
-    for x in range(valid.size):
-        s[x] += sign * valid[x]
-
-
-@inner
 def _recover(row, inverse, light, out):
     """J = (I - A) / t + A (eq. 9), clipped and rounded."""
     red, green, blue = np.float32(light[0]), np.float32(light[1]), np.float32(light[2])
@@ -226,9 +220,9 @@ def clear(
                 _haze(red, green, eroded[enter, 2 * channel :], factors, most, unit, p)
                 if masked:
                     hide(p, valid[enter], 0)
-                    _count(valid[enter], np.int32(1), sn)
+                    count(valid[enter], np.int32(1), sn)
             if go and masked:
-                _count(valid[leave], np.int32(-1), sn)
+                count(valid[leave], np.int32(-1), sn)
             if come or go:
                 _exchange(
                     luma[enter, :width] if come else nothing,

@@ -67,6 +67,13 @@ def hide(row, valid, value):
 
 
 @inner
+def count(valid, sign, sums):
+    """Add a row's pixels that count to running numbers of them; `sign` -1 takes them away."""
+    for x in range(sums.size):
+        sums[x] += sign * valid[x]
+
+
+@inner
 def restore(row, valid, out):
     """Pixels of three values each: where they are no-data, as they were."""
     for x in range(valid.size):
