@@ -40,7 +40,9 @@ SIZES: dict[str, tuple[tuple[str, float], ...]] = {
         ("resnet50", 0.125),
         ("resnet50", 0.25),
         ("inception_v3", 0.125),
+        ("inception_v3", 0.25),
         ("inception_resnet_v2", 0.125),
+        ("inception_resnet_v2", 0.25),
         ("mobilenet", 0.25),
         ("mobilenet", 0.5),
         ("mobilenet_v2", 0.35),
@@ -158,8 +160,8 @@ def with_times(table: pd.DataFrame, clock: Mapping[str, Any], grid_file: Path) -
 
     clock      what `speed.measure` wrote;  grid_file  what `paper train --grid backbones` wrote
 
-    Columns more: those of `speed`, `chip_ms` (milliseconds for one chip) and `training_seconds`
-    (NaN where they were not recorded).
+    Columns more: those of `speed`, `chip_ms` (milliseconds for one chip) and `epoch_seconds` (of
+    the fastest training epoch; NaN where they were not recorded).
     """
     known = {(row["network"], row["width"]): row for row in clock["networks"]}
     pairs = [*zip(table["network"], table["width"], strict=True)]
@@ -168,13 +170,13 @@ def with_times(table: pd.DataFrame, clock: Mapping[str, Any], grid_file: Path) -
     for column in ("chips_per_second", "times_reference", "memory_mb"):
         timed[column] = np.array([row[column] for row in rows], float)
     timed["chip_ms"] = 1000 / timed["chips_per_second"]
-    timed["training_seconds"] = training_seconds(grid_file, timed)
+    timed["epoch_seconds"] = epoch_seconds(grid_file, timed)
     return timed
 
 
-def training_seconds(grid_file: Path, networks: pd.DataFrame) -> list[float]:
-    """How long each network was trained, as `paper train --grid backbones` recorded; NaN where it
-    did not.
+def epoch_seconds(grid_file: Path, networks: pd.DataFrame) -> list[float]:
+    """How long each network's fastest training epoch took, as `paper train --grid backbones`
+    recorded; NaN where it did not. In the others it was compiled, or the machine had other work.
 
     networks  with columns `network` and `width`
     """
@@ -182,8 +184,8 @@ def training_seconds(grid_file: Path, networks: pd.DataFrame) -> list[float]:
     if grid_file.is_file():
         for row in files.read_json(grid_file)["runs"]:
             config = row["config"]
-            if not config["teacher"] and not config["seed"] and row["seconds"]:
-                known[config["network"], config["width"]] = row["seconds"]
+            if not config["teacher"] and not config["seed"] and row.get("epoch_seconds"):
+                known[config["network"], config["width"]] = min(row["epoch_seconds"])
     pairs = zip(networks["network"], networks["width"], strict=True)
     return [known.get(pair, math.nan) for pair in pairs]
 

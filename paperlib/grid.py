@@ -273,7 +273,8 @@ def record(project: Project, name: str, kept: list[Run]) -> Path:
         before = {row["run"]: row for row in files.read_json(path)["runs"]}
     rows = []
     for one in kept:
-        timing = one.timing
+        timing, known = one.timing, before.get(one.folder.name, {})
+        epochs = timing["seconds"] if timing else None
         best = one.history.iloc[one.facts["best_epoch"]]
         rows.append(
             {
@@ -284,9 +285,10 @@ def record(project: Project, name: str, kept: list[Run]) -> Path:
                 "val_f2_at_0.2": round(float(best["val_f2"]), 5),
                 "backend": one.facts["backend"],
                 "hardware": one.facts["hardware"],
-                "seconds": round(sum(timing["seconds"]), 1)
-                if timing
-                else before.get(one.folder.name, {}).get("seconds"),
+                "seconds": round(sum(epochs), 1) if epochs else known.get("seconds"),
+                "epoch_seconds": [round(s, 1) for s in epochs]
+                if epochs
+                else known.get("epoch_seconds"),
             }
         )
     files.write_json(path, {"grid": name, "written": time.strftime("%Y-%m-%d"), "runs": rows})

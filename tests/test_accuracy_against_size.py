@@ -73,18 +73,19 @@ def test_speed_is_told_as_ratios_of_the_same_turns():
         speed.ratios([1.0], [1.0, 2.0])
 
 
-def test_training_seconds_are_those_of_the_grids_record(tmp_path):
-    def row(network, seconds, teacher="", seed=0):
+def test_epoch_seconds_are_those_of_the_grids_record(tmp_path):
+    def row(network, epochs, teacher="", seed=0):
         config = {"network": network, "width": 0.5, "teacher": teacher, "seed": seed}
-        return {"config": config, "seconds": seconds}
+        return {"config": config, "epoch_seconds": epochs}
 
-    rows = [row("a", 10), row("a", 99, seed=1), row("a", 98, teacher="t"), row("b", None)]
+    rows = [row("a", [99, 10, 12]), row("a", [1], seed=1), row("a", [2], teacher="t")]
+    rows += [row("b", None)]
     files.write_json(tmp_path / "grid.json", {"runs": rows})
     asked = pd.DataFrame({"network": ["b", "a"], "width": [0.5, 0.5]})
-    found = sizes.training_seconds(tmp_path / "grid.json", asked)
+    found = sizes.epoch_seconds(tmp_path / "grid.json", asked)
     assert found[1] == 10
     assert math.isnan(found[0])
-    assert all(math.isnan(x) for x in sizes.training_seconds(tmp_path / "no.json", asked))
+    assert all(math.isnan(x) for x in sizes.epoch_seconds(tmp_path / "no.json", asked))
 
 
 def results(title="VGG-16 × 0.5"):
