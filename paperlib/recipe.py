@@ -1,7 +1,8 @@
 """What each part of the paper's recipe brings, measured on the runs that are kept.
 
-Each part is measured alone: nested F2 with it less without it, on the same validation chips, with
-the paired bootstrap's interval.
+Each part is measured alone: nested F2 with it less without it, on the same validation chips. Of one
+network on each side the interval is the paired bootstrap's, over chips; of several, with different
+seeds, it holds the luck of the training as well.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from . import accuracy_against_size, candidates, families
+from . import accuracy_against_size, candidates, design_rules, families
 from .selection import Outcome, protocol_nested
 
 if TYPE_CHECKING:
@@ -36,23 +37,29 @@ def brought(paper: Project, run: Run) -> dict[str, dict[str, Any]]:
     found = families.sort(candidates.kept_runs(paper))
     made = _parts(families.joint(found))
     each = families.per_label(found)
-    evaluated = families.evaluate(found)
-    if each is not None and "network per label" in evaluated.less:
-        less = evaluated.less["network per label"]
-        own, other = (evaluated.outcomes[s]["nested"] for s in ("network per label", less))
-        made["one model per label"] = gain(own, other, each.title)
+    if each is not None:
+        evaluated = families.evaluate(found)
+        if less := evaluated.less.get("network per label"):
+            own, other = (evaluated.outcomes[s]["nested"] for s in ("network per label", less))
+            made["one model per label"] = gain(own, other, each.title)
     if run.config.teacher:
-        alone, taught = (
-            [paper.find(config, accuracy_against_size.FOLDER) for config in configs]
-            for configs in accuracy_against_size.students(paper.profile)
-        )
-        pairs = ((a, b) for a, b in zip(alone, taught, strict=True) if a and b)
-        for a, b in list(pairs)[:1]:
-            own, other = accuracy_against_size.nested(b), accuracy_against_size.nested(a)
-            made["taught by a larger network"] = gain(
-                own, other, accuracy_against_size.title(a.config)
-            )
+        made |= _taught(paper)
     return made
+
+
+def _taught(paper: Project) -> dict[str, dict[str, Any]]:
+    """A small network taught by the profile's own less alone, over the seeds that both have."""
+    runs = (
+        [paper.find(config, accuracy_against_size.FOLDER) for config in configs]
+        for configs in accuracy_against_size.students(paper.profile)
+    )
+    pairs = [(alone, taught) for alone, taught in zip(*runs, strict=True) if alone and taught]
+    if len(pairs) < 2:
+        return {}
+    alone, taught = (design_rules.chip_scores(side) for side in zip(*pairs, strict=True))
+    on = accuracy_against_size.title(pairs[0][0].config)
+    less = rounded(design_rules.difference(taught, alone))
+    return {"taught by a larger network": {**less, "on": on, "seeds": len(pairs)}}
 
 
 def _parts(family: Family) -> dict[str, dict[str, Any]]:

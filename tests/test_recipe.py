@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from paperlib import recipe
+from paperlib import accuracy_against_size, recipe
 from paperlib.chips import split
 from paperlib.labels import LABELS
 from paperlib.selection import protocol_nested
@@ -45,3 +45,27 @@ def test_a_part_is_held_against_the_plain_candidate(family):
 def test_without_the_plain_candidate_nothing_is_said(family):
     del family.pool().probability[recipe.PLAIN]
     assert recipe._parts(family) == {}
+
+
+def test_teaching_is_measured_over_all_seeds_and_not_on_one(family, monkeypatch):
+    """One lucky pair of three gains 0.4, the others nothing: no difference is shown."""
+    pool = family.pool()
+    right, half = pool.probability["dehazed, log"], pool.probability["original, log"]
+
+    def run(probability):
+        part = SimpleNamespace(truth=pool.truth, probability=probability, names=pool.names)
+        config = SimpleNamespace(network="vgg16", width=0.5)
+        return SimpleNamespace(config=config, tags=LABELS, part=lambda _: part)
+
+    kept = {"a0": run(half), "t0": run(right)} | {k: run(half) for k in ("a1", "t1", "a2", "t2")}
+    sides = (["a0", "a1", "a2"], ["t0", "t1", "t2"])
+    monkeypatch.setattr(accuracy_against_size, "students", lambda profile: sides)
+    paper = SimpleNamespace(profile=None, find=lambda name, folder: kept.get(name))
+    (found,) = recipe._taught(paper).values()
+    single = 1 - protocol_nested(pool.truth, half, pool.names).score
+    assert found["value"] == pytest.approx(single / 3, abs=5e-4)
+    assert found["low"] < 0 < found["high"]
+    assert (found["seeds"], found["on"]) == (3, "VGG-16 × 0.5")
+
+    del kept["t1"], kept["a2"]  # one pair is left: nothing is said of one
+    assert recipe._taught(paper) == {}
