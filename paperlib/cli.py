@@ -223,9 +223,10 @@ def predict(
 ) -> None:
     """Label pictures: image_name, tags, and one probability for each tag."""
     print(f"paper: starting {model} …", file=sys.stderr, flush=True)
-    from . import predictor
+    from . import lean, predictor
 
     files = predictor.find_images(inputs)
+    lean.backend()
     failed = predictor.write_csv(
         out, predictor.load(model), files, views=views or None, workers=workers or None
     )

@@ -6,6 +6,7 @@ Its interface is that of `paperlib.predictor`: `predict(images)` gives `probabil
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import threading
@@ -23,11 +24,24 @@ from . import tags
 from .models import ModelVersion
 
 _loaded: tuple[object, ModelVersion] | None = None
+_made: object | None = None  # the predictor, before its row is in the database
 _lock = threading.Lock()
 
 
 class NoModel(Exception):
     """The model is not there or cannot be read; the work waits until it is."""
+
+
+def preload() -> None:
+    """Begin to load the predictor in a thread, without the database; `load` waits for it."""
+
+    def make() -> None:
+        global _made
+        with _lock, contextlib.suppress(Exception):  # `load` tries again and says what is wrong
+            if _made is None:
+                _made = _predictor()
+
+    threading.Thread(target=make, name="model", daemon=True).start()
 
 
 def load():
@@ -37,10 +51,10 @@ def load():
 
 
 def _load() -> tuple[object, ModelVersion]:
-    global _loaded
+    global _loaded, _made
     if _loaded is None:
         try:
-            predictor = _predictor()
+            predictor = _made = _made or _predictor()
             card = json.loads(json.dumps(predictor.card, default=str))
             limits = [float(t) for t in _thresholds(predictor)]
         except (PaperError, OSError, ImportError, ValueError, AttributeError) as error:
@@ -67,13 +81,16 @@ def warm_up(sizes: list[int]) -> None:
 
 def forget() -> None:
     """Load again at the next call."""
-    global _loaded
-    _loaded = None
+    global _loaded, _made
+    _loaded = _made = None
 
 
 def _predictor():
     if path := settings.SHOWCASE["PREDICTOR"]:
         return import_string(path)()
+    from paperlib import lean
+
+    lean.backend()  # a worker only predicts
     from paperlib import predictor
 
     return predictor.load(settings.SHOWCASE["MODEL"])

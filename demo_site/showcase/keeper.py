@@ -20,6 +20,7 @@ from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.core.files.storage import default_storage
 from django.db import Error, InterfaceError, OperationalError, close_old_connections, connection
+from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 from django_tasks import TaskResultStatus
 from django_tasks_db.management.commands.db_worker import Worker as TaskWorker
@@ -62,6 +63,8 @@ def run(*, interval: float, until_idle: bool = False) -> None:
     """Work until interrupted (or, `until_idle`, until no task waits)."""
     sys.setswitchinterval(0.001)  # the thread that reads ahead shall not wait long for its turn
     work.me = f"{socket.gethostname()[:30]}-{os.getpid()}-{token()[:8]}"
+    engine.preload()  # seconds, in which a fresh site's tables are made
+    patiently(_wait_for_tables)
     row = {"name": work.me, "host": socket.gethostname()[:80], "pid": os.getpid()}
     patiently(lambda: Worker.objects.create(**row))
     stop = threading.Event()
@@ -88,6 +91,18 @@ def run(*, interval: float, until_idle: bool = False) -> None:
         work.reader.close()
         with contextlib.suppress(Error):
             Worker.objects.filter(name=work.me).delete()
+
+
+def _wait_for_tables() -> None:
+    """Until the database has this version's tables: a worker may start before they are made."""
+    said = False
+    executor = MigrationExecutor(connection)
+    while executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        if not said:
+            log.info("waiting for the database's tables (manage.py migrate)")
+        said = True
+        time.sleep(0.1)
+        executor.loader.build_graph()
 
 
 def patiently(step) -> None:

@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.request
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from paperlib.errors import PaperError
@@ -27,6 +27,7 @@ def environment() -> dict[str, str]:
         "SHOWCASE_LOOPBACK": "1",
         "SHOWCASE_UPLOADS_PER_HOUR": "0",
         "TF_CPP_MIN_LOG_LEVEL": "3",
+        "KERAS_BACKEND": "tensorflow",
     }
     paths = [str(SITE), os.environ.get("PYTHONPATH", "")]
     return usual | os.environ | {"PYTHONPATH": os.pathsep.join(p for p in paths if p)}
@@ -38,21 +39,22 @@ def demo(port: int, *, browser: bool = True) -> int:
         raise PaperError(f"port {port} is in use", f"choose another: paper demo --port {port + 1}")
     env = environment() | {"SHOWCASE_BIND": f"127.0.0.1:{port}"}
     os.environ.update(env)
-    _prepare()
     worker = [sys.executable, str(SITE / "manage.py"), "showcase_worker"]
-    with _processes([_server(port), worker], env) as running:
+    with _processes(env) as start:
+        working = start(worker)  # it loads the model while the tables are made
+        _prepare()
+        server = start(_server(port))
         address = f"http://127.0.0.1:{port}/"
-        _wait(address, running)
+        _wait(address, server)
         sys.stdout.write(f"The showcase is at {address} (Ctrl-C ends it)\n")
         sys.stdout.flush()
         if browser:
             webbrowser.open(address)
-        server = running[0]
         while server.poll() is None:
             time.sleep(0.2)
-            if running[1].poll() is not None:  # a decoder or model took the worker down with it
+            if working.poll() is not None:  # a decoder or model took the worker down with it
                 time.sleep(1)
-                running[1] = subprocess.Popen(worker, env=env, cwd=SITE)
+                working = start(worker)
         return server.returncode
 
 
@@ -91,15 +93,18 @@ def _free(port: int) -> bool:
 
 
 @contextlib.contextmanager
-def _processes(commands: list[list[str]], env: dict) -> Iterator[list[subprocess.Popen]]:
-    """Start them; end them all, whatever happens."""
+def _processes(env: dict) -> Iterator[Callable[[list[str]], subprocess.Popen]]:
+    """A function that starts a command; all that run are ended at the end, whatever happens."""
     running: list[subprocess.Popen] = []
+
+    def start(command: list[str]) -> subprocess.Popen:
+        running.append(subprocess.Popen(command, env=env, cwd=SITE))
+        return running[-1]
+
     # Ended by SIGTERM (a service manager, a closed terminal) like by Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     try:
-        for command in commands:
-            running.append(subprocess.Popen(command, env=env, cwd=SITE))
-        yield running
+        yield start
     finally:
         for process in running:
             if process.poll() is None:
@@ -111,9 +116,9 @@ def _processes(commands: list[list[str]], env: dict) -> Iterator[list[subprocess
                 process.kill()
 
 
-def _wait(address: str, running: list[subprocess.Popen], seconds: float = 30) -> None:
+def _wait(address: str, server: subprocess.Popen, seconds: float = 30) -> None:
     end = time.monotonic() + seconds
-    while time.monotonic() < end and all(p.poll() is None for p in running):
+    while time.monotonic() < end and server.poll() is None:
         with contextlib.suppress(OSError), urllib.request.urlopen(address + "healthz", timeout=2):
             return
         time.sleep(0.1)

@@ -188,6 +188,23 @@ def test_the_released_model_missing_is_said_in_words(tmp_path):
         assert site.status(token)["state"] == "queued"
 
 
+def test_a_worker_started_before_the_tables_are_made_waits_for_them(tmp_path):
+    """As `paper demo` starts it, and a lab whose worker comes up before its migrations."""
+    site = RealSite(tmp_path)
+    (tmp_path / "var").mkdir()
+    site.log.touch()
+    try:
+        worker = site.worker(SHOWCASE_LOG_LEVEL="INFO")
+        log = tmp_path / "processes.log"
+        wait_for(lambda: "waiting for the database" in log.read_text())
+        site.manage("migrate", "--verbosity", "0")
+        site.web()
+        assert site.finished(site.send(files(3)))["labelled"] == 3
+        assert worker.poll() is None
+    finally:
+        site.__exit__()
+
+
 def test_paper_demo_is_there_within_seconds_and_ends_with_everything(tmp_path):
     import os
     import sys
