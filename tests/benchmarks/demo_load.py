@@ -373,13 +373,17 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--chips", type=int, default=100_000)
     parser.add_argument("--batch", type=int, default=500)
-    parser.add_argument("--rounds", type=int, default=6, help="batches whose time is taken")
+    parser.add_argument(
+        "--rounds", type=int, default=6, help="batches whose time is taken, 2 or more"
+    )
     parser.add_argument("--planet", action="store_true", help="JPEGs of four components")
     parser.add_argument("--visitors", type=int, default=50)
     parser.add_argument("--predictor", default="", help="dotted path instead of the released model")
     given = parser.parse_args()
     if unknown := set(given.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    if given.rounds < 2:
+        parser.error("--rounds: 2 or more, one for each way of sending")
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     for part in given.parts or PARTS:
         PARTS[part](given)
