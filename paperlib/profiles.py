@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 
 from .errors import PaperError
 
@@ -22,7 +23,7 @@ class Profile:
     label_epochs, label_batch  the same for the networks of one label each: there are 34 of them,
               and one label is less to learn than seventeen
     rate      Adam's first learning rate
-    weights   `""` (from scratch) or `"imagenet"`
+    weights   `""` (from scratch), `"imagenet"` or a file
     precision Keras' dtype policy while training
     meant_for one line for `paper list` and the README
     """
@@ -116,10 +117,16 @@ DEFAULT = "sample"
 
 
 def profile(name: str) -> Profile:
-    """The profile of that name; `PaperError` with the names there are otherwise."""
+    """The profile of that name; `PaperError` with the names there are otherwise.
+
+    Where the environment's `PAPER_IMAGENET` names a file (a Keras notop `.h5` of VGG-16), it takes
+    the place of the ImageNet weights that Keras would download.
+    """
     try:
-        return PROFILES[name]
+        found = PROFILES[name]
     except KeyError:
         raise PaperError(
             f"no profile is called {name!r}", f"choose one of {', '.join(PROFILES)}"
         ) from None
+    given = os.environ.get("PAPER_IMAGENET", "")
+    return replace(found, weights=given) if given and found.weights == "imagenet" else found

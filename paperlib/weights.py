@@ -17,9 +17,9 @@ def weights_file(weights: str | Path) -> Path:
     """The file that `weights` names.
 
     weights  a path, or `NAME@SHA`: a file's name and the first eight or more digits of its sha256,
-             looked for in the folder `PAPER_WEIGHTS`, in the cache's `weights/` and in
-             `shared/weights` beside the checkout. A configuration keeps the second form, so that
-             it means the same on every machine.
+             looked for in the folder `PAPER_WEIGHTS`, beside the file `PAPER_IMAGENET`, in the
+             cache's `weights/` and in `shared/weights` beside the checkout. A configuration keeps
+             the second form, so that it means the same on every machine.
 
     Raises `PaperError` where there is no such file or its digest is another.
     """
@@ -31,6 +31,8 @@ def weights_file(weights: str | Path) -> Path:
             raise PaperError(f"weights: {path} is not there", "give a Keras notop .h5 file")
         return path
     folders = [project.cache_folder() / "weights"]
+    if given := os.environ.get("PAPER_IMAGENET"):
+        folders.insert(0, Path(given).parent)
     if given := os.environ.get("PAPER_WEIGHTS"):
         folders.insert(0, Path(given))
     if root := project.checkout():
@@ -76,7 +78,7 @@ def load(maker, weights: str | Path, **options):
         raise
     except Exception as error:
         cure = (
-            "Keras downloads it once; without a network give a file instead"
+            "Keras downloads it once; without a network name a file in PAPER_IMAGENET"
             if source == "imagenet"
             else "give a notop .h5 in the layout of keras.applications"
         )

@@ -10,6 +10,8 @@ import pytest
 from paperlib import networks
 from paperlib import weights as weights_module
 from paperlib.errors import PaperError
+from paperlib.experiment import Config
+from paperlib.profiles import profile
 
 
 def images(count=2, size=32, seed=0):
@@ -152,6 +154,22 @@ def test_weights_from_a_file(stand_in, tmp_path, monkeypatch):
     assert networks.weights_file(name) == path
     with pytest.raises(PaperError, match="another sha256"):
         networks.weights_file("vgg16_notop.h5@00000000")
+
+
+def test_a_file_takes_the_place_of_what_keras_would_download(stand_in, tmp_path, monkeypatch):
+    path, _ = stand_in
+    assert Config.of(profile("paper")).weights == "imagenet"
+    monkeypatch.setenv("PAPER_IMAGENET", str(path))
+    monkeypatch.setenv("PAPER_CACHE", str(tmp_path))
+    config = Config.of(profile("paper"))
+    assert config.weights == networks.weights_name(path)
+    assert Config.of(profile("sample")).weights == ""
+
+    weights_module.GIVEN.clear()  # as in another process
+    assert networks.weights_file(config.weights) == path
+    monkeypatch.setenv("PAPER_IMAGENET", str(path.parent / "no.h5"))
+    with pytest.raises(PaperError, match=r"no\.h5 is not there"):
+        Config.of(profile("paper"))
 
 
 def test_a_narrower_network_takes_the_largest_kernels(stand_in):

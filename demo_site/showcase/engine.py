@@ -73,10 +73,9 @@ def _load() -> tuple[object, ModelVersion]:
     return _loaded
 
 
-def warm_up(sizes: list[int]) -> None:
+def warm_up(size: int) -> None:
     """Predict black chips, so that the backend has compiled what the first visitor needs."""
-    for size in sizes:
-        load()[0].predict([np.zeros((256, 256, 3), np.uint8)] * size)
+    load()[0].predict([np.zeros((256, 256, 3), np.uint8)] * size)
 
 
 def forget() -> None:

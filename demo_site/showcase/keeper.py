@@ -120,20 +120,25 @@ def patiently(step) -> None:
 
 
 def warm_up() -> None:
-    """Load the model before the first batch comes; without one, say so and go on."""
-    ready, trouble = True, ""
-    try:
-        engine.load()
-        engine.warm_up([work.FIRST, work.GROUP])
-    except engine.NoModel as missing:
-        ready, trouble = False, str(missing)
-        log.error("no model", extra={"reason": trouble})
-    except Error:
-        raise
-    except Exception:
-        ready, trouble = False, "the model could not be loaded"
-        log.exception("no model")
-    Worker.objects.filter(name=work.me).update(ready=ready, trouble=trouble[:300])
+    """Load the model before the first batch comes; without one, say so and go on.
+
+    It is ready when it has labelled a batch's first group; what a full one needs comes after.
+    """
+    for size in (work.FIRST, work.GROUP):
+        ready, trouble = True, ""
+        try:
+            engine.warm_up(size)
+        except engine.NoModel as missing:
+            ready, trouble = False, str(missing)
+            log.error("no model", extra={"reason": trouble})
+        except Error:
+            raise
+        except Exception:
+            ready, trouble = False, "the model could not be loaded"
+            log.exception("no model")
+        Worker.objects.filter(name=work.me).update(ready=ready, trouble=trouble[:300])
+        if not ready:
+            break
     _warm.set()
 
 
