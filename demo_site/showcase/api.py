@@ -189,6 +189,8 @@ def upload(
     The batch vanishes after so many days as you give, 0 keeps it.
     """
     batch = intake.open_batch(title=title[:200], private=private, days=days)
+    batch.key = request.auth
+    batch.save(update_fields=["key"])
     taken = intake.add_files(batch, files)
     try:
         intake.submit(batch)
@@ -236,6 +238,7 @@ def chips(
     response={
         200: BatchStatus,
         401: Problem,
+        403: Problem,
         404: Problem,
         409: Problem,
         422: Invalid,
@@ -244,8 +247,10 @@ def chips(
     tags=["batches"],
 )
 def cancel(request: HttpRequest, token: str = Token):
-    """Stop a batch; what was labelled stays."""
+    """Stop a batch that came with the same key; what was labelled stays."""
     batch = get_object_or_404(Batch, token=token)
+    if batch.key_id != request.auth.pk:  # a public batch's token stands in the gallery
+        return Status(403, {"detail": _("Only the key that a batch came with may cancel it.")})
     if not intake.cancel(batch):
         return Status(409, {"detail": _("The batch has ended already.")})
     batch.refresh_from_db()

@@ -63,6 +63,9 @@ class Batch(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
     touched_at = models.DateTimeField(default=timezone.now)  # the last file or the last heartbeat
     vanishes_at = models.DateTimeField(null=True, blank=True)
+    key = models.ForeignKey(  # that it came with through the API: only this one may cancel it
+        "ApiKey", null=True, blank=True, on_delete=models.SET_NULL, related_name="batches"
+    )
     worker = models.CharField(max_length=64, blank=True)
     attempts = models.PositiveIntegerField(default=0)
     setback = models.CharField(max_length=300, blank=True)  # a code of reasons.SETBACKS

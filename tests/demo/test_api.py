@@ -102,6 +102,23 @@ def test_cancel_through_the_api(client, key):
     assert client.post(path, headers=headers).status_code == 409
 
 
+def test_only_the_key_that_a_batch_came_with_cancels_it(client, key, showcase):
+    """A public batch's token stands in the gallery: it is the right to see, not to stop."""
+    through_api = post(client, key, [("a.png", pictures.png(1))], private="false").json()["token"]
+    through_form = showcase.batch([("b.png", pictures.png(2))]).token
+    other = {"X-API-Key": new_key("somebody else")}
+    for token in (through_api, through_form):
+        answer = client.post(f"/api/v1/batches/{token}/cancel", headers=other)
+        assert (answer.status_code, answer.json()["detail"]) == (
+            403,
+            "Only the key that a batch came with may cancel it.",
+        )
+        assert Batch.objects.get(token=token).state == "queued"
+    ApiKey.objects.get(name="tests").delete()  # a key that is gone gives nobody a right
+    answer = client.post(f"/api/v1/batches/{through_api}/cancel", headers=other)
+    assert answer.status_code == 403
+
+
 def test_nothing_is_a_404_in_json(client):
     for path in ("/api/v1/batches/none", "/api/v1/batches/none/chips", "/api/v1/chips/none"):
         answer = client.get(path)
