@@ -3,9 +3,10 @@
 from django.contrib import admin
 from django.urls import include, path
 from showcase.api import api
-from showcase.views import pages
+from showcase.views import pages, staff
 
 urlpatterns = [
+    path("admin/login/", staff.Login.as_view()),  # one way in, with one limit
     path("admin/", admin.site.urls),
     path("i18n/", include("django.conf.urls.i18n")),
     path("api/v1/docs", pages.api_docs, name="api_docs"),

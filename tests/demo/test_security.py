@@ -62,7 +62,7 @@ def test_every_form_that_changes_something_is_guarded_against_forgery(done, staf
         "/", "/upload/", f"/batch/{done.token}/files/", f"/batch/{done.token}/submit/",
         f"/batch/{done.token}/cancel/", f"/batch/{done.token}/retry/",
         f"/batch/{done.token}/delete/", f"/chip/{chip.key}/flag/", f"/chip/{chip.key}/hide/",
-        f"/chip/{chip.key}/delete/", "/login/", "/logout/", "/i18n/setlang/",
+        f"/chip/{chip.key}/delete/", "/login/", "/admin/login/", "/logout/", "/i18n/setlang/",
     ):  # fmt: skip
         assert strict.post(path, {"label": "water"}).status_code == 403, path
     assert Batch.objects.count() == 1
@@ -138,14 +138,27 @@ def test_tokens_are_long_random_and_listed_nowhere(client, showcase):
 def test_uploads_flags_and_logins_are_limited_per_address(client, done, settings):
     settings.SHOWCASE |= {"UPLOADS_PER_HOUR": 2, "FLAGS_PER_HOUR": 2, "LOGINS_PER_HOUR": 2}
     chip = Chip.objects.first()
-    Count.objects.all().delete()
-    for path in ("/upload/", f"/chip/{chip.key}/flag/", "/login/"):
+    for path in ("/upload/", f"/chip/{chip.key}/flag/", "/login/", "/admin/login/"):
+        Count.objects.all().delete()
         codes = [client.post(path, {"label": "water"}).status_code for _ in range(4)]
         assert 429 not in codes[:2], path
         assert codes[2:] == [429, 429], path
+        assert client.post(path).headers["Retry-After"]
         answer = client.post(path, REMOTE_ADDR="10.0.0.9", data={"label": "water"})
         assert answer.status_code != 429  # another address has its own share
-    assert client.post("/upload/").headers["Retry-After"]
+
+
+def test_the_administrations_login_is_the_sites_own(client, staff, settings):
+    settings.SHOWCASE["LOGINS_PER_HOUR"] = 2
+    asked = client.get("/admin/showcase/flag/", follow=True)
+    assert asked.redirect_chain == [("/admin/login/?next=/admin/showcase/flag/", 302)]
+    given = {"username": "keeper", "password": "wrong", "next": "/admin/showcase/flag/"}
+    assert "Sign in" in client.post("/admin/login/", given).content.decode()
+    right = client.post("/admin/login/", given | {"password": "a long password"})
+    assert (right.status_code, right["Location"]) == (302, "/admin/showcase/flag/")
+    # Tries there and tries here are counted together, and a right password is not let in any more.
+    for path in ("/admin/login/", "/login/"):
+        assert Client().post(path, given | {"password": "a long password"}).status_code == 429
 
 
 def test_a_forged_address_does_not_help(client, settings):
