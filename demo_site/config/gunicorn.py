@@ -1,6 +1,8 @@
 """gunicorn's settings, for `paper demo` and a lab: `gunicorn -c config/gunicorn.py config.wsgi`."""
 
 import os
+import sys
+from pathlib import Path
 
 bind = os.environ.get("SHOWCASE_BIND", "127.0.0.1:8000")
 workers = int(os.environ.get("SHOWCASE_WEB_PROCESSES", "1"))
@@ -14,4 +16,15 @@ max_requests = 20_000
 max_requests_jitter = 2_000
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
 control_socket_disable = True  # a socket in the home folder that nothing here uses
-loglevel = "warning"
+
+# Its own lines look like the site's: one JSON object each, without addresses of private batches.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+_TO_STDERR = {"level": "WARNING", "handlers": ["stderr"], "propagate": False}
+logconfig_dict = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "showcase.logs.JsonFormatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"level": "WARNING", "handlers": ["stderr"]},
+    "loggers": {"gunicorn.error": _TO_STDERR, "gunicorn.access": _TO_STDERR},
+}
