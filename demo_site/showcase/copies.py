@@ -58,7 +58,11 @@ def keep(images: Sequence[np.ndarray]) -> list[tuple[str, int]]:
 
 
 def drop_unused(packs: Iterable[str]) -> None:
-    """Delete those of the packs that no chip was kept from."""
+    """Delete those of the packs that hold the pixels of no chip.
+
+    Only for packs that no further chip will be kept from: of whoever wrote them, or of a batch that
+    is gone.
+    """
     packs = set(packs)
     storage.remove(packs - {pack for (pack,) in find_rows(Chip, ("pack",), "pack", packs)})
 
@@ -93,19 +97,16 @@ def read(chip: Chip, kind: str) -> bytes:
 
 
 def unpack(chip: Chip) -> None:
-    """Make a packed chip's original and thumbnail; its pixels in the pack are not needed then."""
+    """Make a packed chip's original and thumbnail; its pixels in the pack are not needed then.
+
+    The pack stays, even where no other chip is in it: a worker may be about to keep further chips
+    of the same picture from it. The sweep for orphans takes it once it is old (`keeper`).
+    """
     for kind in ("original", "thumb"):
         read(chip, kind)
     storage.settle([storage.chip_copy(chip.key, "original")])
-    pack, chip.pack = chip.pack, ""
+    chip.pack = ""
     Chip.objects.filter(pk=chip.pk).update(pack="", pack_at=0)
-    drop_pack(pack)
-
-
-def drop_pack(pack: str) -> None:
-    """Delete a pack that no chip needs any more."""
-    if pack and not Chip.objects.filter(pack=pack).exists():
-        storage.remove([pack])
 
 
 def draw(chip: Chip) -> None:
@@ -159,7 +160,9 @@ def draw_missing(after: int = 0) -> int:
             if chip.confidence > 0:
                 draw(chip)
         except FileNotFoundError:
-            continue  # deleted meanwhile
+            pass  # deleted meanwhile
+        if not Chip.objects.filter(pk=chip.pk).exists():  # and then nobody knows of these files
+            storage.remove(storage.chip_copy(chip.key, kind) for kind in KINDS)
     if rows.filter(pk__gt=after).exists():
         draw_views.enqueue(after)
     return done

@@ -268,6 +268,7 @@ def tidy() -> None:
     Session.objects.filter(expire_date__lt=now).delete()
     DBTaskResult.objects.finished().filter(finished_at__lt=now - timedelta(days=1)).delete()
     Worker.objects.filter(seen_at__lt=now - timedelta(days=1)).delete()
+    removal.remove_retired()
     drop_orphans()
     if copies.missing().exists() and not _tasks_for(draw_views).exists():
         draw_views.enqueue()

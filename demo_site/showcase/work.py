@@ -20,11 +20,11 @@ from datetime import timedelta
 import numpy as np
 from django.conf import settings
 from django.db import Error, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from . import copies, engine, health, intake, names, settle, storage
+from . import copies, engine, health, intake, names, removal, settle, storage
 from .ahead import Ahead, Cut, Failed, Sent, Unpacked
 from .limits import EARLY_FILES, limits
 from .models import Batch, Chip, ModelVersion, Placement, Prediction, Upload, Worker, token
@@ -335,14 +335,16 @@ def _unpack(item: Unpacked) -> None:
 
 
 def _refuse(upload: Sent, reason: str) -> None:
-    members = Upload.objects.filter(
-        parent_id=upload.pk
-    )  # of an archive that turned out to be a bomb
+    members = Upload.objects.filter(parent_id=upload.pk)  # of an archive that was a bomb
     stored = list(members.values_list("copy", flat=True))
+    mine = Q(upload_id=upload.pk) | Q(upload__parent_id=upload.pk)
     with transaction.atomic():
-        Placement.objects.filter(upload_id=upload.pk).delete()
+        places = Placement.objects.filter(mine)
+        chips = list(places.values_list("chip_id", flat=True))
+        places.delete()
         members.delete()
         UPLOAD.step(Upload.objects.filter(pk=upload.pk), "refuse", code=reason)
+        removal.retire(chips)  # else they stood in the gallery without a batch, for ever
     storage.remove(stored)
     settle.count(upload.batch_id)
     log.info("file refused", extra={"upload": upload.pk, "reason": reason})

@@ -100,12 +100,13 @@ class Showcase:
         return batch
 
     def unpack(self) -> None:
-        """What a worker does when no batch waits, but for the dehazed copies."""
-        from showcase import copies
+        """What a worker does when no batch waits, but for the dehazed copies, and an hour later."""
+        from showcase import copies, keeper
         from showcase.models import Chip
 
         for chip in Chip.objects.exclude(pack=""):
             copies.unpack(chip)
+        keeper.drop_orphans(minutes=-1)
 
     def stored(self) -> list[str]:
         """Every file in the store, as names."""
