@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
 
-from . import removal
+from . import removal, tags
 from .models import ApiKey, Batch, Chip, Flag, ModelVersion, Worker
 
 
@@ -40,14 +43,47 @@ class ChipAdmin(LookOnly):
 
 @admin.register(Flag)
 class FlagAdmin(admin.ModelAdmin):
-    list_display = ("id", "chip", "state", "comment", "created_at")
+    """What is needed to decide: the chip, the labels it has, and those that a visitor proposes."""
+
+    list_display = ("id", "picture", "page", "given", "proposed", "state", "comment", "created_at")
     list_filter = ("state",)
-    fields = ("state", "comment")
-    readonly_fields = ("comment",)
+    fields = ("picture", "page", "given", "proposed", "comment", "created_at", "state")
+    readonly_fields = ("picture", "page", "given", "proposed", "comment", "created_at")
     list_select_related = ("chip",)
+    list_per_page = 50
+    actions = ("accept", "reject")
 
     def has_add_permission(self, request) -> bool:
         return False
+
+    @admin.display(description=_("picture"))
+    def picture(self, flag: Flag) -> str:
+        address = reverse("chip_image", args=[flag.chip.key, "thumb"])
+        return format_html('<img src="{}" alt="" width="96" height="96">', address)
+
+    @admin.display(description=_("chip"))
+    def page(self, flag: Flag) -> str:
+        return format_html('<a href="{}">{}</a>', flag.chip.get_absolute_url(), flag.chip)
+
+    @admin.display(description=_("labels now"))
+    def given(self, flag: Flag) -> str:
+        return _titles(flag.chip.labels)
+
+    @admin.display(description=_("labels proposed"))
+    def proposed(self, flag: Flag) -> str:
+        return _titles(flag.labels)
+
+    @admin.action(description=_("Accept the chosen corrections"), permissions=["change"])
+    def accept(self, request, queryset) -> None:
+        queryset.update(state="accepted")
+
+    @admin.action(description=_("Reject the chosen corrections"), permissions=["change"])
+    def reject(self, request, queryset) -> None:
+        queryset.update(state="rejected")
+
+
+def _titles(mask: int) -> str:
+    return ", ".join(label["title"] for label in tags.describe(mask))
 
 
 @admin.register(ApiKey)

@@ -107,7 +107,7 @@ class ChipResult(Schema):
     chip: str
     row: int
     column: int
-    state: Literal["labelled", "failed"]
+    state: Literal["labelled", "failed", "hidden"]
     reason: str
     tags: list[str]
     probability: dict[str, float]

@@ -7,8 +7,10 @@ import io
 import json
 from collections.abc import Iterable, Iterator
 
+from django.db.models import Case, Value, When
 from django.http import StreamingHttpResponse
 from django.utils.timezone import localtime
+from django.utils.translation import gettext as _
 
 from paperlib.labels import LABELS
 
@@ -32,9 +34,14 @@ def _labelled(batch: Batch):
 
 
 def csv_rows(batch: Batch) -> Iterator[str]:
-    """As `paper predict` writes it: `image_name,tags` and one probability per label."""
+    """As `paper predict` writes it: `image_name,tags` and one probability per label.
+
+    Chips that staff has taken down stay out.
+    """
     yield _line(["image_name", "tags", *LABELS])
     for place in _labelled(batch):
+        if place.chip.hidden:
+            continue
         values = Prediction.unpack(place.prediction.probability)
         labels = " ".join(tags.names(place.prediction.labels))
         yield _line([image_name(place.name), labels, *(f"{v:.6f}" for v in values)])
@@ -57,7 +64,10 @@ def json_rows(batch: Batch) -> Iterator[str]:
 
 
 def chip_entry(place) -> dict:
-    """One placed chip with its labels and probabilities, for json and the API."""
+    """One placed chip with its labels and probabilities, for json and the API.
+
+    Of a chip that staff has taken down nothing is told but its place.
+    """
     entry = {
         "image_name": place.name,
         "chip": place.chip.key,
@@ -68,6 +78,9 @@ def chip_entry(place) -> dict:
         "tags": [],
         "probability": {},
     }
+    if place.chip.hidden:
+        reason = _("Taken down by those who run this site.")
+        return entry | {"chip": "", "state": "hidden", "reason": reason}
     if place.prediction:
         values = Prediction.unpack(place.prediction.probability)
         entry["tags"] = tags.names(place.prediction.labels)
@@ -78,11 +91,15 @@ def chip_entry(place) -> dict:
 
 
 def flag_rows() -> Iterator[str]:
-    """`image_name,tags` of the newest flag of each chip that is shown; rejected flags stay out."""
+    """`image_name,tags` of each shown chip's flag: the newest accepted one, else the newest open.
+
+    What a stranger says never overrides what staff has accepted; rejected flags stay out.
+    """
     yield _line(["image_name", "tags"])
     flags = Flag.objects.exclude(state="rejected").filter(chip__shown=True)
     seen: set[int] = set()
-    rows = flags.select_related("chip").order_by("-id").iterator(chunk_size=500)
+    accepted_first = Case(When(state="accepted", then=Value(0)), default=Value(1))
+    rows = flags.select_related("chip").order_by(accepted_first, "-id").iterator(chunk_size=500)
     for flag in rows:
         if flag.chip_id not in seen:
             seen.add(flag.chip_id)
@@ -93,9 +110,8 @@ def flag_rows() -> Iterator[str]:
 def legend(upload: Upload) -> list[dict]:
     """The labels that occur in a mosaic, with the number of chips that carry each."""
     counts: dict[str, int] = {}
-    for mask in upload.placements.filter(prediction__isnull=False).values_list(
-        "prediction__labels", flat=True
-    ):
+    said = upload.placements.filter(prediction__isnull=False, chip__hidden=False)
+    for mask in said.values_list("prediction__labels", flat=True):
         for name in tags.names(mask):
             counts[name] = counts.get(name, 0) + 1
     return [{"name": n, "title": tags.title(n), "count": counts[n]} for n in LABELS if n in counts]

@@ -225,6 +225,18 @@ def test_a_flag_is_kept_and_exported_as_the_competitions_csv(showcase, client):
     assert b"train_7" not in b"".join(client.get("/flags.csv").streaming_content)
 
 
+def test_a_strangers_flag_does_not_override_an_accepted_one(showcase, client):
+    showcase.run([("train_7.png", pictures.png(1)), ("train_8.png", pictures.png(2))])
+    chip = Chip.objects.get(name="train_7")
+    for label, state in (("water", "accepted"), ("road", "accepted"), ("haze", "open")):
+        flag = Flag.objects.create(chip=chip, labels=tags.mask([label]), state=state)
+    text = b"".join(client.get("/flags.csv").streaming_content).decode()
+    assert text == "image_name,tags\ntrain_7,road\n"
+    Flag.objects.filter(state="accepted").update(state="rejected")
+    assert b"train_7,haze\n" in b"".join(client.get("/flags.csv").streaming_content)
+    assert flag.state == "open"
+
+
 def test_a_flag_without_labels_is_not_kept(showcase, client):
     showcase.run([("a.png", pictures.png(1))])
     client.post(f"/chip/{Chip.objects.get().key}/flag/", {"comment": "just wrong"})
