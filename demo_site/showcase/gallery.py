@@ -22,6 +22,7 @@ from .models import Batch, Chip
 
 PAGE = 48
 COUNTED = 1000
+TERMS = 8  # words of a search that count
 SORTS = ("newest", "oldest", "sure", "unsure")
 
 
@@ -129,14 +130,30 @@ def select(filters: Filters) -> tuple[QuerySet[Chip], Batch | None]:
         # The token is the right to see the batch; a private one's chips are on its own page only.
         batch = Batch.objects.filter(token=filters.batch, private=False).first()
         rows = rows.filter(placements__batch=batch).distinct() if batch else rows.none()
-    for word in filters.text.split()[:8]:
-        name = tags.find(word)
-        if name:
-            rows = rows.annotate(**{f"is_{name}": F("labels").bitand(tags.mask([name]))})
-            rows = rows.filter(Q(name__icontains=word) | Q(**{f"is_{name}__gt": 0}))
+    for term, label in terms(filters.text):
+        if label:
+            rows = rows.annotate(**{f"is_{label}": F("labels").bitand(tags.mask([label]))})
+            rows = rows.filter(Q(name__icontains=term) | Q(**{f"is_{label}__gt": 0}))
         else:
-            rows = rows.filter(name__icontains=word)
+            rows = rows.filter(name__icontains=term)
     return rows, batch
+
+
+def terms(text: str) -> list[tuple[str, str | None]]:
+    """A search as `[(term, label or None)]`: "bare ground 7" -> bare ground (a label), 7.
+
+    The longest run of words that names a label is one term; any other word is one for itself.
+    """
+    words, found = text.split()[:TERMS], []
+    while words:
+        for count in range(len(words), 0, -1):
+            term = " ".join(words[:count])
+            label = tags.find(term)
+            if label or count == 1:
+                found.append((term, label))
+                words = words[count:]
+                break
+    return found
 
 
 def page(query) -> Page:
