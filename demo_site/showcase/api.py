@@ -103,7 +103,7 @@ class Accepted(BatchStatus):
 
 
 class ChipResult(Schema):
-    image_name: str
+    image_name: str = Field(description="As in the csv; numbered where files have the same name")
     chip: str
     row: int
     column: int
@@ -225,8 +225,9 @@ def chips(
     found = list(rows.select_related("chip", "upload", "prediction").order_by("pk")[: limit + 1])
     more = len(found) > limit
     found = found[:limit]
+    name = exports.chip_names(batch)
     return {
-        "chips": [exports.chip_entry(place) for place in found],
+        "chips": [exports.chip_entry(place, name(place)) for place in found],
         "failed_files": list(batch.uploads.filter(state="failed")[:500]),
         "next": found[-1].pk if more else None,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from django.db.models import Case, Value, When
 from django.http import StreamingHttpResponse
@@ -14,9 +14,8 @@ from django.utils.translation import gettext as _
 
 from paperlib.labels import LABELS
 
-from . import tags
-from .models import Batch, Flag, Prediction, Upload
-from .names import image_name
+from . import names, tags
+from .models import Batch, Flag, Placement, Prediction, Upload
 
 
 def download(rows: Iterable[str], name: str, kind: str) -> StreamingHttpResponse:
@@ -33,18 +32,35 @@ def _labelled(batch: Batch):
     return rows.order_by("id").iterator(chunk_size=500)
 
 
+def chip_names(batch: Batch) -> Callable[[Placement], str]:
+    """A function from a placement to its name in downloads, which no other of the batch has.
+
+    Uploads are numbered in the order they came, so a name stays as it is while more arrive.
+    """
+    held = list(batch.uploads.order_by("id").values_list("id", "name"))
+    found = names.distinct(names.image_name(name) for _, name in held)
+    of_upload = {pk: name for (pk, _), name in zip(held, found, strict=True)}
+
+    def name(place: Placement) -> str:
+        chips = place.upload.rows * place.upload.columns
+        return names.place_name(of_upload[place.upload_id], chips, place.row, place.column)
+
+    return name
+
+
 def csv_rows(batch: Batch) -> Iterator[str]:
     """As `paper predict` writes it: `image_name,tags` and one probability per label.
 
     Chips that staff has taken down stay out.
     """
     yield _line(["image_name", "tags", *LABELS])
+    name = chip_names(batch)
     for place in _labelled(batch):
         if place.chip.hidden:
             continue
         values = Prediction.unpack(place.prediction.probability)
         labels = " ".join(tags.names(place.prediction.labels))
-        yield _line([image_name(place.name), labels, *(f"{v:.6f}" for v in values)])
+        yield _line([name(place), labels, *(f"{v:.6f}" for v in values)])
 
 
 def json_rows(batch: Batch) -> Iterator[str]:
@@ -56,20 +72,20 @@ def json_rows(batch: Batch) -> Iterator[str]:
         "finished": localtime(batch.finished_at).isoformat() if batch.finished_at else None,
     }
     yield json.dumps(head, ensure_ascii=False)[:-1] + ', "chips": [\n'
-    comma = ""
+    comma, name = "", chip_names(batch)
     for place in _labelled(batch):
-        yield comma + json.dumps(chip_entry(place), ensure_ascii=False)
+        yield comma + json.dumps(chip_entry(place, name(place)), ensure_ascii=False)
         comma = ",\n"
     yield "\n]}\n"
 
 
-def chip_entry(place) -> dict:
+def chip_entry(place: Placement, name: str) -> dict:
     """One placed chip with its labels and probabilities, for json and the API.
 
     Of a chip that staff has taken down nothing is told but its place.
     """
     entry = {
-        "image_name": place.name,
+        "image_name": name,
         "chip": place.chip.key,
         "row": place.row,
         "column": place.column,
@@ -103,7 +119,7 @@ def flag_rows() -> Iterator[str]:
     for flag in rows:
         if flag.chip_id not in seen:
             seen.add(flag.chip_id)
-            name = image_name(flag.chip.name or flag.chip.key)
+            name = names.image_name(flag.chip.name or flag.chip.key)
             yield _line([name, " ".join(tags.names(flag.labels))])
 
 

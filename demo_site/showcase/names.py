@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 from .limits import NAME
 
 _SUFFIX = re.compile(r"\.(jpe?g|png|tiff?|zip)$", re.IGNORECASE)
+
+_PLACE = re.compile(r"_r\d{3,}_c\d{3,}$")  # what `place_name` adds
 
 
 def clean(name: str, fallback: str = "chip") -> str:
@@ -32,6 +35,31 @@ def title(text: str) -> str:
 
 def _is_mark(c: str) -> bool:
     return unicodedata.category(c) in ("Mn", "Mc")
+
+
+def distinct(names: Iterable[str]) -> list[str]:
+    """Names, in order, with a number behind each that an earlier one has already: 1, 1_2, 1_3.
+
+    Files of the same name come from different folders. A name that looks like a chip of a mosaic,
+    `a_r000_c001`, is not that of a picture `a`'s chip either.
+    """
+    given, mosaics, counts = set(), set(), {}
+    result = []
+    for name in names:
+        new, number = name, counts.get(name, 1)
+        while new in given or new in mosaics or _mosaic(new) in given:
+            number += 1
+            new = f"{name}_{number}"
+        counts[name] = number
+        given.add(new)
+        mosaics.add(_mosaic(new))
+        result.append(new)
+    return result
+
+
+def _mosaic(name: str) -> str | None:
+    found = _PLACE.search(name)
+    return name[: found.start()] if found else None
 
 
 def image_name(name: str) -> str:

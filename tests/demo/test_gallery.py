@@ -12,10 +12,10 @@ from django.db import connection
 from django.http import QueryDict
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from showcase import gallery, similar, tags
+from showcase import gallery, names, similar, tags
 from showcase.models import Chip, Flag, ModelVersion, Prediction
 
-from paperlib.labels import COUNT, LABELS, WEATHER
+from paperlib.labels import CHINESE, COUNT, ENGLISH, LABELS, WEATHER
 
 pytestmark = pytest.mark.django_db
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -117,6 +117,28 @@ def test_search_finds_names_and_labels_in_both_languages(chips):
     assert [Chip.objects.get(pk=pk).name for pk in walk("q=chip_149")] == ["chip_149"]
     assert walk("q=chip_149 nothing") == []
     assert len(walk("q=%25")) == 0  # no wildcard of the database
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_search_finds_a_label_by_any_of_its_names(chips, label):
+    wanted = {c.pk for c in chips if c.shown and c.labels & tags.mask([label])}
+    spellings = {label, ENGLISH[label], CHINESE[label], ENGLISH[label].upper().replace(" ", "-")}
+    for spelling in spellings:
+        assert set(walk(f"q={spelling}")) == wanted, spelling
+    road = {pk for pk in wanted if Chip.objects.get(pk=pk).labels & tags.mask(["road"])}
+    assert set(walk(f"q=road {ENGLISH[label]}")) == set(walk(f"q={ENGLISH[label]} road")) == road
+    some = [c for c in chips if c.pk in wanted][-1]
+    assert set(walk(f"q={ENGLISH[label]} {some.name}")) == {some.pk}
+
+
+def test_terms_of_a_search():
+    assert gallery.terms("bare ground 7 partly  cloudy") == [
+        ("bare ground", "bare_ground"),
+        ("7", None),
+        ("partly cloudy", "partly_cloudy"),
+    ]
+    assert gallery.terms("ground bare") == [("ground", None), ("bare", None)]
+    assert gallery.terms("") == []
 
 
 NONSENSE = ["label=xx", "least=abc", "most=-1", "since=yesterday", "sort=;drop", "after=1_nan"]
@@ -260,6 +282,40 @@ def test_downloads_hold_every_chip_with_its_probabilities(showcase, client):
         assert row["tags"].split() == entry["tags"] == tags.names(place.prediction.labels)
         assert np.allclose([float(row[n]) for n in LABELS], own, atol=1e-6)
         assert np.allclose([entry["probability"][n] for n in LABELS], own, atol=1e-6)
+
+
+def test_files_of_the_same_name_are_told_apart(showcase, client):
+    import csv
+    import io
+    import json
+
+    packed = [(f"{folder}/1.png", pictures.png(i)) for i, folder in enumerate("abc")]
+    sent = [("1.png", pictures.png(3)), ("pack.zip", pictures.archive(packed))]
+    sent += [("m.png", pictures.png(4, 512)), ("m_r000_c001.png", pictures.png(5))]
+    sent += [("x y.png", pictures.png(6)), ("x_y.png", pictures.png(7))]
+    batch = showcase.run(sent)
+    text = b"".join(client.get(f"/batch/{batch.token}/labels.csv").streaming_content).decode()
+    rows = {row["image_name"]: row["tags"] for row in csv.DictReader(io.StringIO(text))}
+    assert sorted(rows) == [
+        "1", "1_2", "1_3", "1_4",
+        "m_r000_c000", "m_r000_c001", "m_r000_c001_2", "m_r001_c000", "m_r001_c001",
+        "x_y", "x_y_2",
+    ]  # fmt: skip
+    data = json.loads(b"".join(client.get(f"/batch/{batch.token}/labels.json").streaming_content))
+    page = client.get(f"/api/v1/batches/{batch.token}/chips").json()
+    for entries in (data["chips"], page["chips"]):
+        assert {e["image_name"]: " ".join(e["tags"]) for e in entries} == rows
+
+
+@given(st.lists(st.sampled_from(["a", "a_2", "a_3", "b", "a_r000_c001", "b_r000_c001_2"])))
+def test_distinct_names_are_distinct_and_the_first_keeps_its_own(given_names):
+    found = names.distinct(given_names)
+    assert len(set(found)) == len(given_names)
+    assert found[:1] == given_names[:1]
+    assert all(new.startswith(old) for new, old in zip(found, given_names, strict=True))
+    # What came first is called the same when more comes.
+    assert names.distinct(given_names[:3]) == found[:3]
+    assert names.distinct(["a"] * 5000)[-1] == "a_5000"
 
 
 def test_an_empty_batch_downloads_as_valid_json(showcase, client):
