@@ -134,6 +134,14 @@ def cancel(batch: Batch) -> bool:
     return bool(done)
 
 
+def may_retry(batch: Batch) -> bool:
+    """Whether `retry` would find something: a failed file that is still kept, or a failed chip."""
+    if batch.state not in BATCH.by_event["retry"].sources:
+        return False
+    files = batch.uploads.filter(state="failed").exclude(copy="")
+    return files.exists() or batch.placements.filter(state="failed").exists()
+
+
 def retry(batch: Batch) -> bool:
     """Try what failed again: files whose copy is still there, and chips that failed."""
     from .states import PLACEMENT, UPLOAD

@@ -57,6 +57,14 @@ def coming(progress, page) -> range:
     return range(max(min(progress.left, PLACES - len(page)), 0))
 
 
+@register.simple_tag(takes_context=True)
+def turned(context, name: str, number: int) -> str:
+    """The address's query with one of its lists turned to another page: `?page=2&why=3`."""
+    query = context["request"].GET.copy()
+    query[name] = number
+    return f"?{query.urlencode()}"
+
+
 @register.simple_tag
 def icon(name: str, extra: str = "") -> SafeString:
     """One of the drawings of `icons.svg`; it says nothing to a screen reader."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.core.paginator import Paginator
+from django.core.paginator import Page, Paginator
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -15,22 +15,29 @@ from .. import progress as progress_of
 from ..models import Batch, Upload
 from . import errors
 
-SHOWN = 60  # chips on one page of a batch
+SHOWN = 60  # chips on one page of a batch; failed files and large pictures as well
 
 
 def _context(request: HttpRequest, batch: Batch) -> dict:
     rows = batch.placements.filter(state__in=("labelled", "failed"))
     rows = rows.select_related("chip", "prediction", "upload").order_by("id")
-    pages = Paginator(rows, SHOWN)
+    mosaics = batch.uploads.filter(Q(rows__gt=1) | Q(columns__gt=1), state="read")
+    may_change = visitors.may_change(request, batch)
     return {
         "batch": batch,
         "progress": progress_of.of(batch),
-        "page": pages.get_page(request.GET.get("page")),
-        "failed_uploads": batch.uploads.filter(state="failed")[:SHOWN],
-        "mosaics": batch.uploads.filter(Q(rows__gt=1) | Q(columns__gt=1), state="read")[:SHOWN],
-        "may_change": visitors.may_change(request, batch),
+        "page": _page(request, rows, "page"),
+        "failed_uploads": _page(request, batch.uploads.filter(state="failed"), "why"),
+        "mosaics": _page(request, mosaics, "large"),
+        "may_change": may_change,
+        "may_retry": may_change and batch.finished and intake.may_retry(batch),
         "workers": health.workers(),
     }
+
+
+def _page(request: HttpRequest, rows, name: str) -> Page:
+    """The page of `rows` that the address asks for by `name`; each list turns by itself."""
+    return Paginator(rows, SHOWN).get_page(request.GET.get(name))
 
 
 @require_GET
@@ -55,23 +62,28 @@ def progress(request: HttpRequest, token: str) -> HttpResponse:
     return response
 
 
-def _change(request: HttpRequest, token: str, act, done: str) -> HttpResponse:
+def _change(request: HttpRequest, token: str, act, done: str, not_done: str) -> HttpResponse:
     found = get_object_or_404(Batch, token=token)
     if not visitors.may_change(request, found):
         return errors.forbidden(request)
     if act(found):
         messages.success(request, done)
+    else:
+        messages.warning(request, not_done)
     return redirect(found)
 
 
 @require_POST
 def cancel(request: HttpRequest, token: str) -> HttpResponse:
-    return _change(request, token, intake.cancel, _("The batch was cancelled."))
+    done, not_done = _("The batch was cancelled."), _("The batch has ended already.")
+    return _change(request, token, intake.cancel, done, not_done)
 
 
 @require_POST
 def retry(request: HttpRequest, token: str) -> HttpResponse:
-    return _change(request, token, intake.retry, _("The failed chips are tried again."))
+    done = _("The failed chips are tried again.")
+    not_done = _("Nothing of this batch can be tried again. Send the files once more.")
+    return _change(request, token, intake.retry, done, not_done)
 
 
 @require_GET
