@@ -11,6 +11,7 @@ from scipy.special import expit
 
 from ..one_label import Learnt
 from . import COLOURS, styled
+from .flow import LOSS_NAMES
 
 Array = np.ndarray
 LOSS_STYLE = {
@@ -113,56 +114,37 @@ def threshold_curves(
 def losses_on_one_label(score: Array, truth: Array, learnt: Mapping[str, Learnt]) -> Figure:
     """The probabilities that each loss learns, and where on the common curve each one stands.
 
+    F2 in the legend is that of threshold 0.5; below on the left, how many chips have each score.
+
     score, truth  `(N,)` of `one_label.world`
     learnt        loss -> what it learns
     """
-    figure = Figure(figsize=(7.2, 3.2))
-    left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
-    grid = np.linspace(score.min(), score.max(), 400)
-    bins = np.linspace(score.min(), score.max(), 60)
+    figure = Figure(figsize=(7.4, 3.5))
+    halves = figure.add_gridspec(1, 2, width_ratios=(1.25, 1))
+    parts = halves[0].subgridspec(2, 1, height_ratios=(2.6, 1))
+    left, chips = figure.add_subplot(parts[0]), figure.add_subplot(parts[1])
+    right = figure.add_subplot(halves[1])
+    ends = score.min(), score.max()
     for value, colour in ((0, COLOURS["published"]), (1, COLOURS["dehazed"])):
-        height, edges = np.histogram(score[truth == value], bins)
-        left.fill_between(
-            edges[:-1],
-            height / np.histogram(score, bins)[0].max(),
-            step="post",
-            color=colour,
-            alpha=0.35,
-            lw=0,
-            label="chips with the label" if value else "chips without it",
-        )
+        name = "with the label" if value else "without it"
+        bins = np.linspace(*ends, 60)
+        chips.hist(score[truth == value], bins, color=colour, alpha=0.5, lw=0, label=name)
+    chips.set(xlabel="score of the chip", ylabel="chips", xlim=ends)
+    chips.legend(loc="upper right", fontsize=7)
     iso_f2(right)
     order = np.argsort(-score)
     hits = np.cumsum(truth[order])
     right.plot(hits / truth.sum(), hits / np.arange(1, len(hits) + 1), color=COLOURS["ink"], lw=1.2)
+    grid = np.linspace(*ends, 400)
     for name, what in learnt.items():
         colour, marker, dashes = LOSS_STYLE[name]
-        left.plot(
-            grid,
-            expit(what.slope * grid + what.offset),
-            color=colour,
-            ls=dashes,
-            lw=1.8,
-            label=f"{name} loss",
-        )
-        right.plot(
-            what.recall,
-            what.precision,
-            marker,
-            color=colour,
-            ms=8,
-            mec="white",
-            label=f"{name} loss, F2 {what.f2:.2f}",
-            zorder=5,
-        )
+        point = {"marker": marker, "color": colour, "ms": 8, "mec": "white"}
+        left.plot(grid, expit(what.slope * grid + what.offset), color=colour, ls=dashes, lw=1.8)
+        right.plot(what.recall, what.precision, **point, zorder=5)
+        left.plot([], [], ls=dashes, lw=1.8, **point, label=f"{LOSS_NAMES[name]}, F2 {what.f2:.2f}")
     left.axhline(0.5, color="#999999", lw=0.7)
-    left.set(
-        xlabel="score of the chip",
-        ylabel="probability learnt",
-        ylim=(0, 1.02),
-        title="What each loss learns",
-    )
-    left.legend(loc="upper left", fontsize=7)
-    right.legend(loc="lower left", fontsize=7, frameon=True, framealpha=0.9, edgecolor="none")
+    left.set(ylabel="probability learnt", xlim=ends, ylim=(0, 1.02), title="What each loss learns")
+    left.tick_params(labelbottom=False)
+    left.legend(loc="upper left", fontsize=7, handlelength=4.2)
     right.set_title("Where threshold 0.5 then stands")
     return figure
