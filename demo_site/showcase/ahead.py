@@ -89,7 +89,9 @@ class Ahead:
     room   how many chips the batch may still hold
     fit    a chip's pixels -> what the predictor needs of them, in memory of its own
     large  also read archives and large pictures, which the child gets one by one
-    packs  the names of the packs that were written
+    placed    places of uploads whose reading was broken off, kept already: not to be kept again
+    unpacked  members of the batch's archives so far, and their bytes
+    packs     the names of the packs that were written
     """
 
     def __init__(
@@ -100,9 +102,11 @@ class Ahead:
         fit: Callable[[np.ndarray], np.ndarray],
         *,
         large: bool = True,
+        placed: dict[int, set[tuple[int, int]]] | None = None,
+        unpacked: tuple[int, int] = (0, 0),
     ):
         self.reader, self.uploads, self.room, self.large = reader, uploads, room, large
-        self.fit = fit
+        self.fit, self.placed, self.unpacked = fit, placed or {}, unpacked
         self.packs: list[str] = []
         self.changed = threading.Condition()
         self.lane: deque[Cut | Failed | Unpacked] = deque()
@@ -232,7 +236,7 @@ class Ahead:
             elif entry[0].rows * entry[0].columns > self.room:
                 items.append(Failed(upload, "too_many_chips"))
             else:
-                head, pieces = entry
+                head, pieces = entry[0], list(self._new(upload, *entry))
                 items += self._cuts(upload, head, pieces)
                 stored += [piece.pixels for piece in pieces]
         self._pack([item for item in items if isinstance(item, Cut)], stored)
@@ -247,15 +251,21 @@ class Ahead:
         """Read one file by itself: large ones, archives, and those that crash the child."""
         if not self.large:
             return  # another time
-        parts = self.reader.read(data, chips=max(self.room, 0), inside=upload.parent_id is not None)
+        parts = self.reader.read(
+            data, chips=max(self.room, 0), inside=upload.parent_id is not None,
+            unpacked=self.unpacked,
+        )  # fmt: skip
         try:
             head = next(parts)
             if head.kind == "zip":
+                members, size = self.unpacked
                 for member in parts:
+                    members, size = members + 1, size + len(member.data)
                     self._put(Unpacked(upload, member))
                 self._put(Unpacked(upload, None))
+                self.unpacked = members, size  # of an archive that is refused, nothing stays
             else:
-                for pieces in _some(parts):
+                for pieces in _some(self._new(upload, head, parts)):
                     cuts = list(self._cuts(upload, head, pieces))
                     self._pack(cuts, [piece.pixels for piece in pieces])
                     self._put(*cuts)
@@ -263,6 +273,14 @@ class Ahead:
             self._put(Failed(upload, str(refusal)))
         finally:
             parts.close()
+
+    def _new(self, upload: Sent, head: Head, pieces: Iterable[Piece]) -> Iterator[Piece]:
+        """The pieces that were not kept before; and the last, with which the upload is read."""
+        done = self.placed.get(upload.pk, ())
+        end = head.rows - 1, head.columns - 1
+        for piece in pieces:
+            if (piece.row, piece.column) not in done or (piece.row, piece.column) == end:
+                yield piece
 
     def _cuts(self, upload: Sent, head: Head, pieces: Iterable[Piece]) -> Iterator[Cut]:
         for piece in pieces:

@@ -253,9 +253,10 @@ def members(data: bytes, most: dict):
         entries = [entry for entry in archive.infolist() if not ignored(entry)]
         if len(entries) > most["members"]:
             raise Refused("too_many_members")
-        total, ceiling = 0, min(most["batch_bytes"], most["ratio"] * max(len(data), 1))
+        total, ceiling = 0, min(most["unpacked"], most["ratio"] * max(len(data), 1))
+        why = "bomb" if ceiling < most["unpacked"] else "unpacked"
         if sum(entry.file_size for entry in entries) > ceiling:
-            raise Refused("bomb")
+            raise Refused(why)
         for position, entry in enumerate(entries):
             name = entry.filename
             parts = name.replace("\\", "/").split("/")
@@ -280,7 +281,7 @@ def members(data: bytes, most: dict):
                 if len(content) > most["file_bytes"]:
                     reason, content = "too_large", b""
                 if total > ceiling:
-                    raise Refused("bomb")
+                    raise Refused(why)
                 yield position, name, reason, content
 
 

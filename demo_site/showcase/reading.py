@@ -161,7 +161,7 @@ class Reader:
             pieces.append(Piece(int(row), int(column), part.reshape(height, width, 3)))
         return Head(**entry["head"]), pieces
 
-    def _most(self, chips: int) -> dict:
+    def _most(self, chips: int, unpacked: tuple[int, int] = (0, 0)) -> dict:
         most = site.limits()
         return {
             "seconds": float(settings.SHOWCASE["READ_SECONDS"]),
@@ -169,23 +169,29 @@ class Reader:
             "pixels": most.pixels,
             "chip": most.chip_pixels,
             "chips": chips,
-            "members": site.ZIP_MEMBERS,
-            "batch_bytes": most.batch_bytes,
+            "members": max(min(site.ZIP_MEMBERS, most.chips - unpacked[0]), 0),
+            "unpacked": max(most.batch_bytes - unpacked[1], 0),
             "file_bytes": most.file_bytes,
             "ratio": site.ZIP_RATIO,
         }
 
     def read(
-        self, data: bytes, *, chips: int, inside: bool = False
+        self,
+        data: bytes,
+        *,
+        chips: int,
+        inside: bool = False,
+        unpacked: tuple[int, int] = (0, 0),
     ) -> Iterator[Head | Piece | Member]:
         """The file's `Head`, then its `Piece`s or `Member`s.
 
-        chips   how many chips the batch may still hold
-        inside  the file comes from an archive; an archive is then refused
+        chips     how many chips the batch may still hold
+        inside    the file comes from an archive; an archive is then refused
+        unpacked  members of other archives of the batch, and their bytes: the limits are for all
         Raises `Refused`, also in the middle; an abandoned iterator costs the child its life.
         """
         seconds = float(settings.SHOWCASE["READ_SECONDS"])
-        request = {**self._most(chips), "size": len(data), "inside": inside}
+        request = {**self._most(chips, unpacked), "size": len(data), "inside": inside}
         whole = False
         try:
             self._send(request, data)

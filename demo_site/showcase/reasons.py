@@ -16,6 +16,7 @@ REASONS = {
     "broken": _("The file is damaged and could not be decoded."),
     "unreadable": _("This kind of picture cannot be turned into colours."),
     "bomb": _("The archive unpacks to far more than it should."),
+    "unpacked": _("The batch's archives unpack to more than this site allows."),
     "nested": _("An archive inside an archive is not unpacked."),
     "climbs": _("The archive's entry points outside its folder."),
     "link": _("The archive's entry is a link, not a file."),

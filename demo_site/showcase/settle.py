@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from django.db import connection, transaction
+from django.db.models import Count, Sum
 from django.utils import timezone
 
 from . import copies
@@ -54,10 +55,18 @@ def waiting(batch: int, after: int, most: int) -> list[Place]:
 
 
 def stored(batch: int, after: int, most: int) -> list[Sent]:
-    """Uploads of a batch that are to be read, by key."""
+    """Uploads of a batch that are to be read, by key; of an archive only when it is whole."""
     rows = Upload.objects.filter(batch_id=batch, state="stored", pk__gt=after).order_by("pk")
+    rows = rows.exclude(parent__state="stored")
     names = ("pk", "batch_id", "parent_id", "name", "copy", "sha256")
     return [Sent(*row) for row in rows.values_list(*names)[:most]]
+
+
+def unpacked(batch: int) -> tuple[int, int]:
+    """How many members the batch's archives gave that were unpacked, and their bytes."""
+    rows = Upload.objects.filter(batch_id=batch, parent__state="read")
+    found = rows.aggregate(members=Count("pk"), size=Sum("size"))
+    return found["members"], found["size"] or 0
 
 
 def known(uploads: list[Sent], room: int) -> list[tuple[Sent, Upload, list[tuple]]]:

@@ -36,6 +36,7 @@ from .states import BATCH, PLACEMENT, UPLOAD
 log = logging.getLogger("showcase.work")
 FIRST, GROUP = 8, 128  # chips in a batch's first group, and in a later one at most
 FILLED = 16  # chips that a batch's last group may be filled up by
+PAUSE = 64  # members unpacked, or files refused, until the worker looks whether others wait
 PATIENCE = 0.3  # seconds that a free worker waits for a group of more than FIRST chips
 PAGE = 512  # uploads looked at together
 ATTEMPTS = 3  # without progress, until what is left of a batch counts as failed
@@ -102,7 +103,8 @@ def early(batch: int) -> str:
                 _set_busy(time.monotonic())
                 if not sent.filter(worker=me).exists():
                     return "given up"
-                _settle(batch, version, group)
+                if group:
+                    _settle(batch, version, group)
                 if time.monotonic() > end or stopping.is_set() or others.exists():
                     return "yielded"
                 if _claim(sent.filter(worker=me), version):
@@ -173,7 +175,7 @@ def _slice(batch: int, version: ModelVersion, begun: Iterator[list] | None = Non
 
 def _all_groups(pk: int, version: ModelVersion, begun: Iterator[list] | None) -> str:
     end = time.monotonic() + float(settings.SHOWCASE["SLICE_SECONDS"])
-    first = True
+    first, moved = True, False
     settle.publish(pk)
     since, chips = time.monotonic(), 0
     with contextlib.closing(_then_all(begun, pk)) as groups:
@@ -181,12 +183,13 @@ def _all_groups(pk: int, version: ModelVersion, begun: Iterator[list] | None) ->
             _set_busy(time.monotonic())
             if not _still_mine(pk):
                 return _let_go(pk)
-            _settle(pk, version, group)
+            moved |= _settle(pk, version, group) if group else True
             now, chips = time.monotonic(), chips + len(group)
-            if first or now - since > 1:
+            if chips and (first or now - since > 1):
                 _note_speed(chips, now - since, first)
                 since, first, chips = now, False, 0
-            if now > end or stopping.is_set():
+            # Not before something new was done: a large file is read from its start in each slice.
+            if (moved and now > end) or stopping.is_set():
                 return _yield(pk)
     if chips:
         _note_speed(chips, time.monotonic() - since, first)
@@ -195,6 +198,8 @@ def _all_groups(pk: int, version: ModelVersion, begun: Iterator[list] | None) ->
         return _let_go(pk)
     if not _take_over(pk, version):
         return _yield(pk, 0.3)  # another worker is at some of the chips
+    if settle.stored(pk, 0, 1):
+        raise RuntimeError("a file was left unread")  # it is tried again, and given up in the end
     return _finish(pk)
 
 
@@ -229,7 +234,10 @@ def _yield(pk: int, seconds: float = 0) -> str:
 
 
 def _groups(pk: int, *, large: bool = True) -> Iterator[list[Cut] | list[Place]]:
-    """What is to be predicted, in groups: what waits from before, what is known, what is new."""
+    """What is to be predicted, in groups: what waits from before, what is known, what is new.
+
+    An empty group is a pause in work that gives no chips.
+    """
     last = 0
     while found := settle.waiting(pk, last, GROUP):
         last = found[-1].pk
@@ -244,14 +252,23 @@ def _groups(pk: int, *, large: bool = True) -> Iterator[list[Cut] | list[Place]]
         # A picture that is read again after a kill has some of its places already.
         there = Placement.objects.filter(batch_id=pk)
         again = there.filter(upload__state="stored", upload__gte=first, upload__lte=last)
-        room = limits().chips - there.count() + again.count()
+        placed: dict[int, set[tuple[int, int]]] = {}
+        for upload, *place in again.values_list("upload", "row", "column"):
+            placed.setdefault(upload, set()).add(tuple(place))
+        room = limits().chips - there.count() + sum(map(len, placed.values()))
         known = settle.known(uploads, room)
         for start in range(0, len(known), GROUP):
-            yield settle.place_known(pk, known[start : start + GROUP])
+            # Files are not chips: each of them may be a mosaic of a thousand.
+            places = settle.place_known(pk, known[start : start + GROUP])
+            for begin in range(0, len(places), GROUP):
+                yield places[begin : begin + GROUP]
         done = {upload.pk for upload, _, _ in known}
         room -= sum(len(places) for _, _, places in known)
         unknown = [upload for upload in uploads if upload.pk not in done]
-        ahead = Ahead(reader, unknown, room, engine.fitting(), large=large)
+        ahead = Ahead(
+            reader, unknown, room, engine.fitting(),
+            large=large, placed=placed, unpacked=settle.unpacked(pk),
+        )  # fmt: skip
         try:
             yield from _cuts(ahead, FIRST if large else max(FIRST, EARLY_FILES))
         finally:
@@ -267,6 +284,7 @@ def _cuts(ahead: Ahead, first: int) -> Iterator[list[Cut]]:
     chip, and the last holds what is left.
     """
     cuts: list[Cut] = []
+    others = 0  # things done that give no chips
     least = enough = first
     until = 0.0
     while True:
@@ -274,16 +292,22 @@ def _cuts(ahead: Ahead, first: int) -> Iterator[list[Cut]]:
         if len(cuts) >= first:
             seconds = max(until - time.monotonic(), 0) if len(cuts) < least else 0
         item = ahead.take(seconds)
+        if item is not None:
+            _set_busy(time.monotonic())
         if isinstance(item, Cut):
             cuts.append(item)
         elif isinstance(item, Unpacked):
-            _unpack(item)
+            others += _unpack(item)
         elif isinstance(item, Failed):
             # Whole files only: chips of a picture that broke in the middle are not kept.
             cuts = [cut for cut in cuts if cut.upload.pk != item.upload.pk]
             _refuse(item.upload, item.code)
+            others += 1
         elif seconds is None or ahead.over:
             break
+        if others >= PAUSE:
+            others = 0
+            yield []
         if item is None or len(cuts) >= enough:
             size = min(1 << (len(cuts).bit_length() - 1), GROUP)
             yield cuts[:size]
@@ -306,16 +330,16 @@ def _last(count: int) -> int:
     return whole // 2 if whole - count > FILLED else count
 
 
-def _unpack(item: Unpacked) -> None:
-    """Store an archive's member as an upload; done again after a kill, it adds nothing twice."""
+def _unpack(item: Unpacked) -> bool:
+    """Store an archive's member as an upload; False where that was done before a pause or kill."""
     archive, member = item.upload, item.member
     mine = Upload.objects.filter(parent_id=archive.pk)
     if member is None:
         UPLOAD.step(Upload.objects.filter(pk=archive.pk), "read", kind="zip")
         settle.count(archive.batch_id)
-        return
+        return True
     if mine.filter(position=member.position).exists():
-        return
+        return False
     reason = member.reason or ("" if member.data else "truncated")
     copy = ""
     if not reason:
@@ -332,6 +356,7 @@ def _unpack(item: Unpacked) -> None:
         size=len(member.data),
         sha256=hashlib.sha256(member.data).hexdigest() if copy else "",
     )
+    return True
 
 
 def _refuse(upload: Sent, reason: str) -> None:
@@ -353,18 +378,22 @@ def _refuse(upload: Sent, reason: str) -> None:
 # --- predicting and labelling ---------------------------------------------------------------------
 
 
-def _settle(pk: int, version: ModelVersion, group: list[Cut] | list[Place]) -> None:
-    """Keep a group's chips, predict those that this model has not seen, label them all."""
+def _settle(pk: int, version: ModelVersion, group: list[Cut] | list[Place]) -> bool:
+    """Keep a group's chips, predict those that this model has not seen, label them all.
+
+    False where nothing came of it: all is done already, or another worker is at it.
+    """
     places = group
-    if isinstance(group[0], Cut):
+    if new := isinstance(group[0], Cut):
         places = settle.keep(pk, group, version, me)
     if not places:
-        return
+        return False
     said, claims = settle.claim(places, version, me)
     predicted: dict[int, Said | None] = {}
     if claims:
         predicted = settle.write_down(claims, _run(settle.images(places, claims)))
     _label(pk, places, said | {k: v for k, v in predicted.items() if v}, predicted)
+    return new or bool(said or predicted)
 
 
 def _run(images: list[np.ndarray]) -> list[tuple | None]:
