@@ -25,6 +25,7 @@ urlpatterns = [
     path("chip/<str:key>/delete/", staff.delete_chip, name="chip_delete"),
     path("flags.csv", chips.flags_csv, name="flags_csv"),
     path("model/", pages.model, name="model"),
+    path("report/", pages.report, name="report"),
     path("api/", pages.api_page, name="api_page"),
     path("login/", staff.Login.as_view(), name="login"),
     path("logout/", staff.Logout.as_view(), name="logout"),

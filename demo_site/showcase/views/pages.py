@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from .. import api_description, results
+from .. import report as report_of
 from ..models import ModelVersion
 
 
@@ -23,9 +24,22 @@ def model(request: HttpRequest) -> HttpResponse:
         "brought": results.brought(version),
         "thresholds": results.thresholds(version),
         "tables": results.tables(),
-        "report_url": settings.SHOWCASE["REPORT_URL"],
+        "report_url": settings.SHOWCASE["REPORT_URL"]
+        or (reverse("report") if report_of.found() else ""),
     }
     return render(request, "showcase/model.html", context)
+
+
+@require_GET
+def report(request: HttpRequest) -> HttpResponse:
+    """The report that `paper report` wrote in this checkout, under a policy of its own."""
+    try:
+        text, policy = report_of.page()
+    except FileNotFoundError:
+        raise Http404 from None
+    response = HttpResponse(text)
+    response["Content-Security-Policy"] = policy
+    return response
 
 
 @require_GET
