@@ -50,6 +50,15 @@ def limits(version: ModelVersion | None) -> list[dict]:
     return found
 
 
+def reads(version: ModelVersion) -> str:
+    """Which pixels the network sees: "original" or "dehazed"; "" where the card does not say."""
+    recipe = version.card.get("recipe")
+    dehazes = recipe.get("dehazing") if isinstance(recipe, dict) else None
+    if not isinstance(dehazes, bool):
+        return ""  # another predictor's card
+    return "dehazed" if dehazes else "original"
+
+
 def _words(name: str) -> str:
     return gettext(name.replace("_", " "))
 

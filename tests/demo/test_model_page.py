@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-import pytest
-from showcase import results
-from showcase.models import ModelVersion
+import base64
+import hashlib
+import re
+from datetime import timedelta
 
+import numpy as np
+import pictures
+import pytest
+from django.utils import timezone
+from showcase import results
+from showcase.models import ModelVersion, Prediction
+
+from paperlib import files, predictor
 from paperlib.labels import LABELS
 
 CARD = {
@@ -64,6 +73,90 @@ def test_the_page_shows_card_and_results_and_no_hashes(version, client, settings
         assert shown in page
     for left_out in ("0" * 64, "0.99999", "0.54321"):
         assert left_out not in page
+
+
+REPORT = """<!DOCTYPE html><html><head><style>p { color: red }</style></head><body>
+<p style="--n: &quot;1&quot;">F2</p> <a href="#a">up</a>
+<a class="x" href="../paperlib/f2.py#L3">code</a>
+<a href="https://example.org/">out</a> <img src="data:image/webp;base64,AA==">
+<script>document.title = "x";</script></body></html>"""
+
+
+def test_the_report_of_the_checkout_is_linked_where_it_exists(client, db, settings, tmp_path):
+    settings.SHOWCASE["RESULTS"] = tmp_path
+    settings.SHOWCASE["REPORT_URL"] = ""
+    assert client.get("/report/").status_code == 404
+    assert "/report/" not in client.get("/model/").content.decode()
+    (tmp_path / "report.html").write_text(REPORT, encoding="utf-8")
+    assert 'href="/report/"' in client.get("/model/").content.decode()
+    answer = client.get("/report/")
+    text, policy = answer.content.decode(), answer["Content-Security-Policy"]
+    assert "<p style=" in text
+    # Words of links into the checkout stay, the links themselves would lead nowhere.
+    assert '<a class="x">code</a>' in text
+    assert 'href="#a"' in text
+    assert 'href="https://example.org/"' in text
+    assert "unsafe-inline" not in policy
+    for part in ('--n: "1"', "p { color: red }", 'document.title = "x";'):
+        assert base64.b64encode(hashlib.sha256(part.encode()).digest()).decode() in policy
+    assert "default-src 'none'" in policy
+    (tmp_path / "report.html").write_text("<p>another</p>", encoding="utf-8")
+    assert "another" in client.get("/report/").content.decode()
+    settings.SHOWCASE["REPORT_URL"] = "https://example.org/report"
+    assert 'href="/report/"' not in client.get("/model/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "said"),
+    [
+        ({"dehazing": False}, "read the chip as it was sent"),
+        ({"dehazing": True}, "with the haze removed."),
+        ({}, ""),
+        ("x", ""),
+    ],
+)
+def test_a_chips_page_says_what_its_network_read(showcase, client, recipe, said):
+    batch = showcase.run([("a.png", pictures.png(1))])
+    ModelVersion.objects.update(card={"recipe": recipe})
+    page = client.get(batch.placements.get().chip.get_absolute_url()).content.decode()
+    told = [
+        text for text in ("read the chip as it was sent", "with the haze removed.") if text in page
+    ]
+    assert told == ([said] if said else [])
+
+
+def test_no_page_claims_parts_that_the_released_model_does_not_have(showcase, client):
+    """The card says what the model is made of; no sentence beside it says otherwise."""
+    batch = showcase.run([("a.png", pictures.png(1))])
+    recipe = files.read_json(predictor.RELEASED / "planet32/card.json")["recipe"]
+    chip = batch.placements.get().chip.get_absolute_url()
+    pages = "".join(client.get(path).content.decode() for path in ("/", "/gallery/", chip))
+    claims = {"one model per label": r"one network per label|networks give",
+              "dehazing": r"haze removal, |after haze removal"}  # fmt: skip
+    for part, words in claims.items():
+        if not recipe[part]:
+            assert not re.search(words, pages, re.IGNORECASE), part
+
+
+def test_a_chips_page_holds_what_every_model_said(showcase, client):
+    batch = showcase.run([("a.png", pictures.png(1))])
+    chip = batch.placements.get().chip
+    old = ModelVersion.objects.create(
+        name="older", fingerprint="0123456789", thresholds=[0.5] * 17,
+        used_at=timezone.now() - timedelta(days=1),
+    )  # fmt: skip
+    values = np.full(17, 0.123, np.float32)
+    Prediction.objects.create(
+        chip=chip, model=old, worker="w", labels=2, confidence=0.5,
+        probability=Prediction.pack(values), raw=Prediction.pack(values + 0.2),
+    )  # fmt: skip
+    page = client.get(chip.get_absolute_url()).content.decode()
+    newest, older = page.split("What the older model older said")
+    assert newest.count("<table") == older.count("<table") == 1
+    assert older.count(">12.3<") == older.count(">32.3<") == 17
+    now = chip.predictions.exclude(model=old).get()
+    for value in Prediction.unpack(now.probability):
+        assert f">{100 * value:.1f}<" in newest
 
 
 def test_without_a_model_and_results_the_page_still_stands(client, db, settings, tmp_path):

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from paperlib.labels import LABELS, WEATHER
 
-from .. import copies, exports, similar, tags, visitors
+from .. import copies, exports, results, similar, tags, visitors
 from .. import gallery as gallery_of
 from ..detail import bars
 from ..models import Batch, Chip, Flag
@@ -51,6 +51,7 @@ def chip(request: HttpRequest, key: str) -> HttpResponse:
     context = {
         "chip": found,
         "prediction": newest,
+        "reads": results.reads(newest.model) if newest else "",
         "bars": bars(newest) if newest else [],
         "history": [{"prediction": p, "bars": bars(p)} for p in history],
         "similar": similar.to(found) if newest else [],
