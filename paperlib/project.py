@@ -73,8 +73,8 @@ class Project:
     def chips(self, variant: str = "original") -> Chips:
         """The profile's chips at the profile's size, read or drawn once.
 
-        variant  `"original"`, `"dehazed"`, or `"dehazed-hazy"` (only chips labelled cloudy, partly
-                 cloudy or haze are dehazed)
+        variant  `"original"`, `"dehazed"`, or `"dehazed-hazy"` (of the training chips only those
+                 labelled cloudy, partly cloudy or haze are dehazed)
 
         Raises `PaperError` where they are not at hand.
         """
@@ -98,7 +98,9 @@ class Project:
             if variant != "dehazed-hazy":
                 return scenes.read(self.profile.chips, size=size, variant=variant)
             original, dehazed = self.chips("original"), self.chips("dehazed")
-            images = variants.compose(original.images, dehazed.images, original.labels)
+            images = variants.compose(
+                original.images, dehazed.images, original.labels, original.names
+            )
             return original.with_images(images, variant)
         if self.data is None:
             raise PaperError(

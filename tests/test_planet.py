@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from paperlib.chips import archive, cache, decode, planet, reader, source, variants
+from paperlib.chips import archive, cache, decode, planet, reader, source, split, variants
 from paperlib.errors import PaperError
 from paperlib.labels import LABELS
 
@@ -361,12 +361,16 @@ def test_dehazed_at_the_chips_own_size_then_shrunk(tmp_path, halving):
     assert chips.source.endswith("16 px (shrunk from 64), dehazed")
 
 
-def test_dehazed_hazy_changes_only_hazy_chips(tmp_path, halving):
+def test_dehazed_hazy_leaves_training_chips_without_haze(tmp_path, halving):
     place = chipmaker.folder(tmp_path / "d", chipmaker.chips(8))
+    chips = read(place)
     original, dehazed, mixed = (read(place, variant=v).images for v in variants.VARIANTS)
-    hazy = np.tile([False, True, True, False], 2)  # as chipmaker.TAGS go round
-    np.testing.assert_array_equal(mixed[hazy], dehazed[hazy])
-    np.testing.assert_array_equal(mixed[~hazy], original[~hazy])
+    clear = np.tile([True, False, False, True], 2)  # as chipmaker.TAGS go round
+    kept = clear & (chips.split == "train")  # the others' labels nobody knows
+    assert kept.any()
+    assert (clear & ~kept).any()
+    np.testing.assert_array_equal(mixed[~kept], dehazed[~kept])
+    np.testing.assert_array_equal(mixed[kept], original[kept])
     assert (dehazed != original).any(axis=(1, 2, 3)).all()
 
 
@@ -416,10 +420,16 @@ def test_the_real_dehazing_is_what_dehaze_batch_gives(tmp_path):
 def test_compose_by_hand():
     original = np.zeros((3, 1, 1, 3), np.uint8)
     labels = np.array([[1, 0], [0, 1], [0, 0]], np.uint8)
-    mixed = variants.compose(original, original + 9, labels, tags=("haze", "road"))
+    known = np.array([f"train_{i}" for i in range(200)])
+    part = {name: known[split.split_many(known) == name][:3] for name in split.SPLITS}
+    tags = ("haze", "road")
+    mixed = variants.compose(original, original + 9, labels, part["train"], tags)
     assert mixed[:, 0, 0, 0].tolist() == [9, 0, 0]
+    for held in ("validation", "test"):  # whose labels nobody knows: they must not show in pixels
+        mixed = variants.compose(original, original + 9, labels, part[held], tags)
+        assert mixed[:, 0, 0, 0].tolist() == [9, 9, 9]
     with pytest.raises(ValueError, match="dehazed"):
-        variants.compose(original, original[:2], labels, tags=("haze", "road"))
+        variants.compose(original, original[:2], labels, part["train"], tags)
 
 
 # --- the real chips ----------------------------------------------------------------------------

@@ -68,7 +68,7 @@ class Source:
             if variant == "dehazed":
                 images = dehazed
             else:
-                images = variants.compose(images, dehazed, labels, self.table.tags)
+                images = variants.compose(images, dehazed, labels, np.array(names), self.table.tags)
         note = "" if variant == "original" else f", {variant}"
         if side != size:
             note = f" ({'shrunk' if side > size else 'enlarged'} from {side}){note}"

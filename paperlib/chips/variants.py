@@ -1,7 +1,10 @@
 """The two copies every network is trained on: the original chips and the dehazed ones.
 
-`dehazed-hazy` is the milder reading of the paper: only chips labelled cloudy, partly cloudy or haze
-are dehazed. It is put together from the other two, so it costs no dehazing of its own.
+`dehazed-hazy` is the milder reading of the paper (section 4.2): of the training chips only those
+labelled cloudy, partly cloudy or haze are dehazed. The labels of a chip that is to be predicted are
+not known, so every other chip is dehazed, as in `dehazed`; else a network could read the weather of
+a validation chip from whether it was dehazed. It is put together from the other two, so it costs no
+dehazing of its own.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ..labels import LABELS
+from .split import split_many
 
 VARIANTS = ("original", "dehazed", "dehazed-hazy")
 HAZY = ("cloudy", "partly_cloudy", "haze")
@@ -51,15 +55,21 @@ def hazy(labels: np.ndarray, tags: Sequence[str] = LABELS) -> np.ndarray:
 
 
 def compose(
-    original: np.ndarray, dehazed: np.ndarray, labels: np.ndarray, tags: Sequence[str] = LABELS
+    original: np.ndarray,
+    dehazed: np.ndarray,
+    labels: np.ndarray,
+    names: np.ndarray,
+    tags: Sequence[str] = LABELS,
 ) -> np.ndarray:
-    """The `dehazed-hazy` variant: `dehazed` where the chip is `hazy`, `original` elsewhere.
+    """The `dehazed-hazy` variant: `original` where a training chip is not `hazy`, else `dehazed`.
 
-    original, dehazed  `(N, S, S, 3)` of the same chips; labels `(N, L)`
+    original, dehazed  `(N, S, S, 3)` of the same chips; labels `(N, L)`; names `(N,)`, which say
+    the part of each. The pixels of held-out chips do not depend on their labels.
     """
     if original.shape != dehazed.shape:
         raise ValueError(f"dehazed: expected {original.shape}, got {dehazed.shape}")
-    return np.where(hazy(labels, tags)[:, None, None, None], dehazed, original)
+    kept = (split_many(names) == "train") & ~hazy(labels, tags)
+    return np.where(kept[:, None, None, None], original, dehazed)
 
 
 def code_stamp() -> str:
