@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from . import files, project
+from . import files, integrity, project
 from .chips import Chips
 from .errors import PaperError
 from .profiles import Profile
@@ -41,8 +41,8 @@ class Config:
     """Everything a run depends on besides its chips. The defaults are the paper's recipe.
 
     network, size, width, weights, batch_norm, dropout, dense, frozen_to   as `networks.build`
-    variant   which chips: original, dehazed (all), or dehazed-hazy (only the hazy and cloudy ones,
-              the paper's section 4.2); `train` is given the chips of this variant
+    variant   which chips: original, dehazed (all), or dehazed-hazy (of the training chips only
+              the hazy and cloudy ones, the paper's section 4.2); `train` is given these chips
     loss      a name from `losses.LOSSES`
     outputs   `"all"`, or one tag: a network for this label alone
     seed      of the initial weights, the shuffle, the transforms and dropout
@@ -333,6 +333,7 @@ def train(
     if kept := find(config, runs_folder, chips):
         return kept
     check(config, chips)
+    _check_leaks(chips)
     from . import checkpoint
     from .training import Training
 
@@ -405,6 +406,16 @@ def check(config: Config, chips: Chips) -> None:
         raise PaperError(
             f"{chips.source}: fewer training chips than batch={config.batch}", "lower the batch"
         )
+
+
+def _check_leaks(chips: Chips) -> None:
+    """No validation chip among the training chips, by name or by pixels; once per process."""
+    if chips.fingerprint not in _CHECKED:
+        integrity.check_training(chips.part("train"), chips.part("validation"))
+        _CHECKED.add(chips.fingerprint)
+
+
+_CHECKED: set[str] = set()
 
 
 def _surroundings() -> dict:

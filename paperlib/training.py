@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from tqdm import tqdm  # as text, also in a notebook: `paper run` reads its last line
 
-from . import augment, checkpoint, determinism, distillation, f2, losses, schedules
+from . import augment, checkpoint, determinism, distillation, f2, integrity, losses, schedules
 from .chips import Chips
 from .chips.split import first_by_hash
 from .experiment import Config, network
@@ -63,6 +63,7 @@ class Training:
         if config.train_chips:
             first = first_by_hash(chips.names[self.train], config.train_chips)
             self.train = self.train[first]
+        integrity.check_trained_on(chips.names[self.train])
         self.validation = np.flatnonzero(chips.split == "validation")
         self.steps = len(self.train) // config.batch
         self.checkpoint, self.weights = cache / "checkpoint.npz", cache / "weights.npz"
