@@ -38,21 +38,33 @@ def mixed_targets(labels: Array, teacher: Array, share: float) -> Array:
     return (share * teacher + (1 - share) * labels).astype(np.float32)
 
 
-def find_teacher(slug: str, runs_folder: str | Path) -> Run:
+def find_teacher(slug: str, runs_folder: str | Path, chips: Chips | None = None) -> Run:
     """The teacher's kept run, in the student's runs folder or the one above it.
+
+    chips  the student's: of several runs the one on these is taken, else one whose weights are on
+           this machine
 
     Raises `PaperError` where there is none.
     """
-    from .experiment import load
+    from .experiment import describe, load, same_chips
 
     runs = Path(runs_folder)
-    for folder in (runs, runs.parent):
-        for place in (folder / slug, *sorted(folder.glob(f"{slug}-*"))):
-            if (place / "run.json").is_file():
-                return load(place)
-    raise PaperError(
-        f"the teacher {slug} is not in {runs} nor above", "train it first: paper train"
-    )
+    found = [
+        load(place)
+        for folder in (runs, runs.parent)
+        for place in (folder / slug, *sorted(folder.glob(f"{slug}-*")))
+        if (place / "run.json").is_file()
+    ]
+    if not found:
+        raise PaperError(
+            f"the teacher {slug} is not in {runs} nor above", "train it first: paper train"
+        )
+    now = describe(chips) if chips else None
+
+    def merit(run: Run) -> tuple[bool, bool]:
+        return bool(now and same_chips(run.facts["chips"], now)), run.weights_file.is_file()
+
+    return max(found, key=merit)
 
 
 def soft_labels(slug: str, chips: Chips, runs_folder: str | Path) -> Array:
@@ -70,7 +82,7 @@ def soft_labels(slug: str, chips: Chips, runs_folder: str | Path) -> Array:
     from .augment import predict
 
     determinism.prepare()
-    run = find_teacher(slug, runs_folder)
+    run = find_teacher(slug, runs_folder, chips)
     if run.config.outputs != "all" or run.tags != chips.tags:
         raise PaperError(f"the teacher {slug} has other labels", "take one with all of them")
     values = predict(run.model(), chips.images).astype(np.float16)

@@ -7,6 +7,7 @@ the runs they have in common.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from tqdm import tqdm  # as text, also in a notebook: `paper run` reads its last
 
 from . import accuracy_against_size, design_rules, files, workers
 from .errors import PaperError
-from .experiment import Config, Run, find, load
+from .experiment import Config, Run, find, load, same_chips
 from .labels import LABELS
 from .profiles import Profile
 from .project import Project
@@ -143,14 +144,24 @@ def configs(name: str, profile: Profile, **changes: Any) -> list[Config]:
 
 
 def finished(project: Project, wanted: Iterable[Config], folder: str = "") -> list[Run]:
-    """The finished runs of a grid, in its order; `PaperError` where one is missing."""
-    found = [(config, find(config, project.runs / folder)) for config in wanted]
+    """The finished runs of a grid, in its order; `PaperError` where one is missing.
+
+    Runs on the project's own chips, where they are on this machine; else the ones shipped.
+    """
+    found = [(config, _kept(project, config, folder)) for config in wanted]
     if missing := [config.slug for config, run in found if run is None]:
         raise PaperError(
             f"{len(missing)} of {len(found)} runs are missing, the first is {missing[0]}",
             "train them with paper train --grid",
         )
     return [run for _, run in found if run is not None]
+
+
+def _kept(project: Project, config: Config, folder: str) -> Run | None:
+    """The run of a configuration on the project's chips; only a cluster may have them elsewhere."""
+    if project.data is not None and not project.data.exists():
+        return find(config, project.runs / folder)
+    return project.find(config, folder)
 
 
 def run(
@@ -165,15 +176,18 @@ def run(
 
     folder     of `project.runs` that the runs are kept in
     scheduler  address of a Dask scheduler; its workers need this package, and the chips where
-               `project.data` says; each trains one network at a time
+               `project.data` says; each trains one network at a time. Networks that have a teacher
+               are trained on this machine, where its weights are.
 
     Raises `PaperError` at the end for runs that failed on the cluster; the others are kept.
     """
     order = {variant: i for i, variant in enumerate(dict.fromkeys(c.variant for c in wanted))}
     queue = sorted(wanted, key=lambda c: order[c.variant])  # one variant's chips in memory at once
     if scheduler:
-        _on_cluster(project, queue, folder, scheduler, progress)
-    elif project.has_chips:
+        alone = [config for config in queue if not config.teacher]
+        _on_cluster(project, alone, folder, scheduler, progress)
+        queue = [config for config in queue if config.teacher]  # their teacher's weights are here
+    if project.has_chips and (queue or not scheduler):
         workers.train(project, queue, folder, progress=progress)
     return finished(project, wanted, folder)
 
@@ -183,7 +197,7 @@ def _on_cluster(
 ) -> None:
     from distributed import Client, as_completed
 
-    missing = [c for c in queue if find(c, project.runs / folder) is None]
+    missing = [c for c in queue if _kept(project, c, folder) is None]
     if not missing:
         return
     try:
@@ -205,7 +219,7 @@ def _on_cluster(
         for future in as_completed(futures):
             config = futures[future]
             if future.status == "finished":
-                _keep(project.runs / folder, future.result())
+                _keep(project.runs / folder, config.slug, future.result())
             else:
                 failed.append(f"{config.slug}: {future.exception()}")
             bar.update(1)
@@ -225,7 +239,6 @@ def _remote(config: dict, profile: str, data: str) -> dict[str, dict[str, bytes]
         made = project.run(wanted)
     weights = made.weights_file
     return {
-        "name": made.folder.name,
         "files": {p.name: p.read_bytes() for p in sorted(made.folder.iterdir())},
         "cache": weights.parent.name,
         "weights": {weights.name: weights.read_bytes()} if weights.is_file() else {},
@@ -245,24 +258,22 @@ def _worker_project(profile: str, data: str) -> Project:
     return _WORKER[key]
 
 
-def _keep(runs_folder: Path, result: dict[str, Any]) -> Run:
+def _keep(runs_folder: Path, slug: str, result: dict[str, Any]) -> Run:
+    """Write a worker's run to this disk, beside one of the same configuration on other chips."""
     from .project import cache_folder
 
+    folder = runs_folder / slug
+    chips = json.loads(result["files"]["run.json"])["chips"]
+    if (folder / "run.json").is_file() and not same_chips(load(folder).facts["chips"], chips):
+        folder = folder.with_name(f"{slug}-{chips['fingerprint'][:8]}")
     cache = cache_folder() / "runs" / result["cache"]
     last = "run.json"  # says that the others are whole
     ordered = sorted(result["files"].items(), key=lambda item: item[0] == last)
-    for folder, contents in (
-        (cache, result["weights"].items()),
-        (_at(runs_folder, result), ordered),
-    ):
+    for place, contents in ((cache, result["weights"].items()), (folder, ordered)):
         for name, data in contents:
-            with files.replacing(folder / name) as partial:
+            with files.replacing(place / name) as partial:
                 partial.write_bytes(data)
-    return load(_at(runs_folder, result))
-
-
-def _at(runs_folder: Path, result: dict[str, Any]) -> Path:
-    return runs_folder / result["name"]
+    return load(folder)
 
 
 def record(project: Project, name: str, kept: list[Run]) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -39,6 +40,26 @@ def test_eight_bits_by_hand():
     numbers, scale = compression.int8(weights, axis=0)
     assert scale.ravel().tolist() == pytest.approx([0.02, 1 / 127])
     assert compression.int8(np.zeros((2, 2)))[1].tolist() == [[1, 1]]
+
+
+def test_of_several_teachers_the_one_on_these_chips_is_taken_else_one_with_weights(
+    tmp_path, monkeypatch
+):
+    def run(name, same, weights):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").touch()
+        weights_file = SimpleNamespace(is_file=lambda: weights)
+        return SimpleNamespace(facts={"chips": same}, weights_file=weights_file, name=name)
+
+    there = [run("t", False, False), run("t-1", False, True), run("t-2", True, True)]
+    monkeypatch.setattr(experiment, "load", lambda f: {r.name: r for r in there}[f.name])
+    monkeypatch.setattr(experiment, "same_chips", lambda kept, now: kept)
+    assert distillation.find_teacher("t", tmp_path / "students", chips()).name == "t-2"
+    (tmp_path / "t-2" / "run.json").unlink()
+    assert distillation.find_teacher("t", tmp_path / "students", chips()).name == "t-1"
+    assert distillation.find_teacher("t", tmp_path).name == "t-1"
+    with pytest.raises(PaperError, match="train it first"):
+        distillation.find_teacher("u", tmp_path)
 
 
 @given(

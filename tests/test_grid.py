@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 
 import pytest
@@ -77,6 +78,14 @@ def test_a_grid_is_kept_here_and_the_same_on_a_cluster(tmp_path, monkeypatch):
     monkeypatch.setenv("PAPER_CACHE", str(tmp_path / "elsewhere"))
     assert places.cache_folder() == tmp_path / "elsewhere"
     there = Project("tiny", root=tmp_path / "there")
+    foreign = there.runs / kept[0].folder.name  # of the same configuration, on other chips
+    shutil.copytree(kept[0].folder, foreign)
+    facts = files.read_json(foreign / "run.json")
+    facts["chips"] |= {"fingerprint": "0" * 64, "labels": "0" * 64}
+    files.write_json(foreign / "run.json", facts)
+    planted = (foreign / "run.json").read_bytes()
+    with pytest.raises(PaperError, match="2 of 2 runs are missing"):
+        grid.finished(there, wanted)
     with LocalCluster(
         n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
     ) as cluster:
@@ -85,6 +94,8 @@ def test_a_grid_is_kept_here_and_the_same_on_a_cluster(tmp_path, monkeypatch):
         for path in a.folder.iterdir():
             assert path.read_bytes() == (b.folder / path.name).read_bytes()
         assert b.model().count_params() == a.facts["parameters"]
+    assert far[0].folder.name == f"{foreign.name}-{kept[0].facts['chips']['fingerprint'][:8]}"
+    assert (foreign / "run.json").read_bytes() == planted
 
 
 def test_no_scheduler_is_one_clear_line(tmp_path, monkeypatch):

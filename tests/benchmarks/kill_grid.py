@@ -9,6 +9,7 @@ once with SIGKILL at random moments, and compares every prediction to the bit.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -60,8 +61,9 @@ def main(kills: int = 5, seed: int = 0) -> None:
             try:
                 # while it starts, in the middle, or nearly done: less is left each time
                 process.wait(timeout=rng.uniform(0.25, 0.75) * whole)
-                print(f"finished before kill {done + 1}")
-                break
+                print(f"finished before kill {done + 1}: from the start again")
+                shutil.rmtree(killed)
+                done = 0
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGKILL)
                 process.wait()
