@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
+from matplotlib.ticker import MaxNLocator
 
 from ..labels import ENGLISH
 from . import COLOURS, ends, styled
@@ -17,7 +18,15 @@ LOSS_NAMES = {"log": "log loss", "f2": "F2 loss", "hard": "hard examples"}
 
 
 def box(
-    ax: Axes, x: float, y: float, text: str, *, width: float, height: float, colour: str
+    ax: Axes,
+    x: float,
+    y: float,
+    text: str,
+    *,
+    width: float,
+    height: float,
+    colour: str,
+    size: float = 7.5,
 ) -> None:
     """A rounded box around (x, y) with its text, in the coordinates of `ax`."""
     ax.add_patch(
@@ -42,7 +51,19 @@ def box(
             linewidth=1.1,
         )
     )
-    ax.text(x, y, text, ha="center", va="center", fontsize=7.5, linespacing=1.25)
+    # Centred by its baseline: letters below it (as in "transpose") would move the text up.
+    lines = text.count("\n") + 1
+    baseline = -0.36 * size if lines == 1 else 0
+    ax.annotate(
+        text,
+        (x, y),
+        (0, baseline),
+        textcoords="offset points",
+        ha="center",
+        va="baseline" if lines == 1 else "center",
+        fontsize=size,
+        linespacing=1.25,
+    )
 
 
 def arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
@@ -51,6 +72,7 @@ def arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float]) -> Non
         end,
         start,
         arrowprops={"arrowstyle": "-|>", "color": "#666666", "lw": 0.9, "shrinkA": 0, "shrinkB": 0},
+        annotation_clip=False,
     )
 
 
@@ -66,21 +88,21 @@ def training_and_prediction(
 
     scores   `families.scores`: one row per candidate and seed; the first seed has its interval
     choices  `families.choices`
-    steps    name of a step after the networks -> what it scored, top to bottom
+    steps    name of a step after the networks -> what it scored, or nothing; top to bottom
     counts   part of the chips -> how many
     title    the design of the networks
     """
     names = list(dict.fromkeys(scores["candidate"]))
     rows = len(names)
     first = scores.drop_duplicates("candidate").set_index("candidate")
-    figure = Figure(figsize=(8.2, 1.9 + 0.46 * max(rows, 5)))
-    grid = figure.add_gridspec(1, 4, width_ratios=(1.75, 1.5, 2.9, 1.45), wspace=0.02)
+    figure = Figure(figsize=(8.8, 1.9 + 0.46 * max(rows, 5)))
+    grid = figure.add_gridspec(1, 4, width_ratios=(2.05, 1.7, 2.9, 1.7), wspace=0.02)
     flow, dots, matrix, after = (figure.add_subplot(grid[0, i]) for i in range(4))
     place = {name: rows - 1 - i for i, name in enumerate(names)}
     limits = (-0.75, rows - 0.25)
 
     # left: the copies of the chips, and the networks trained on each
-    flow.set(xlim=(0, 4), ylim=limits)
+    flow.set(xlim=(0, 5), ylim=limits)
     flow.axis("off")
     for variant in dict.fromkeys(name.split(", ")[0] for name in names):
         mine = [place[n] for n in names if n.split(", ")[0] == variant]
@@ -98,8 +120,9 @@ def training_and_prediction(
         for name, y in ((n, place[n]) for n in names if n.split(", ")[0] == variant):
             loss = name.split(", ")[1]
             text = LOSS_NAMES.get(loss, loss)
-            box(flow, 3.05, y, text, width=1.85, height=min(0.6, 0.15 * rows), colour=colour)
-            arrow(flow, (1.45, middle), (2.1, y))
+            box(flow, 3.3, y, text, width=2.2, height=min(0.6, 0.15 * rows), colour=colour)
+            arrow(flow, (1.45, middle), (2.18, y))
+            arrow(flow, (4.42, y), (4.98, y))
     parts = ", ".join(f"{n:,} {part}" for part, n in counts.items() if n)
     flow.set_title("Two copies of the chips,\na network for each loss", fontsize=8.5)
 
@@ -121,7 +144,9 @@ def training_and_prediction(
         )
     dots.set(ylim=limits, yticks=[], xlabel="mean-over-chips F2,\nnested")
     dots.spines["left"].set_visible(False)
-    dots.locator_params(axis="x", nbins=3)
+    dots.margins(x=0.08)
+    dots.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    dots.tick_params(axis="x", labelsize=7)
     dots.grid(axis="x")
     several = scores["seed"].nunique() > 1
     dots.set_title("On validation" + ("\n(| each seed)" if several else "\n"), fontsize=8.5)
@@ -150,14 +175,20 @@ def training_and_prediction(
     matrix.set_title("The choice for each label\n(pale: other folds differ)", fontsize=8.5)
 
     # integration, recalibration, thresholds
-    after.set(xlim=(0, 4), ylim=(0, 1.5 * len(steps)))
+    texts = [f"{name}\n{score}" if score else name for name, score in steps.items()]
+    heights = [0.4 + 0.28 * (text.count("\n") + 1) for text in texts]
+    gap = 0.5
+    top = sum(heights) + gap * (len(steps) - 1)
+    after.set(xlim=(-0.5, 4), ylim=(-0.05, top + 0.05))
     after.axis("off")
-    for number, (name, score) in enumerate(steps.items()):
-        y = 1.5 * (len(steps) - number) - 0.75
-        text = f"{name}\n{score}" if score else name
-        box(after, 2.1, y, text, width=3.4, height=0.95, colour=COLOURS["good"])
+    for number, (text, height) in enumerate(zip(texts, heights, strict=True)):
+        y = top - height / 2
+        box(after, 2.1, y, text, width=3.5, height=height, colour=COLOURS["good"], size=7)
         if number:
-            arrow(after, (2.1, y + 1.02), (2.1, y + 0.48))
+            arrow(after, (2.1, top + gap), (2.1, top + 0.04))
+        else:
+            arrow(after, (-0.45, y), (0.33, y))  # from the choice for each label
+        top -= height + gap
     after.set_title("Put together\n", fontsize=8.5)
     figure.suptitle(f"{title}; {parts} chips", fontsize=8.5, color="#555555")
     return figure
