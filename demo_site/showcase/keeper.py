@@ -1,4 +1,4 @@
-"""A worker's process: django-tasks-db's worker, a heartbeat beside it, and the sweeps.
+"""A worker's process: django-tasks-db's worker; beside it a heartbeat, and beside that the sweeps.
 
 Any worker sweeps for all: every step is conditional on the state in the database, so it does not
 matter how many do it at once.
@@ -13,13 +13,14 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
 
 import numpy as np
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.core.files.storage import default_storage
-from django.db import Error, InterfaceError, OperationalError, close_old_connections, connection
+from django.db import Error, close_old_connections, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 from django_tasks import TaskResultStatus
@@ -64,12 +65,12 @@ def run(*, interval: float, until_idle: bool = False) -> None:
     sys.setswitchinterval(0.001)  # the thread that reads ahead shall not wait long for its turn
     work.me = f"{socket.gethostname()[:30]}-{os.getpid()}-{token()[:8]}"
     engine.preload()  # seconds, in which a fresh site's tables are made
-    patiently(_wait_for_tables)
+    work.patiently(_wait_for_tables)
     row = {"name": work.me, "host": socket.gethostname()[:80], "pid": os.getpid()}
-    patiently(lambda: Worker.objects.create(**row))
+    work.patiently(lambda: Worker.objects.create(**row))
     stop = threading.Event()
-    heart = threading.Thread(target=_heartbeat, args=(stop,), name="heartbeat", daemon=True)
-    heart.start()
+    for beside in (_heartbeat, _sweeps):
+        threading.Thread(target=beside, args=(stop,), name=beside.__name__, daemon=True).start()
     worker = _Worker(
         queue_names=["default"],
         interval=interval,
@@ -81,11 +82,11 @@ def run(*, interval: float, until_idle: bool = False) -> None:
         excluded_queue_names=[],
     )
     worker.configure_signals()
-    patiently(warm_up)
+    work.patiently(warm_up)
     with contextlib.suppress(Refused):  # the decoder loads its libraries now, not when one waits
         list(work.reader.read(copies.thumb(np.zeros((64, 64, 3), np.uint8)), chips=1))
     try:
-        patiently(worker.run)
+        work.patiently(worker.run)
     finally:
         stop.set()
         work.reader.close()
@@ -103,20 +104,6 @@ def _wait_for_tables() -> None:
         said = True
         time.sleep(0.1)
         executor.loader.build_graph()
-
-
-def patiently(step) -> None:
-    """Do a step again until the database lets it: locked for long, or restarted, it comes back."""
-    while True:
-        try:
-            step()
-            return
-        except (OperationalError, InterfaceError) as error:
-            if work.stopping.is_set():
-                raise
-            log.warning("the database does not answer", extra={"error": str(error)})
-            connection.close()
-            time.sleep(1)
 
 
 def warm_up() -> None:
@@ -143,21 +130,30 @@ def warm_up() -> None:
 
 
 def _heartbeat(stop: threading.Event) -> None:
+    while not stop.wait(float(settings.SHOWCASE["HEARTBEAT_SECONDS"])):
+        _try(beat)
+
+
+def _sweeps(stop: threading.Event) -> None:
+    """A thread of its own: a batch of thousands takes long to vanish, and beats must not wait."""
     last_sweep, last_slow = 0.0, 0.0
     while not stop.wait(float(settings.SHOWCASE["HEARTBEAT_SECONDS"])):
-        try:
-            close_old_connections()
-            beat()
-            if time.monotonic() - last_sweep > float(settings.SHOWCASE["LOST_SECONDS"]) / 4:
-                sweep()
-                last_sweep = time.monotonic()
-            if time.monotonic() - last_slow > 900:
-                tidy()
-                last_slow = time.monotonic()
-        except Error as error:  # locked or away: the next beat tries again
-            log.warning("heartbeat missed", extra={"error": str(error)})
-        except Exception:
-            log.exception("sweep failed")
+        if time.monotonic() - last_sweep > float(settings.SHOWCASE["LOST_SECONDS"]) / 4:
+            _try(sweep)
+            last_sweep = time.monotonic()
+        if time.monotonic() - last_slow > 900:
+            _try(tidy)
+            last_slow = time.monotonic()
+
+
+def _try(step: Callable[[], object]) -> None:
+    try:
+        close_old_connections()
+        step()
+    except Error as error:  # locked or away: the next time tries again
+        log.warning("step missed", extra={"step": step.__name__, "error": str(error)})
+    except Exception:
+        log.exception("step failed", extra={"step": step.__name__})
 
 
 def beat() -> None:
@@ -189,8 +185,10 @@ def _retry_model() -> None:
 def sweep() -> dict[str, int]:
     """Put right what was left lying; how many of each kind."""
     lost = timezone.now() - timedelta(seconds=float(settings.SHOWCASE["LOST_SECONDS"]))
+    # What this process has in hand is not lost, though the database may have missed its beats.
+    left = Batch.objects.filter(touched_at__lt=lost).exclude(pk=work.in_hand)
     done = {
-        "batches": work.requeue(Batch.objects.filter(touched_at__lt=lost), setback="worker"),
+        "batches": work.requeue(left, setback="worker"),
         "tasks": _free_tasks(),
         "unqueued": _queue_again(lost),
         "abandoned": _abandoned(),

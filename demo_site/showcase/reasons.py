@@ -33,6 +33,8 @@ REASONS = {
 SETBACKS = {
     "model": _("The model is not loaded. The batch waits and starts by itself when it is."),
     "worker": _("The worker stopped in the middle. Another one continues; nothing is lost."),
+    "disk": _("The disk is full. The batch waits and goes on when there is room; nothing is lost."),
+    "database": _("The database did not answer. It is tried again in a moment; nothing is lost."),
     "fault": _("Something broke. It is tried again in a moment; nothing is lost."),
 }
 

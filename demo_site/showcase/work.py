@@ -10,16 +10,17 @@ hands; the next worker continues from the database: files still `stored` are rea
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import numpy as np
 from django.conf import settings
-from django.db import Error, transaction
+from django.db import Error, InterfaceError, OperationalError, connection, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -40,6 +41,8 @@ PAUSE = 64  # members unpacked, or files refused, until the worker looks whether
 PATIENCE = 0.3  # seconds that a free worker waits for a group of more than FIRST chips
 PAGE = 512  # uploads looked at together
 ATTEMPTS = 3  # without progress, until what is left of a batch counts as failed
+LATER = {"fault": 2, "disk": 10, "database": 10}  # seconds until a batch is tried again
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 #: This process in claims and heartbeats; the worker command sets its own name.
 me = f"process-{token()}"
@@ -125,22 +128,49 @@ def _again(batch: int, seconds: float = 0) -> None:
     work_on.using(run_after=later).enqueue(batch)
 
 
+def patiently(step: Callable[[], object]) -> None:
+    """Do a step again until the database lets it: locked for long, or restarted, it comes back."""
+    while True:
+        try:
+            step()
+            return
+        except (OperationalError, InterfaceError) as error:
+            if stopping.is_set():
+                raise
+            log.warning("the database does not answer", extra={"error": str(error)})
+            connection.close()
+            time.sleep(1)
+
+
+def setback(fault: Exception) -> str:
+    """What a fault is to a batch: a code of `reasons.SETBACKS`."""
+    if isinstance(fault, OSError) and fault.errno in FULL:
+        return "disk"
+    if isinstance(fault, OperationalError | InterfaceError):
+        return "disk" if "full" in str(fault) else "database"
+    return "fault"
+
+
 def requeue(rows, setback: str) -> int:
-    """Give running batches back to the queue; one that fails for the third time is given up."""
+    """Give running batches back to the queue; one that fails for the third time is given up.
+
+    A full disk or a database that is away is no fault of the batch: it waits as long as that lasts.
+    """
+    counts = setback in ("worker", "fault")
     count = 0
     for pk, attempts in list(rows.filter(state="running").values_list("pk", "attempts")):
         one = Batch.objects.filter(pk=pk)
         with transaction.atomic():
             now = timezone.now()
-            changes = {"attempts": attempts + 1, "setback": setback, "queued_at": now}
+            changes = {"attempts": attempts + counts, "setback": setback, "queued_at": now}
             if not BATCH.step(one.filter(attempts=attempts), "reclaim", **changes):
                 continue
             count += 1
-            if attempts + 1 >= ATTEMPTS:
+            if counts and attempts + 1 >= ATTEMPTS:
                 died = {"code": "worker_died"}
                 UPLOAD.step(Upload.objects.filter(batch_id=pk), "refuse", **died)
                 PLACEMENT.step(Placement.objects.filter(batch_id=pk), "fail", **died)
-            _again(pk, 2 if setback == "fault" else 0)
+            _again(pk, LATER.get(setback, 0))
     return count
 
 
@@ -162,9 +192,11 @@ def _slice(batch: int, version: ModelVersion, begun: Iterator[list] | None = Non
     _take_in_hand(batch)
     try:
         state = _all_groups(batch, version, begun)
-    except Exception:
+    except Exception as fault:
         log.exception("slice failed", extra={"batch": batch})
-        requeue(Batch.objects.filter(pk=batch, worker=me), setback="fault")
+        _set_busy(None)
+        mine, why = Batch.objects.filter(pk=batch, worker=me), setback(fault)
+        patiently(lambda: requeue(mine, why))  # the disk may be the database's, too
         return "fault"
     finally:
         _take_in_hand(None)

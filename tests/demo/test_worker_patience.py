@@ -1,0 +1,156 @@
+"""A full disk, a database that is away, a sweep that takes long: the work waits and goes on."""
+
+from __future__ import annotations
+
+import errno
+import threading
+import time
+from datetime import timedelta
+
+import pictures
+import pytest
+from django.db import OperationalError
+from django.utils import timezone
+from showcase import keeper, settle, storage, work
+from showcase.models import Batch
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def log(tmp_path, monkeypatch):
+    """Every chip that the predictor is given."""
+    path = tmp_path / "predicted.log"
+    path.touch()
+    monkeypatch.setenv("PLANTED_LOG", str(path))
+    return lambda: path.read_text().split()
+
+
+def full(*_):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def locked(*_):
+    raise OperationalError("database is locked")
+
+
+def full_database(*_):
+    raise OperationalError("database or disk is full")
+
+
+@pytest.mark.parametrize(
+    ("where", "fault", "code"),
+    [
+        pytest.param((storage, "write_parts"), full, "disk", id="pack"),
+        pytest.param((storage, "write"), full, "disk", id="member"),
+        pytest.param((settle, "keep"), full_database, "disk", id="full database"),
+        pytest.param((settle, "write_down"), locked, "database", id="locked database"),
+    ],
+)
+def test_a_batch_waits_for_as_long_as_disk_or_database_are_away(
+    showcase, client, log, monkeypatch, where, fault, code
+):
+    packed = pictures.archive([(f"{i}.png", pictures.png(i)) for i in range(20, 23)])
+    files = [(f"{i}.png", pictures.png(i)) for i in range(20)]
+    batch = showcase.batch([*files, ("a.zip", packed)])
+    good = getattr(*where)
+    monkeypatch.setattr(*where, fault)
+    for _ in range(work.ATTEMPTS + 2):
+        assert work.work(batch.pk) == "fault"
+        batch.refresh_from_db()
+        assert (batch.state, batch.setback, batch.attempts) == ("queued", code, 0)
+    assert batch.trouble in client.get(batch.get_absolute_url()).content.decode()
+    assert "nothing is lost" in batch.trouble
+    assert not batch.uploads.filter(state="failed").exists()
+    monkeypatch.setattr(*where, good)
+    showcase.work(batch)
+    assert (batch.state, batch.chips_labelled, batch.trouble) == ("done", 23, "")
+    if fault is not locked:  # what was predicted when it could not be written down is lost
+        assert sorted(log()) == sorted(set(log()))
+
+
+def test_a_batch_is_given_back_when_the_database_is_there_again(showcase, monkeypatch):
+    """The same fault keeps the worker from giving it back at first; the sweep is not faster."""
+    batch = showcase.batch([("a.png", pictures.png(1))])
+    monkeypatch.setattr(settle, "keep", locked)
+    requeue, tried = work.requeue, []
+
+    def late(rows, setback):
+        tried.append(setback)
+        if len(tried) < 4:
+            Batch.objects.update(touched_at=timezone.now() - timedelta(hours=1))
+            monkeypatch.setattr(work, "requeue", requeue)
+            assert keeper.sweep()["batches"] == 0
+            monkeypatch.setattr(work, "requeue", late)
+            raise OperationalError("database is locked")
+        return requeue(rows, setback)
+
+    monkeypatch.setattr(work, "requeue", late)
+    monkeypatch.setattr(work.connection, "close", lambda: None)
+    monkeypatch.setattr(work.time, "sleep", lambda _: None)
+    assert work.work(batch.pk) == "fault"
+    batch.refresh_from_db()
+    assert tried == 4 * ["database"]
+    assert (batch.state, batch.attempts) == ("queued", 0)
+
+
+def test_a_fault_of_the_batch_still_counts(showcase, monkeypatch):
+    batch = showcase.batch([("a.png", pictures.png(1))])
+    monkeypatch.setattr(storage, "write_parts", lambda *_: 1 / 0)
+    work.work(batch.pk)
+    batch.refresh_from_db()
+    assert (batch.setback, batch.attempts) == ("fault", 1)
+
+
+def test_a_sweep_that_takes_long_stops_no_heartbeat(settings, monkeypatch):
+    settings.SHOWCASE["HEARTBEAT_SECONDS"] = 0.01
+    sweeping, enough = threading.Event(), threading.Event()
+    beats = []
+
+    def beat():
+        beats.append(sweeping.is_set())
+        if sum(beats) > 3:
+            enough.set()
+
+    def sweep():
+        sweeping.set()
+        assert enough.wait(20)
+
+    monkeypatch.setattr(keeper, "beat", beat)
+    monkeypatch.setattr(keeper, "sweep", sweep)
+    monkeypatch.setattr(keeper, "tidy", lambda: None)
+    monkeypatch.setattr(keeper, "_Worker", lambda **_: Waiting())
+    monkeypatch.setattr(keeper, "_wait_for_tables", lambda: None)
+    monkeypatch.setattr(keeper, "warm_up", lambda: None)
+    found = []
+
+    class Waiting:
+        def configure_signals(self):
+            pass
+
+        def run(self):
+            found.append(enough.wait(10))
+
+    monkeypatch.setattr(work, "me", work.me)  # `run` names this process
+    switch = keeper.sys.getswitchinterval()
+    try:
+        keeper.run(interval=0.01)
+    finally:
+        keeper.sys.setswitchinterval(switch)
+        time.sleep(0.05)  # the threads see that they are to end
+    assert found == [True]
+
+
+def test_a_step_that_fails_is_tried_again(settings, monkeypatch):
+    settings.SHOWCASE["HEARTBEAT_SECONDS"] = 0.001
+    stop, calls = threading.Event(), []
+
+    def beat():
+        calls.append(1)
+        if len(calls) == 3:
+            stop.set()
+        raise [OperationalError("locked"), ValueError("broken"), OSError("away")][len(calls) - 1]
+
+    monkeypatch.setattr(keeper, "beat", beat)
+    keeper._heartbeat(stop)
+    assert len(calls) == 3
