@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 import uuid
 from datetime import timedelta
 
@@ -14,6 +16,9 @@ from . import storage
 from .models import Batch, Worker
 
 log = logging.getLogger("showcase.health")
+FRESH = 10  # seconds that an answer of the file store counts
+_asked = threading.Lock()
+_last = {"said": "", "until": 0.0}
 
 
 def alive():
@@ -27,6 +32,25 @@ def workers() -> dict:
     rows = list(alive())
     trouble = next((w.trouble for w in rows if w.trouble), "")
     return {"alive": len(rows), "ready": sum(w.ready for w in rows), "trouble": trouble}
+
+
+def _files() -> str:
+    """Whether the file store can be written; tried every `FRESH` seconds at most.
+
+    Anybody may ask, and each try costs the store two requests, which S3 bills.
+    """
+    with _asked:
+        if time.monotonic() >= _last["until"]:
+            try:
+                name = f"health/{uuid.uuid4().hex}"
+                storage.write(name, b"ok")
+                storage.remove([name])
+                _last["said"] = "ok"
+            except Exception as error:  # any backend's own exception
+                log.error("file store check failed", extra={"error": str(error)})
+                _last["said"] = "cannot be written"
+            _last["until"] = time.monotonic() + FRESH
+        return _last["said"]
 
 
 def report() -> dict:
@@ -46,13 +70,6 @@ def report() -> dict:
     except Error as error:
         log.error("database check failed", extra={"error": str(error)})
         checks["database"] = "does not answer"
-    try:
-        name = f"health/{uuid.uuid4().hex}"
-        storage.write(name, b"ok")
-        storage.remove([name])
-        checks["files"] = "ok"
-    except Exception as error:  # any backend's own exception
-        log.error("file store check failed", extra={"error": str(error)})
-        checks["files"] = "cannot be written"
+    checks["files"] = _files()
     good = all(checks.get(part) == "ok" for part in ("database", "worker", "files"))
     return {"ready": good, "checks": checks}

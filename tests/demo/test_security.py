@@ -269,6 +269,30 @@ def test_health_says_what_is_missing_and_no_secrets(client):
     assert client.get("/readyz").status_code == 200
 
 
+def test_asking_for_health_does_not_write_each_time(client, monkeypatch):
+    """Anybody may ask; on S3 every write is billed."""
+    from showcase import health, storage
+
+    written, now = [], [1000.0]
+    monkeypatch.setattr(storage, "write", lambda name, data: written.append(name))
+    monkeypatch.setattr(health.time, "monotonic", lambda: now[0])
+    monkeypatch.setitem(health._last, "until", 0.0)
+
+    def files() -> str:
+        return client.get("/readyz").json()["checks"]["files"]
+
+    assert [files() for _ in range(20)] == ["ok"] * 20
+    assert len(written) == 1
+
+    def full(name, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(storage, "write", full)
+    assert files() == "ok"
+    now[0] += health.FRESH
+    assert files() == "cannot be written"  # no later than that
+
+
 def test_a_locked_database_answers_503_with_a_page(client, monkeypatch):
     from django.db import OperationalError
     from showcase.views import chips
