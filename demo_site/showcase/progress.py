@@ -32,12 +32,8 @@ class Progress:
 def of(batch: Batch) -> Progress:
     done = batch.chips_labelled + batch.chips_failed
     read = batch.files_read + batch.files_failed
-    waiting = batch.state == "queued"
-    ahead = 0
-    if waiting:
-        before = Q(state="running") | Q(state="queued", queued_at__lt=batch.queued_at)
-        ahead = Batch.objects.exclude(pk=batch.pk).filter(before).count()
-    # Every file gives at least one chip: those not read yet count as one.
+    ahead = _before(batch).count() if batch.state == "queued" else 0
+    # Every file gives at least one chip: those not read yet count as one, archives too.
     expected = batch.chips + max(batch.files - read, 0)
     percent = None if not expected else round(100 * done / expected)
     if batch.finished:
@@ -59,6 +55,12 @@ def of(batch: Batch) -> Progress:
     )
 
 
+def _before(batch: Batch):
+    """The batches whose turn comes before that of this one, which is queued."""
+    turn = Q(state="running") | Q(state="queued", queued_at__lt=batch.queued_at)
+    return Batch.objects.exclude(pk=batch.pk).filter(turn)
+
+
 def _seconds(batch: Batch, left: int) -> int | None:
     rows = health.alive().filter(ready=True)
     count = rows.count()
@@ -67,11 +69,7 @@ def _seconds(batch: Batch, left: int) -> int | None:
         return None
     before = 0
     if batch.state == "queued":
-        queue = Batch.objects.exclude(pk=batch.pk).filter(
-            Q(state="running") | Q(state="queued", queued_at__lt=batch.queued_at)
-        )
-        sums = queue.aggregate(
-            n=Sum(F("chips") + F("files") - F("chips_labelled") - F("files_read"))
-        )
-        before = max(sums["n"] or 0, 0)
+        unread = F("files") - F("files_read") - F("files_failed")
+        unlabelled = F("chips") - F("chips_labelled") - F("chips_failed")
+        before = _before(batch).aggregate(n=Sum(unread + unlabelled))["n"] or 0
     return max(round((before / count + left) * each), 1)

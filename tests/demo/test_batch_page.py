@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pictures
 import pytest
 from django.test import Client
-from showcase.models import Batch, Chip, Placement, Upload
+from django.utils import timezone
+from showcase import progress
+from showcase.models import Batch, Chip, Placement, Upload, Worker
 
 pytestmark = pytest.mark.django_db
 
@@ -96,3 +100,78 @@ def test_a_public_batch_leads_to_its_chips_in_the_gallery(showcase, client):
     assert f'<option value="{public.token}" selected>' in page
     assert Chip.objects.get(name="a").key in page
     assert public.token not in client.get("/gallery/").content.decode()
+
+
+@pytest.fixture
+def queue(showcase):
+    """Three batches in a row, the first of them running, and a worker that needs 2 s a chip."""
+    batches = [showcase.batch([(f"{i}{j}.png", pictures.png(1)) for j in range(3)]) for i in "abc"]
+    for age, batch in enumerate(batches):
+        batch.queued_at = timezone.now() - timedelta(seconds=60 - age)
+        batch.save()
+    counts = {"files": 10, "files_read": 4, "files_failed": 1, "chips": 20}
+    counts |= {"chips_labelled": 6, "chips_failed": 2}
+    Batch.objects.filter(pk=batches[0].pk).update(state="running", **counts)
+    worker = Worker.objects.create(name="w", host="h", pid=1, ready=True, chip_seconds=2)
+    for batch in batches:
+        batch.refresh_from_db()
+    return batches, worker
+
+
+def test_place_in_the_queue_and_time_left_are_those_of_the_queue(queue, client):
+    batches, worker = queue
+    running, second, third = map(progress.of, batches)
+    # Of the first are left: 20 chips less 6 labelled and 2 failed, and 5 files not read yet.
+    assert (running.left, running.ahead, running.seconds) == (17, 0, 34)
+    assert (second.left, second.ahead, second.seconds) == (3, 1, 2 * (17 + 3))
+    assert (third.left, third.ahead, third.seconds) == (3, 2, 2 * (17 + 3 + 3))
+    page = shown(client, batches[2])
+    assert "<dt>Place in the queue</dt><dd>3</dd>" in page
+    assert "<dt>Time left</dt><dd>≈ 46 s</dd>" in page
+    told = client.get(f"/api/v1/batches/{batches[2].token}").json()
+    assert (told["batches_ahead"], told["seconds_left"]) == (2, 46)
+    # Another worker takes from the queue as well, but works on this batch no faster.
+    Worker.objects.create(name="v", host="h", pid=2, ready=True, chip_seconds=2)
+    assert progress.of(batches[2]).seconds == 2 * ((17 + 3) / 2 + 3)
+    assert progress.of(batches[0]).seconds == 34
+    worker.chip_seconds = 20
+    worker.save()
+    assert "≈ 2 min" in shown(client, batches[2])  # (10 + 3) * 11 s
+    batches[0].state = "cancelled"
+    batches[0].save()
+    assert progress.of(batches[2]).ahead == 1
+
+
+def test_no_time_is_promised_without_a_worker_or_its_speed(queue, client):
+    batches, _ = queue
+    for changes in (
+        {"chip_seconds": 0},
+        {"chip_seconds": 2, "ready": False},
+        {"ready": True, "seen_at": timezone.now() - timedelta(hours=1)},
+    ):
+        Worker.objects.update(**changes)
+        assert progress.of(batches[1]).seconds is None
+        assert "<dt>Time left</dt><dd>–</dd>" in shown(client, batches[1])
+
+
+def test_who_comes_back_finds_the_batch_and_all_that_was_done_meanwhile(showcase, client):
+    """Nothing of a batch hangs on the page that waits for it."""
+    files = [(f"{i}.png", pictures.png(i)) for i in range(12)]
+    batch = showcase.batch(files, title="Mine")
+    assert 'data-state="queued"' in shown(client, batch)
+    showcase.work(batch)  # with no page open
+    home = client.get("/").content.decode()
+    own = home.split('id="own"')[1].split("</section>")[0]
+    assert f'href="/batch/{batch.token}/"' in own
+    assert ">Mine</a>" in own
+    assert "12 chips" in own
+    assert "Done" in own
+    page = shown(client, batch)
+    assert 'data-state="done"' in page
+    assert page.count("/thumb.image") == 12
+    # Another browser has no batches of its own, but the address works there too.
+    other = Client()
+    assert 'id="own"' not in other.get("/").content.decode()
+    assert shown(other, batch).count("/thumb.image") == 12
+    batch.delete()
+    assert 'id="own"' not in client.get("/").content.decode()
