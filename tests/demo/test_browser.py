@@ -157,7 +157,7 @@ def test_fifty_chips_by_drag_and_drop(visit, hold):
     chips = {f"chip_{i:02d}.png": png(i) for i in range(50)}
     expect(page.locator("[data-send]")).to_be_disabled()
     drop(page, chips | {"notes.txt": b"not a picture"})
-    expect(page.locator("[data-note]")).to_contain_text("1 files are not pictures")
+    expect(page.locator("[data-note]")).to_contain_text("One file is not a picture")
     expect(page.locator("[data-total]")).to_contain_text("50 files")
     page.wait_for_selector("[data-thumbs] canvas")
     page.get_by_role("button", name="Remove chip_00.png").click()
@@ -216,6 +216,45 @@ def test_a_broken_line_is_tried_again_and_nothing_is_stored_twice(visit):
     assert len(tries) == 2
     assert page.locator("#progress .tile").count() == 3
     assert visit.faults.pop().endswith("net::ERR_CONNECTION_RESET")
+
+
+def test_a_changed_choice_is_a_new_batch_and_the_broken_one_is_given_up(visit):
+    """Else what was half sent would be worked on by itself, and shown, half an hour later."""
+    page = visit()
+    opened, cancelled = [], []
+    page.on("response", lambda r: r.url.endswith("/upload/") and opened.append(r.json()["url"]))
+    page.on("request", lambda r: r.url.endswith("/cancel/") and cancelled.append(r.url))
+    page.route("**/files/", lambda route: route.fulfill(status=400, json={"detail": "no"}))
+    drop(page, {"first.png": png(110)})
+    page.click("[data-send]")  # refused for good: nothing is left to go on with
+    expect(page.locator("[data-note]")).to_contain_text("no")
+    expect(page.locator("[data-send-text]")).to_have_text("Upload and label")
+    page.unroute("**/files/")
+    page.route("**/submit/", lambda route: route.abort("connectionreset"))
+    page.clock.install()
+    page.click("[data-send]")
+    for _ in range(60):  # its patience between the tries
+        if "Go on" in page.locator("[data-send-text]").inner_text():
+            break
+        page.clock.run_for(1000)
+        page.wait_for_timeout(20)
+    expect(page.locator("[data-send-text]")).to_have_text("Go on")
+    page.get_by_label("private batch").check()
+    expect(page.locator("[data-send-text]")).to_have_text("Upload and label")
+    page.unroute("**/submit/")
+    page.click("[data-send]")
+    page.wait_for_url("**/batch/*/")
+    page.wait_for_selector("#progress[data-finished]")
+    assert len(set(opened)) == 3
+    assert page.url.endswith(opened[-1])
+    expect(page.locator(".tag").filter(has_text="private batch")).to_be_visible()
+    assert [url.removesuffix("cancel/").rsplit("/batch/")[1] for url in cancelled] == [
+        url.removeprefix("/batch/") for url in opened[:2]
+    ]
+    page.goto(opened[1])
+    expect(page.locator("#progress")).to_have_attribute("data-state", "cancelled")
+    while visit.faults:  # the refusals and broken lines of this test
+        assert re.search("400|net::ERR", visit.faults.pop())
 
 
 def test_zip_and_mosaic(visit):

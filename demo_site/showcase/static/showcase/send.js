@@ -55,7 +55,10 @@ export class Sending {
     if (!this.batch) return;
     const body = new FormData();
     body.append("csrfmiddlewaretoken", this.token);
-    await fetch(this.batch.cancel_url, { method: "POST", body, redirect: "manual", keepalive: true });
+    const { cancel_url } = this.batch;
+    this.batch = null; // once is enough
+    // Where the line is broken the site finds the batch abandoned, later.
+    await fetch(cancel_url, { method: "POST", body, redirect: "manual", keepalive: true }).catch(() => {});
   }
 
   part(files) {

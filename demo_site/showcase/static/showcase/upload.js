@@ -14,8 +14,16 @@ const fill = (pattern, values) => pattern.replace(/\{(\w+)\}/g, (_, name) => val
 const chosen = new Map();
 const good = () => [...chosen.values()].filter((one) => !one.bad).map((one) => one.file);
 const total = () => good().reduce((sum, file) => sum + file.size, 0);
+const usual = part("send-text").textContent;
 let sending = null;
 let busy = false;
+
+/** What was sent of another choice is not wanted: without this the site would work on it. */
+function forget() {
+  sending?.cancel();
+  sending = null;
+  part("send-text").textContent = usual;
+}
 
 function say(message, live = true) {
   part("note").textContent = message;
@@ -32,7 +40,7 @@ function draw() {
 
 function add(files) {
   if (busy) return;
-  sending = null; // a changed choice is a new batch
+  forget();
   const left = { full: 0, heavy: 0, other: 0, twice: 0 };
   let count = good().length, bytes = total();
   const items = document.createDocumentFragment();
@@ -52,7 +60,7 @@ function add(files) {
   part("thumbs").append(items);
   draw();
   const notes = Object.entries(left).filter(([, n]) => n)
-    .map(([why, n]) => fill(text[`t${why[0].toUpperCase()}${why.slice(1)}`], { left: n }));
+    .map(([why, n]) => fill(text[`t${why[0].toUpperCase()}${why.slice(1)}${n === 1 ? "One" : ""}`], { left: n }));
   say(notes.join(" "), false);
   part("live").textContent = [part("total").textContent, ...notes].join(". ");
 }
@@ -81,7 +89,7 @@ function tile(key, file, bad) {
 function clear() {
   chosen.clear();
   part("thumbs").replaceChildren();
-  sending = null;
+  forget();
   say("");
   draw();
 }
@@ -125,14 +133,16 @@ async function send() {
       return;
     }
     const why = sending.refused.slice(0, 5).map((one) => `${one.name}: ${one.reason}`);
-    sending.cancel();
-    sending = null;
+    forget();
     state(false);
     say([text.tNone, ...why].join(" "));
   } catch (error) {
     state(false);
-    if (error instanceof Stopped) { sending = null; return; }
-    if (error instanceof Refused) { sending = null; say(error.message); return; }
+    if (error instanceof Stopped || error instanceof Refused) {
+      forget();
+      say(error.message);
+      return;
+    }
     say(fill(text.tBroken, { why: error.message || text.tOffline }));
     part("send-text").textContent = text.tResume;
   }
@@ -149,6 +159,8 @@ for (const input of form.querySelectorAll("input[type=file]")) {
 }
 part("clear").addEventListener("click", () => { clear(); form.querySelector("input[type=file]").focus(); });
 part("stop").addEventListener("click", () => { sending?.cancel(); });
+// Title, days and privacy go with the first part: with others it is another batch.
+form.addEventListener("change", (event) => { if (event.target.type !== "file" && !busy) forget(); });
 part("thumbs").addEventListener("click", (event) => {
   const button = event.target.closest(".remove");
   if (!button || busy) return;
@@ -156,7 +168,7 @@ part("thumbs").addEventListener("click", (event) => {
   const near = item.nextElementSibling ?? item.previousElementSibling;
   chosen.delete(item.dataset.key);
   item.remove();
-  sending = null;
+  forget();
   say("");
   draw();
   (near?.querySelector(".remove") ?? form.querySelector("input[type=file]")).focus();
