@@ -1,7 +1,7 @@
 """Chips with similar probabilities: the nearest of the 17-vectors, by Euclidean distance.
 
-Each web process keeps the gallery's vectors in memory (68 bytes a chip) and reads only what was
-added since; 100,000 chips are 7 MB and 2 ms.
+Each web process keeps the vectors of all chips in memory (68 bytes a chip), shown or not, since
+that changes at any time, and reads only what was added since; 100,000 chips are 7 MB and 2 ms.
 """
 
 from __future__ import annotations
@@ -9,12 +9,16 @@ from __future__ import annotations
 import threading
 
 import numpy as np
+from django.db.models import BooleanField, ExpressionWrapper, Q
 
 from paperlib.labels import COUNT
 
 from .models import Chip, ModelVersion, Prediction
+from .rows import find_rows
 
 _MOST = 200_000  # the newest so many
+_LATE = 1000  # keys: a prediction may become visible after others whose keys are that much larger
+_PART = 900  # rows asked for by key at once
 
 
 class _Index:
@@ -24,27 +28,44 @@ class _Index:
 
     def clear(self) -> None:
         self.model = 0
-        self.last = 0
-        self.ids = np.zeros(0, np.int64)
-        self.vectors = np.zeros((0, COUNT), np.float32)
+        self.last = 0  # the largest key seen
+        self.recent: set[int] = set()  # keys that are held already, of the last `_LATE`
+        self.open: set[int] = set()  # keys of claims: their numbers are still to come
+        self.held = np.zeros(0, np.int64), np.zeros((0, COUNT), np.float32)
 
-    def refresh(self, model: int) -> None:
-        """Read the predictions that were added since the last call."""
+    def refresh(self, model: int) -> tuple[np.ndarray, np.ndarray]:
+        """Keys `(N,)` of chips and their probabilities `(N, 17)`, newest first, read up to now."""
         with self.lock:
             if model != self.model:
                 self.clear()
                 self.model = model
-            rows = Prediction.objects.filter(
-                model_id=model, pk__gt=self.last, probability__isnull=False, chip__shown=True
-            ).order_by("-pk")
-            found = list(rows.values_list("pk", "chip_id", "probability")[:_MOST])
-            if not found:
-                return
-            self.last = found[0][0]
-            new = np.frombuffer(b"".join(bytes(p) for _, _, p in found), "<f4").reshape(-1, COUNT)
-            ids = np.array([chip for _, chip, _ in found], np.int64)
-            self.ids = np.concatenate([ids, self.ids])[:_MOST]
-            self.vectors = np.concatenate([new, self.vectors])[:_MOST]
+            if new := self._new():
+                self._add(new)
+            return self.held
+
+    def _new(self) -> list[int]:
+        """Keys of the predictions that came since the last call, newest first."""
+        there = ExpressionWrapper(Q(probability__isnull=False), BooleanField())
+        rows = Prediction.objects.filter(model_id=self.model).annotate(there=there)
+        late = rows.filter(pk__gt=self.last - _LATE).values_list("pk", "there")
+        found = dict(late) | dict(rows.filter(pk__in=self.open).values_list("pk", "there"))
+        self.open = {pk for pk, whole in found.items() if not whole}
+        self.last = max(found, default=self.last)
+        return sorted({pk for pk, whole in found.items() if whole} - self.recent, reverse=True)
+
+    def _add(self, keys: list[int]) -> None:
+        names, rows = ("id", "chip", "probability"), []
+        for start in range(0, len(keys[:_MOST]), _PART):
+            part = find_rows(Prediction, names, "id", keys[start : start + _PART])
+            rows += sorted(part, key=lambda row: -row[0])
+        ids, vectors = self.held
+        new = np.frombuffer(b"".join(bytes(p) for _, _, p in rows), "<f4").reshape(-1, COUNT)
+        chips = np.array([chip for _, chip, _ in rows], np.int64)
+        self.held = (
+            np.concatenate([chips, ids])[:_MOST],
+            np.concatenate([new, vectors])[:_MOST],
+        )
+        self.recent = {pk for pk in self.recent | set(keys) if pk > self.last - _LATE}
 
 
 _index = _Index()
@@ -58,13 +79,14 @@ def to(chip: Chip, most: int = 8) -> list[Chip]:
     own = Prediction.objects.filter(chip=chip, model=model, probability__isnull=False).first()
     if own is None:
         return []
-    _index.refresh(model.pk)
-    ids, vectors = _index.ids, _index.vectors
-    if not len(ids):
-        return []
+    ids, vectors = _index.refresh(model.pk)
     distance = np.linalg.norm(vectors - Prediction.unpack(own.probability), axis=1)
-    # Some may have been hidden or deleted since they were read: take more than are shown.
-    nearest = np.argsort(distance, kind="stable")[: 4 * most + 1]
-    order = [int(pk) for pk in ids[nearest] if pk != chip.pk]
-    found = Chip.objects.filter(pk__in=order, shown=True).in_bulk()
-    return [found[pk] for pk in dict.fromkeys(order) if pk in found][:most]
+    order = ids[np.argsort(distance, kind="stable")]
+    found: list[Chip] = []
+    start, end = 0, 4 * most + 1  # as a rule enough, though some are not shown
+    while len(found) < most and start < len(order):
+        part = [int(pk) for pk in order[start:end] if pk != chip.pk]
+        there = Chip.objects.filter(pk__in=part, shown=True).in_bulk()
+        found += [there[pk] for pk in part if pk in there]
+        start, end = end, end + _PART
+    return found[:most]

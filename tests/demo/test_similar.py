@@ -1,0 +1,92 @@
+"""Similar chips: whatever is shown now, whenever it was labelled, and by whom."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from showcase import similar
+from showcase.models import Chip, ModelVersion, Prediction
+
+from paperlib.labels import COUNT
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def add(db):
+    """Makes a chip at a distance from the first one; hands back the chip and its prediction."""
+    model = ModelVersion.objects.create(name="m", fingerprint="f", thresholds=[0.5] * COUNT)
+
+    def add(name: str, distance: float, *, shown: bool = True, filled: bool = True, key=None):
+        chip = Chip.objects.create(sha256=name, width=1, height=1, shown=shown)
+        vector = np.full(COUNT, 0.1)
+        vector[0] += distance
+        row = Prediction.objects.create(
+            pk=key, chip=chip, model=model, worker="w",
+            probability=Prediction.pack(vector) if filled else None,
+        )  # fmt: skip
+        return chip, row
+
+    return add
+
+
+def near(chip: Chip) -> list[str]:
+    return [found.sha256 for found in similar.to(chip)]
+
+
+def test_a_chip_that_is_shown_later_appears_and_one_that_is_hidden_goes(add):
+    """Labelled during an upload, or private before: its prediction was there all the time."""
+    first, _ = add("first", 0)
+    late, _ = add("late", 0.1, shown=False)
+    other, _ = add("other", 0.2)
+    assert near(first) == ["other"]
+    Chip.objects.filter(pk=late.pk).update(shown=True)
+    assert near(first) == ["late", "other"]
+    Chip.objects.filter(pk=other.pk).update(shown=False)
+    assert near(first) == ["late"]
+
+
+def test_a_claim_that_is_filled_after_newer_ones_appears(add, monkeypatch):
+    monkeypatch.setattr(similar, "_LATE", 2)
+    first, row = add("first", 0)
+    _, claim = add("claim", 0.1, filled=False)
+    for i in range(5):
+        add(f"new {i}", 0.2 + i / 100)
+    assert near(first) == [f"new {i}" for i in range(5)]
+    claim.probability = row.probability
+    claim.save()
+    assert near(first)[0] == "claim"
+    assert near(first) == ["claim", *(f"new {i}" for i in range(5))]  # once
+
+
+def test_a_prediction_committed_after_newer_ones_appears(add):
+    """Databases give keys before they commit: of two workers the later may be seen first."""
+    first, _ = add("first", 0, key=10)
+    add("new", 0.2, key=30)
+    assert near(first) == ["new"]
+    add("slow", 0.1, key=20)
+    assert near(first) == ["slow", "new"]
+
+
+def test_many_that_are_not_shown_do_not_crowd_out_those_that_are(add, monkeypatch):
+    monkeypatch.setattr(similar, "_PART", 10)
+    first, _ = add("first", 0)
+    for i in range(60):
+        add(f"hidden {i}", 0.1, shown=False)
+    for i in range(9):
+        add(f"shown {i}", 0.2 + i / 100)
+    assert near(first) == [f"shown {i}" for i in range(8)]
+
+
+def test_deleted_chips_and_a_second_model_leave_no_trace(add):
+    first, row = add("first", 0)
+    gone, _ = add("gone", 0.1)
+    add("stays", 0.2)
+    assert near(first) == ["gone", "stays"]
+    gone.delete()
+    assert near(first) == ["stays"]
+    model = ModelVersion.objects.create(name="n", fingerprint="g", thresholds=[0.5] * COUNT)
+    assert near(first) == []  # the new model has said nothing of it yet
+    for chip in Chip.objects.all():
+        Prediction.objects.create(chip=chip, model=model, worker="w", probability=row.probability)
+    assert near(first) == ["stays"]
