@@ -41,15 +41,27 @@ def secret_key(folder: Path) -> str:
         return key
     path = folder / "secret_key"
     folder.mkdir(parents=True, exist_ok=True)
-    try:
-        # Created with its mode, so that no moment exists at which others could read it.
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        pass
-    else:
-        with os.fdopen(handle, "w") as file:
-            file.write(secrets.token_urlsafe(64))
+    if not path.exists():
+        _make_key(path)
     key = path.read_text().strip()
     if len(key) < 50:
         raise ImproperlyConfigured(f"{path}: too short for a secret key; delete it to make another")
     return key
+
+
+def _make_key(path: Path) -> None:
+    """Written beside and linked whole: of processes that start together, all read the same key."""
+    beside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    # Created with its mode, so that no moment exists at which others could read it.
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_urlsafe(64))
+        os.link(beside, path)
+    except FileExistsError:
+        pass  # another process was first
+    except OSError:  # a file system without links: renamed, unless there is one by now
+        if not path.exists():
+            os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
