@@ -168,8 +168,7 @@ def train(
         wanted = [Config.of(project.profile, **changes)]
     finished = grids.run(project, wanted, folder=folder, scheduler=scheduler)
     for one in finished:
-        best = one.history.iloc[one.facts["best_epoch"]]
-        score = f"F2 {best['val_f2']:.4f} at 0.2"
+        score = f"F2 {one.val_f2:.4f} at 0.2"
         print(f"{one.folder.name}: {score}, best of {len(one.history)} epochs")
     if grid:
         print(f"written: {grids.record(project, grid, finished)}", file=sys.stderr)

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from . import files, integrity, project
+from . import f2, files, integrity, project
 from .chips import Chips
 from .errors import PaperError
 from .profiles import Profile
@@ -178,7 +178,8 @@ class Config:
 class Run:
     """A finished run, as its folder says.
 
-    history      one row per epoch: epoch, loss, val_loss, val_f2 (at threshold 0.2), rate
+    history      one row per epoch: epoch, loss, val_loss, val_f2 (mean over chips at threshold 0.2,
+                 of the labels it was trained for), rate
     names        `(N,)` of the validation and test chips; split `(N,)`
     truth        `(N, L)` uint8
     probability  `(N, L)` float32; NaN in the columns of labels the network was not trained for
@@ -208,6 +209,19 @@ class Run:
     @property
     def tags(self) -> tuple[str, ...]:
         return tuple(self.facts["chips"]["tags"])
+
+    @property
+    def val_f2(self) -> float:
+        """F2 of the validation chips at threshold 0.2, by the weights that are kept.
+
+        Mean over chips; of a network of one label that label's own, since the mean over chips is 0
+        wherever it is absent.
+        """
+        if self.config.outputs == "all":
+            return float(self.history["val_f2"].iloc[self.facts["best_epoch"]])
+        part, column = self.part("validation"), [self.tags.index(self.config.outputs)]
+        found = part.probability[:, column] > 0.2
+        return float(f2.f2_score(part.truth[:, column], found, average="labels")[0])
 
     @property
     def timing(self) -> dict | None:

@@ -286,14 +286,13 @@ def record(project: Project, name: str, kept: list[Run]) -> Path:
     for one in kept:
         timing, known = one.timing, before.get(one.folder.name, {})
         epochs = timing["seconds"] if timing else None
-        best = one.history.iloc[one.facts["best_epoch"]]
         rows.append(
             {
                 "run": one.folder.name,
                 "config": one.config.to_dict(),
                 "epochs": len(one.history),
                 "best_epoch": one.facts["best_epoch"],
-                "val_f2_at_0.2": round(float(best["val_f2"]), 5),
+                "val_f2_at_0.2": round(one.val_f2, 5),
                 "backend": one.facts["backend"],
                 "hardware": one.facts["hardware"],
                 "seconds": round(sum(epochs), 1) if epochs else known.get("seconds"),

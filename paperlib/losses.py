@@ -100,7 +100,7 @@ class HardExampleLoss(_BatchLoss):
             losses = ops.transpose(losses)
         count = ops.shape(losses)[0]
         # in whole ten-thousandths: a float32 product would round ⌈0.1·10⌉ up to 2 on some backends
-        kept = (count * round(self.keep * 10_000) + 9_999) // 10_000
+        kept = (count * max(1, round(self.keep * 10_000)) + 9_999) // 10_000
         return ops.mean(ops.sort(losses, axis=0)[count - kept :])
 
     def get_config(self):

@@ -183,7 +183,7 @@ class Training:
         if self.best_epoch < 0 or row["val_loss"] < self.history[self.best_epoch]["val_loss"]:
             self.best_epoch = epoch
             checkpoint.write(self.weights, {"epoch": epoch}, {"weights": self.network.weights})
-        elif config.schedule == "plateau" and self._flat() >= config.plateau:
+        elif config.schedule == "plateau" and self._flat() % config.plateau == 0:
             self.rate = self.rate * 0.1
         self.seconds.append(time.time() - started)
         self._save()

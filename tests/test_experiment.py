@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.metrics import fbeta_score
 from training_stand_ins import CONFIG, TAGS, chips
 
 from paperlib import augment, checkpoint, experiment, files, training
@@ -208,6 +209,9 @@ def test_one_label_alone(tmp_path):
     assert np.isnan(run.probability[:, [0, 2]]).all()
     assert run.truth.shape == run.probability.shape
     assert run.model().output_shape == (None, 1)
+    part = run.part("validation")
+    own = fbeta_score(part.truth[:, 1], part.probability[:, 1] > 0.2, beta=2, zero_division=0)
+    assert run.val_f2 == pytest.approx(own)
 
 
 def test_weights_give_the_stored_probabilities(tmp_path):
@@ -229,6 +233,14 @@ def test_plateau_and_early_stop_follow_the_validation_loss(tmp_path, monkeypatch
     assert len(run.history) == 8
     assert run.facts["best_epoch"] == 4
     assert run.history["rate"].to_numpy() == pytest.approx([1e-3] * 4 + [1e-4] * 3 + [1e-5])
+
+
+def test_with_more_patience_the_rate_falls_once_every_plateau(tmp_path, monkeypatch):
+    scripted = iter([1.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0])
+    monkeypatch.setattr(training.Training, "_mean_loss", lambda *_: next(scripted))
+    config = replace(CONFIG, epochs=20, rate=1e-3, patience=5)
+    run = experiment.train(config, chips(), tmp_path, progress=False)
+    assert run.history["rate"].to_numpy() == pytest.approx([1e-3] * 3 + [1e-4] * 2 + [1e-5])
 
 
 def test_one_cycle_rises_and_falls(tmp_path):

@@ -73,6 +73,8 @@ def test_hard_examples_are_counted_exactly(count, keep):
     p = (1 - np.exp(-losing)).astype("float32")[:, None]
     got = value(losses.HardExampleLoss(keep), np.zeros_like(p), p)
     assert got == pytest.approx(losing[-kept:].mean(), rel=1e-5)
+    hardest = value(losses.HardExampleLoss(1e-6), np.zeros_like(p), p)  # never none at all
+    assert hardest == pytest.approx(losing[-1], rel=1e-5)
 
 
 @given(seed=st.integers(0, 10_000), density=st.floats(0, 1))
