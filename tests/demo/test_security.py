@@ -224,6 +224,18 @@ def test_five_hundred_files_in_one_form(client, showcase):
     assert showcase.send([(f"{i}.png", b"x%d" % i) for i in range(521)]).status_code == 413
 
 
+def test_a_folder_and_files_come_in_one_form(client):
+    """Without scripts both fields of the form are sent; the empty one holds nothing."""
+    one, two, three = (SimpleUploadedFile(f"{i}.png", pictures.png(i)) for i in range(3))
+    assert client.post("/", {"folder": [one, two]}).status_code == 302
+    assert [u.name for u in Batch.objects.latest("pk").uploads.all()] == ["0", "1"]
+    for file in (one, two, three):
+        file.seek(0)
+    assert client.post("/", {"files": [three], "folder": [one, two]}).status_code == 302
+    assert [u.name for u in Batch.objects.latest("pk").uploads.all()] == ["2", "0", "1"]
+    assert 'name="folder" webkitdirectory multiple' in client.get("/").content.decode()
+
+
 def test_an_empty_form_says_what_is_missing(client):
     answer = client.post("/", {}, follow=True)
     assert answer.status_code == 200

@@ -1,0 +1,96 @@
+"""The lines that the API's page gives to copy, copied and run against a real site."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import pictures
+import pytest
+from real_site import RealSite
+
+pytest.importorskip("httpx")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    with RealSite(tmp_path_factory.mktemp("site"), SHOWCASE_EXAMPLES="0") as site:
+        site.web()
+        site.worker()
+        yield site
+
+
+@pytest.fixture(scope="module")
+def key(site) -> str:
+    return site.manage("apikey", "tests").strip().splitlines()[-1]
+
+
+def snippet(site, name: str) -> str:
+    """What the button copies: the text of the page's own element."""
+    page = site.client.get("/api/").text
+    code = re.search(rf'<pre id="code-{name}"[^>]*><code>(.*?)</code>', page, re.DOTALL)[1]
+    return html.unescape(code)
+
+
+def run(command: list[str], folder) -> str:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_curl_lines_send_ask_and_fetch(site, key, tmp_path):
+    (tmp_path / "one.jpg").write_bytes(pictures.jpeg(1))
+    (tmp_path / "two.tif").write_bytes(pictures.encode(pictures.pixels(2), "TIFF"))
+    lines = [text for text in snippet(site, "curl").splitlines() if text.strip()]
+    export, send, ask, fetch = (text for text in lines if not text.startswith("#"))
+    assert "pk_…" in export
+    said = run(["sh", "-ec", f"{export.replace('pk_…', key)}\n{send} --silent"], tmp_path)
+    answer = json.loads(said)
+    assert [one["accepted"] for one in answer["taken"]] == [True, True]
+    site.finished(answer["token"])
+    status = run(["sh", "-ec", f"{ask.replace('TOKEN', answer['token'])} --silent"], tmp_path)
+    assert (json.loads(status)["state"], json.loads(status)["labelled"]) == ("done", 2)
+    page = run(["sh", "-ec", f"{fetch.replace('TOKEN', answer['token'])} --silent"], tmp_path)
+    assert [chip["image_name"] for chip in json.loads(page)["chips"]] == ["one", "two"]
+
+
+def test_the_python_lines_print_the_labels_of_a_folder(site, key, tmp_path):
+    (tmp_path / "chips").mkdir()
+    for i in range(12):
+        (tmp_path / f"chips/{i:02}.jpg").write_bytes(pictures.jpeg(10 + i))
+    code = snippet(site, "python").replace("pk_…", key)
+    said = run([sys.executable, "-c", code], tmp_path).splitlines()
+    assert "100 %" in said
+    rows = [text.split() for text in said if not text.endswith("%")]
+    assert [name for name, *_ in rows] == [f"{i:02}" for i in range(12)]
+    from paperlib.labels import LABELS
+
+    assert all(tags and set(tags) <= set(LABELS) for _, *tags in rows)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_line_of_every_call_is_understood(site, key, tmp_path):
+    """Of the page that describes each call: what it gives to copy answers as it is described."""
+    (tmp_path / "one.jpg").write_bytes(pictures.jpeg(30))
+    (token,) = {site.send([("a.jpg", pictures.jpeg(31))])}
+    site.finished(token)
+    chip = site.client.get(f"/api/v1/batches/{token}/chips").json()["chips"][0]["chip"]
+    page = site.client.get("/api/v1/docs").text
+    lines = [
+        html.unescape(x) for x in re.findall(r"<pre id=\"curl-\d+\"[^>]*><code>(.*?)</code>", page)
+    ]
+    assert len(lines) == 7
+    codes = []
+    for text in lines:
+        text = text.replace("TOKEN", token).replace("CHIP", chip)
+        asked = (
+            f"export KEY={key}\n{text} --silent --output answer.json --write-out '%{{http_code}}'"
+        )
+        codes.append(run(["sh", "-ec", asked], tmp_path))
+    # To cancel a batch that came without a key is refused, in the described way.
+    assert sorted(codes) == ["200"] * 5 + ["202", "403"]
