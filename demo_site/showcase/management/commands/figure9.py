@@ -2,6 +2,8 @@
 
 Not made by the notebook itself: what a browser draws depends on its version and on the fonts of the
 machine, so two runs would not give equal bytes everywhere. The notebook shows the file this wrote.
+The digest of the model's card is written into the picture: `tests/demo/test_figure9.py` fails where
+the released model has become another since.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from paperlib import files
+from paperlib.plots.showcase import write_card
 from showcase import run
 
 PLACES = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
@@ -91,6 +94,7 @@ class Command(BaseCommand):
                 site.wait(30)
             target = Path(out)
             target.parent.mkdir(parents=True, exist_ok=True)
+            write_card(picture, settings.SHOWCASE["MODEL"])
             with files.replacing(target) as partial:
                 shutil.copyfile(picture, partial)
         self.stdout.write(f"wrote {target}")
