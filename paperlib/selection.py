@@ -24,6 +24,7 @@ import numpy as np
 from . import f2, integrity
 from .errors import PaperError
 from .labels import LABELS
+from .once import once
 from .ridge import LabelRecalibrator
 
 Array = np.ndarray
@@ -44,7 +45,7 @@ class Outcome:
     interval     the same with its bootstrap interval over chips
     thresholds   `(K, L)`, one row per fitted system (one, or one per fold)
     choice       `(K, L)` int, which of `candidates` each label comes from
-    candidates   names of the candidates
+    candidates   names of the candidates; the arrays are read-only, since outcomes are kept
     systems      the fitted systems, one per row of `thresholds`
     fold         `(N,)` int, which of them predicted each chip
     """
@@ -160,6 +161,7 @@ def choose(truth: Array, probability: Candidates) -> Array:
     return choice_scores(truth, probability).argmax(0)
 
 
+@once
 def choice_scores(truth: Array, probability: Candidates) -> Array:
     """Binary F2 of each candidate and label at its best threshold, `(C, L)`; −1 where it lacks it.
 
@@ -177,6 +179,7 @@ def choice_scores(truth: Array, probability: Candidates) -> Array:
             f"no network predicts label {orphans[0]} ({orphans.size} such)",
             "train the missing networks first",
         )
+    scores.flags.writeable = False
     return scores
 
 
@@ -190,6 +193,7 @@ def folds_of(names: Array, folds: int) -> Array:
     return fold
 
 
+@once
 def protocol_paper(
     truth: Array, probability: Candidates, names: Array, *, seed: int = 0, **system: str | float
 ) -> Outcome:
@@ -204,6 +208,7 @@ def protocol_paper(
     return _outcome("paper", names, truth, calibrated, prediction, [fitted], where, seed)
 
 
+@once
 def protocol_nested(
     truth: Array,
     probability: Candidates,
@@ -262,10 +267,13 @@ def _outcome(
     integrity.check_once(names)
     integrity.check_held_out(names, "the report")
     interval = f2.bootstrap(truth, prediction, seed=seed)
+    names, truth = np.array(names), np.array(truth, np.uint8)  # not the caller's, who may change it
+    for array in (names, truth, prediction, calibrated, fold):
+        array.flags.writeable = False
     return Outcome(
         protocol=protocol,
-        names=np.asarray(names),
-        truth=np.asarray(truth, np.uint8),
+        names=names,
+        truth=truth,
         prediction=prediction,
         probability=calibrated,
         score=float(interval.value),
