@@ -169,4 +169,8 @@ def _lasso_path(
 ) -> np.ndarray:
     """Weights `(K, A)` at falling strengths; scikit-learn divides by the rows that it sees."""
     alphas = strengths * chips / len(r)
-    return lasso_path(r, z[:, label], alphas=alphas, max_iter=50_000, tol=1e-6)[1]
+    target = np.ascontiguousarray(z[:, label])
+    # r and the target are as the solver wants them. Its checks, at each strength again, take twice
+    # as long as the solution does.
+    more = {"precompute": True, "check_input": False, "max_iter": 50_000, "tol": 1e-6}
+    return lasso_path(r, target, alphas=alphas, **more)[1]
