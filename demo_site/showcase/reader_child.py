@@ -208,6 +208,10 @@ def tiff(data: bytes, most: dict):
             bands = [kinds.index(c) + 1 for c in colours]
         elif {"red", "green", "blue"} <= set(named):
             bands = [named["red"], named["green"], named["blue"]]
+        elif count == 4 and set(image.dtypes) == {"uint16"}:
+            # Blue, green, red, near infrared, as satellites' four-band products come (the
+            # competition's own, too), which seldom say so.
+            bands = [3, 2, 1]
         else:
             bands = [1, 2, 3] if count >= 3 else [1, 1, 1]
         palette = None

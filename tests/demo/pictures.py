@@ -49,6 +49,21 @@ def four_components(image: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
+def geotiff(bands: np.ndarray, **profile) -> bytes:
+    """Bands `(C, H, W)` as a GeoTIFF; `profile` goes to rasterio."""
+    from rasterio.io import MemoryFile
+    from rasterio.transform import from_origin
+
+    count, height, width = bands.shape
+    with MemoryFile() as memory:
+        with memory.open(
+            driver="GTiff", count=count, height=height, width=width, dtype=bands.dtype,
+            crs="EPSG:32720", transform=from_origin(0, 0, 3, 3), **profile,
+        ) as image:  # fmt: skip
+            image.write(bands)
+        return memory.read()
+
+
 def archive(entries, method=zipfile.ZIP_DEFLATED) -> bytes:
     """`[(name or ZipInfo, bytes)]` as a zip."""
     buffer = io.BytesIO()

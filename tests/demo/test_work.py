@@ -160,23 +160,9 @@ def test_every_kind_of_png_becomes_colours(showcase, mode):
         assert np.array_equal(got[..., 0], grey)
 
 
-def geotiff(bands: np.ndarray, **profile) -> bytes:
-    from rasterio.io import MemoryFile
-    from rasterio.transform import from_origin
-
-    count, height, width = bands.shape
-    with MemoryFile() as memory:
-        with memory.open(
-            driver="GTiff", count=count, height=height, width=width, dtype=bands.dtype,
-            crs="EPSG:32720", transform=from_origin(0, 0, 3, 3), **profile,
-        ) as image:  # fmt: skip
-            image.write(bands)
-        return memory.read()
-
-
 def test_a_geotiff_of_8_bits_keeps_its_pixels(showcase):
     image = pictures.pixels(5)
-    data = geotiff(image.transpose(2, 0, 1), photometric="RGB", compress="deflate")
+    data = pictures.geotiff(image.transpose(2, 0, 1), photometric="RGB", compress="deflate")
     showcase.run([("scene.tif", data)])
     kept = storage.read(storage.chip_copy(Chip.objects.get().key, "original"))
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(kept))), image)
@@ -185,7 +171,7 @@ def test_a_geotiff_of_8_bits_keeps_its_pixels(showcase):
 def test_a_geotiff_of_16_bits_and_4_bands_is_stretched(showcase):
     image = pictures.pixels(5, 128).astype(np.uint16)
     bands = np.stack([image[..., 0], image[..., 1], image[..., 2], image[..., 0]]) * 10 + 300
-    showcase.run([("scene.tif", geotiff(bands, photometric="RGB"))])
+    showcase.run([("scene.tif", pictures.geotiff(bands, photometric="RGB"))])
     kept = storage.read(storage.chip_copy(Chip.objects.get().key, "original"))
     got = np.asarray(Image.open(io.BytesIO(kept)))[..., 0].astype(float)
     assert got.min() == 0
