@@ -37,7 +37,9 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running(folder: Path, *, seconds_per_chip: float = 0.005, examples: int = 8) -> Iterator[str]:
+def running(
+    folder: Path, *, seconds_per_chip: float = 0.005, examples: int = 8, **settings: str
+) -> Iterator[str]:
     """Start the site on a free port, wait until its examples are labelled, yield its address.
 
     While `folder / "hold"` is there, its worker stands still (planted.py).
@@ -59,7 +61,7 @@ def running(folder: Path, *, seconds_per_chip: float = 0.005, examples: int = 8)
         "PLANTED_SECONDS_PER_CHIP": str(seconds_per_chip),
         "PLANTED_HOLD": str(folder / "hold"),
         "OMP_NUM_THREADS": "1",
-    }
+    } | settings
     manage = [sys.executable, str(SITE / "manage.py")]
     prepare = [sys.executable, "-c", "from showcase import run; run._prepare()"]
     subprocess.run(prepare, env=env, check=True)

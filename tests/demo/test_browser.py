@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import csv
 import io
+import os
 import re
 import zipfile
 
@@ -17,7 +18,7 @@ import pytest
 
 pytest.importorskip("playwright", reason="playwright is not installed (extra `dev`)")
 
-from browser_site import AXE, chromium, running
+from browser_site import AXE, SITE, chromium, running
 from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
@@ -62,7 +63,11 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def site(folder):
-    with running(folder) as address:
+    results = folder / "results"
+    results.mkdir()
+    (results / "planet32").symlink_to(SITE.parent / "results/planet32")
+    (results / "report.html").write_text(REPORT, encoding="utf-8")
+    with running(folder, SHOWCASE_RESULTS=str(results)) as address:
         yield address
 
 
@@ -280,6 +285,140 @@ def test_zip_and_mosaic(visit):
     assert page.locator("[data-cell].out").count() == 0
     cells.first.locator("a").click()
     page.wait_for_url("**/chip/*/")
+
+
+def test_a_folder_by_picker_and_by_drop(visit, tmp_path):
+    (tmp_path / "scene/inner").mkdir(parents=True)
+    for i in range(3):
+        (tmp_path / f"scene/pick_{i}.png").write_bytes(png(210 + i))
+    (tmp_path / "scene/inner/pick_3.png").write_bytes(png(213))
+    (tmp_path / "scene/notes.txt").write_text("not a picture")
+    page = visit()
+    page.set_input_files("[name=folder]", tmp_path / "scene")
+    expect(page.locator("[data-total]")).to_contain_text("4 files")
+    expect(page.locator("[data-note]")).to_contain_text("One file is not a picture")
+    # A folder out of a drop comes in parts, with folders inside.
+    page.evaluate(
+        """(names) => {
+          const file = (name) => ({
+            isFile: true, name, file: (done) => done(new File([name], name, { type: "image/png" })),
+          });
+          const folder = (name, ...parts) => ({
+            isDirectory: true, name,
+            createReader: () => ({ readEntries: (done) => done(parts.shift() ?? []) }),
+          });
+          const inner = folder("inner", [file(names[2])]);
+          const whole = folder("whole", [file(names[1]), inner], [file(names[0])]);
+          const event = new Event("drop", { bubbles: true, cancelable: true });
+          const items = [{ kind: "file", webkitGetAsEntry: () => whole }];
+          Object.defineProperty(event, "dataTransfer", { value: { items, types: ["Files"] } });
+          document.querySelector("[data-drop]").dispatchEvent(event);
+        }""",
+        ["drop_2.png", "drop_10.png", "drop_1.png"],
+    )
+    expect(page.locator("[data-total]")).to_contain_text("7 files")
+    names = page.locator("[data-thumbs] .name").all_inner_texts()
+    assert sorted(names[:4]) == [f"pick_{i}.png" for i in range(4)]
+    assert names[4:] == ["drop_1.png", "drop_2.png", "drop_10.png"]  # as people count
+    for name in names[4:]:  # no pictures, these
+        page.get_by_role("button", name=f"Remove {name}", exact=True).click()
+    page.click("[data-send]")
+    page.wait_for_url("**/batch/*/")
+    page.wait_for_selector("#progress[data-finished]")
+    assert page.locator("#progress .tile img").count() == 4
+
+
+def test_waiting_on_a_phone_closing_the_page_and_coming_back(visit, hold):
+    phone = {"width": 360, "height": 740}
+    page = visit("/", viewport=phone, reduced_motion="reduce")
+    hold(8)
+    drop(page, {f"phone_{i:02d}.png": png(240 + i) for i in range(30)})
+    page.fill("[name=title]", "From a phone")
+    page.click("[data-send]")
+    page.wait_for_url("**/batch/*/")
+    expect(page.locator("#progress .tile:not(.coming) img")).to_have_count(8)
+    expect(page.locator("#progress")).to_have_attribute("data-state", "running")
+    assert _axe(page) == []
+    assert page.evaluate(OVERFLOW) == []
+    # The page is asked for anew each second; a screen reader hears nothing of that.
+    page.evaluate(
+        """() => {
+          window.heard = 0;
+          const told = document.querySelectorAll("[role=status], [role=alert], [aria-live]");
+          const ear = new MutationObserver(() => { window.heard += 1; });
+          const all = { childList: true, characterData: true, subtree: true };
+          for (const one of told) ear.observe(one, all);
+          let swaps = 0;
+          const count = () => { swaps += 1; document.body.dataset.swaps = swaps; };
+          document.body.addEventListener("htmx:afterSwap", count);
+        }"""
+    )
+    expect(page.locator("body")).to_have_attribute("data-swaps", re.compile("[3-9]"))
+    assert page.evaluate("window.heard") == 0
+    assert page.locator("#progress [role=alert]").count() == 0
+    assert page.evaluate("window.shifts") == []
+    context, address = page.context, page.url
+    page.close()
+    hold(None)
+    page = context.new_page()
+    page.goto("/")
+    page.get_by_role("link", name="From a phone").click()
+    page.wait_for_url(address)
+    page.wait_for_selector("#progress[data-finished]")
+    assert page.locator("#progress .tile:not(.coming) img").count() == 30
+    assert page.evaluate(OVERFLOW) == []
+
+
+def test_every_page_fits_every_width(visit, folder):
+    """Nothing sticks out from a phone to a wide screen.
+
+    With `SCREENSHOTS` naming a folder each page is pictured there, by width, light and dark.
+    """
+    shots = os.environ.get("SCREENSHOTS")
+    page = visit("/", reduced_motion="reduce")
+    page.set_input_files("[name=files]", [sent("a rather long name of a file.png", png(290))])
+    page.wait_for_selector("[data-thumbs] canvas")
+    _widths(page, "home-with-files", shots)
+    batch = send(page, {"broken.png": b"nothing", "wide.png": png(291, 512, 768)})
+    picture = page.locator("#whole").get_attribute("href")
+    page.goto("/gallery/?sort=oldest")
+    chip = page.locator(".tile a").first.get_attribute("href")
+    pages = {"home": "/", "gallery": "/gallery/", "gallery-empty": "/gallery/?q=nothing+like+it",
+             "model": "/model/", "report": "/report/", "api": "/api/", "api-docs": "/api/v1/docs",
+             "login": "/login/", "error": "/nowhere", "batch": batch, "mosaic": picture,
+             "chip": chip}  # fmt: skip
+    for name, path in pages.items():
+        page.goto(path)
+        page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+        _widths(page, name, shots)
+    # The report's own style and script came through its policy, and nothing else asked to.
+    page.goto("/report/")
+    assert page.evaluate("getComputedStyle(document.querySelector('p')).color") == "rgb(1, 2, 3)"
+    assert page.evaluate("getComputedStyle(document.querySelector('i')).fontWeight") == "300"
+    assert page.title() == "made by its script"
+    assert visit.faults.pop().startswith("console: Failed to load resource")  # the 404
+
+
+OVERFLOW = """() => {
+  const most = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth <= most) return [];
+  return [...document.body.querySelectorAll("*")]
+    .filter((one) => one.getBoundingClientRect().right > most + 1)
+    .slice(0, 5).map((one) => `${one.tagName} ${one.className}`);
+}"""
+REPORT = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>a report</title>
+<meta name="viewport" content="width=device-width"><style>p { color: rgb(1, 2, 3) }</style></head>
+<body><p>F2 <i style="font-weight: 300">0.9</i></p>
+<script>document.title = "made by its script";</script></body></html>"""
+
+
+def _widths(page, name: str, shots: str | None) -> None:
+    for width in (360, 768, 1280, 1920):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate(OVERFLOW) == [], f"{name} at {width}"
+        for theme in ("light", "dark") if shots else ():
+            page.emulate_media(color_scheme=theme)
+            page.screenshot(path=f"{shots}/{name}-{width}-{theme}.png", full_page=True)
 
 
 def test_gallery_filters(visit):
