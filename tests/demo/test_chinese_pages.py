@@ -11,7 +11,7 @@ from django.conf import settings as site
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from showcase import results
-from showcase.models import Batch, Chip, Flag, ModelVersion
+from showcase.models import Batch, Chip, Flag, ModelVersion, Upload
 
 from paperlib import files, predictor
 from paperlib.labels import LABELS
@@ -129,6 +129,20 @@ def test_pages_of_a_batch_speak_chinese(ask, batch, client, staff):
         for path in paths:
             status = 286 if path.endswith("progress/") else 200
             assert english(ask(path, status), *OWN) == [], path
+
+
+def test_what_staff_took_down_and_what_waits_is_said_in_chinese(ask, batch):
+    picture = f"{batch.get_absolute_url()}picture/{batch.uploads.get(name='c3').pk}/"
+    places = batch.placements.filter(upload__name="c3").order_by("pk")
+    Chip.objects.filter(placements=places[0]).update(hidden=True)
+    batch.placements.filter(pk=places[1].pk).update(state="waiting")
+    Upload.objects.bulk_create(
+        Upload(batch=batch, name="b2", state="failed", code="link") for _ in range(61)
+    )
+    for path in (batch.get_absolute_url(), picture):
+        page = ask(path)
+        assert "已被网站管理者移除。" in page
+        assert english(page, *OWN) == []
 
 
 @pytest.mark.parametrize("state", ["receiving", "queued", "running", "cancelled", "failed"])
