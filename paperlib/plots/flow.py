@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
@@ -202,6 +202,9 @@ def preparation(
     transforms: Mapping[str, np.ndarray],
     views: np.ndarray,
     probability: pd.DataFrame,
+    *,
+    tags: Collection[str],
+    averaged: int,
 ) -> Figure:
     """Figure 3: from a chip to what a network sees while it learns, and when it is asked.
 
@@ -209,73 +212,102 @@ def preparation(
     transforms     `augment.each_transform`
     views          `(8, S, S, 3)`, `augment.symmetries`
     probability    a row per view, a column per label: what a network says of each view
+    tags           the labels that the chip has
+    averaged       how many of the views the network averages as it is released
     """
-    figure = Figure(figsize=(8.4, 7.6))
-    figure.set_layout_engine("none")  # every place is given
+    wide, high = 8.4, 7.2
+    tall = wide / high
+    figure = Figure(figsize=(wide, high))
+    figure.set_layout_engine("none")  # every place is given, in hundredths of width and height
     canvas = figure.add_axes((0, 0, 1, 1))
     canvas.set(xlim=(0, 100), ylim=(0, 100))
     canvas.axis("off")
+    grey = "#555555"
 
-    def picture(image: np.ndarray, x: float, y: float, side: float, title: str = "") -> None:
+    def picture(image: np.ndarray, x: float, y: float, side: float, title: str = "") -> Axes:
         """A picture with its lower left corner at (x, y), `side` hundredths of the width wide."""
-        ax = figure.add_axes((x / 100, y / 100, side / 100, side / 100 * 8.4 / 7.6))
+        ax = figure.add_axes((x / 100, y / 100, side / 100, side / 100 * tall))
         ax.imshow(image, interpolation="none")
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set(visible=True, color="#888888", linewidth=0.6)
         if title:
             ax.set_title(title, fontsize=7.5, fontweight="normal", loc="center", pad=2.5)
+        return ax
+
+    def note(x: float, y: float, text: str, **options: str) -> None:
+        canvas.text(x, y, text, fontsize=7.5, va="center", linespacing=1.3, **options)
 
     def heading(y: float, text: str) -> None:
         canvas.text(1.5, y, text, fontsize=9.5, fontweight="bold", va="center")
 
-    heading(97.6, "Preparation, once")
-    tall = 8.4 / 7.6
-    picture(chip, 3, 74, 18, f"chip, {chip.shape[0]} px")
-    picture(dehazed, 30, 74, 18, "dehazed (equations 1–9)")
-    arrow(canvas, (21.6, 74 + 9 * tall), (29.4, 74 + 9 * tall))
-    for n, (image, title) in enumerate(zip(small, ("original", "dehazed"), strict=True)):
-        picture(image, 62 + 18 * n, 74 + 3 * tall, 12, f"{title}, {image.shape[0]} px")
-    arrow(canvas, (48.6, 74 + 9 * tall), (61.4, 74 + 9 * tall))
-    canvas.text(54.8, 85.3, "resize", fontsize=7.5, ha="center", color="#555555")
-    canvas.text(
-        77, 74.6, "two copies: a network learns from either", fontsize=7.5, ha="center", va="center"
-    )
+    heading(98, "Once, before training: two copies of every chip")
+    side, rows = 11.5, (87.6, 71.2)  # the middle of the original's way, and of the dehazed copy's
+    middle = sum(rows) / 2
+    picture(chip, 3, middle - 9 * tall, 18, f"chip, {chip.shape[0]} px")
+    canvas.plot([21.5, 25, 25], [middle, middle, rows[0]], color="#666666", lw=0.9)
+    canvas.plot([25, 25], [middle, rows[1]], color="#666666", lw=0.9)
+    arrow(canvas, (25, rows[0]), (60, rows[0]))
+    note(42, rows[0] + 1.9, "resize", ha="center", color=grey)
+    arrow(canvas, (25, rows[1]), (38, rows[1]))
+    note(31.3, rows[1] + 3.2, "dehaze\n(equations 1–9)", ha="center", color=grey)
+    picture(dehazed, 38.5, rows[1] - side / 2 * tall, side, f"dehazed, {dehazed.shape[0]} px")
+    arrow(canvas, (50.5, rows[1]), (60, rows[1]))
+    note(55, rows[1] + 1.9, "resize", ha="center", color=grey)
+    for y, image, name in zip(rows, small, ("original", "dehazed"), strict=True):
+        picture(image, 60.5, y - side / 2 * tall, side)
+        note(73.5, y, f"{name}, {image.shape[0]} px")
+    note(73.5, middle, "a network learns from one of the two", color=grey)
 
-    heading(69.3, "While it learns: random transforms, drawn anew each time a chip is shown")
-    names = [name for name in transforms if name != "all"]
-    step, side = 19.2, 8.6
-    for n, name in enumerate(names):
-        drawn = transforms[name]
-        x = 2 + step * n
-        box(canvas, x + step / 2 - 0.6, 66, name, width=step - 2.2, height=3.2, colour="#0072B2")
-        start = x + (step - 1.2 - len(drawn) * (side + 0.6)) / 2
+    heading(59.6, "While it learns: random transforms, drawn anew each time a chip is shown")
+    side, gap = 8.2, 0.5
+    x, spans = 2.0, {}
+    for name, drawn in transforms.items():
+        width = len(drawn) * (side + gap) - gap
+        spans[name] = x, x + width
+        label = "all, in this order" if name == "all" else name
+        box(canvas, x + width / 2, 55.4, label, width=width, height=3.6, colour="#0072B2", size=7)
         for k, image in enumerate(drawn):
-            picture(image, start + k * (side + 0.6), 54.2, side)
-    canvas.text(
-        50,
-        51.6,
-        "one after the other: a symmetry, then rotation, resize and elastic",
-        fontsize=7.5,
-        ha="center",
-    )
-    together = transforms["all"]
-    start = 50 - len(together) * 10.6 / 2
-    for k, image in enumerate(together):
-        picture(image, start + 10.6 * k, 39.3, 10)
+            picture(image, x + k * (side + gap), 43, side)
+        x += width + 2.1
+    exact = {"mirror", "transpose"}
+    interpolated = [span for name, span in spans.items() if name not in exact]
+    for group, text in (
+        ([spans[name] for name in exact], "the eight symmetries:\nevery main run, the release"),
+        (
+            interpolated,
+            'augment="paper": a symmetry, then these three; grids “transforms” and “rules” only\n'
+            f"(drawn at {transforms['all'].shape[1]} px to be seen; "
+            f"the network here sees {small[0].shape[0]} px)",
+        ),
+    ):
+        left, right = min(span[0] for span in group), max(span[1] for span in group)
+        canvas.plot([left, left, right, right], [42, 41, 41, 42], color="#888888", lw=0.8)
+        note((left + right) / 2, 38, text, ha="center", color=grey)
 
-    heading(35.6, "When it is asked: the eight symmetries, averaged")
+    heading(32.4, "When it is asked: symmetries, their answers averaged")
     for n, view in enumerate(views):
-        picture(view, 2.5 + 10.2 * (n % 4), 18.2 - 14.4 * (n // 4), 9.4, f"view {n + 1}")
-    arrow(canvas, (44, 17.5), (52, 17.5))
-    ax = figure.add_axes((0.66, 0.075, 0.31, 0.235))
+        ax = picture(view, 2.5 + 10.2 * (n % 4), 18 - 14.4 * (n // 4), 9.2, f"view {n + 1}")
+        if n < averaged:
+            ax.spines[:].set(color=COLOURS["good"], linewidth=2)
+    note(22.5, 1.2, f"framed: the {averaged} that the released network averages", ha="center")
+    arrow(canvas, (44, 15.5), (52, 15.5))
+    ax = figure.add_axes((0.66, 0.075, 0.31, 0.2))
     where = np.arange(probability.shape[1])[::-1]
+    dot = {"marker": "o", "ls": "", "ms": 3.5, "color": COLOURS["original"], "alpha": 0.55}
     for row in probability.to_numpy():
-        ax.plot(row, where, "o", ms=3.5, color=COLOURS["original"], alpha=0.55)
-    ax.plot([], [], "o", ms=3.5, color=COLOURS["original"], alpha=0.55, label="each view")
-    ax.plot(probability.mean(0), where, "|", ms=13, mew=2, color=COLOURS["bad"], label="mean")
+        ax.plot(row, where, **dot)
+    ax.plot([], [], **dot, label="each view")
+    for count, colour in ((averaged, COLOURS["good"]), (len(views), COLOURS["bad"])):
+        mean = probability.iloc[:count].mean(0)
+        ax.plot(mean, where, "|", ms=11, mew=2, color=colour, label=f"mean of {count}")
     ax.set_yticks(where, [ENGLISH[tag] for tag in probability.columns])
-    ax.set(xlim=(-0.02, 1.02), ylim=(-0.6, len(where) - 0.4), xlabel="probability")
+    for tick, tag in zip(ax.get_yticklabels(), probability.columns, strict=True):
+        tick.set_fontweight("bold" if tag in tags else "normal")
+    ax.set(xlim=(-0.02, 1.02), ylim=(-0.6, len(where) - 0.4))
+    ax.set_xlabel("probability (bold: labels of the scene)")
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="x")
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+    ax.legend(
+        loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=3, handletextpad=0.2, columnspacing=1
+    )
     return figure
