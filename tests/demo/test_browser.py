@@ -258,6 +258,15 @@ def test_a_changed_choice_is_a_new_batch_and_the_broken_one_is_given_up(visit):
     ]
     page.goto(opened[1])
     expect(page.locator("#progress")).to_have_attribute("data-state", "cancelled")
+    # What was handed over is never given up: back on the form another choice changes nothing.
+    page.goto("/")
+    drop(page, {"second.png": png(111)})
+    page.route("**/batch/*/", lambda route: None)  # the way to the batch's page takes long
+    with page.expect_request("**/batch/*/"):
+        page.click("[data-send]")
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    expect(page.locator("[data-total]")).to_contain_text("0 files")
+    assert len(cancelled) == 2
     while visit.faults:  # the refusals and broken lines of this test
         assert re.search("400|net::ERR", visit.faults.pop())
 

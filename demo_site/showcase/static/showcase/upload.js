@@ -128,6 +128,7 @@ async function send() {
   try {
     const address = await sending.send(text.open, fields, files);
     if (address) {
+      sending = null; // it is the site's now: coming back to this page does not cancel it
       leaving = true;
       location.assign(address);
       return;
