@@ -128,8 +128,8 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
     f2, low, high  mean over chips, nested, 95 % bootstrap interval over chips (one seed)
     parameters, bytes (4 each), multiply_adds  counted from the graph
     """
+    from .calibration import macro_average_precision
     from .complexity import cost
-    from .summary import macro_average_precision
 
     rows = []
     for run in runs:

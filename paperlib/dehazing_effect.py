@@ -33,7 +33,8 @@ REAL = "Planet chips"  # the source of real ones in `order_on_chips`
 class Effect:
     """Tables of figures 6 and 7; see `measure`.
 
-    by_label     `label`, `chips`, `system`, `f2`, `low`, `high`: binary F2
+    by_label     `label`, `chips`, `system`, `f2`, `low`, `high`: binary F2, at each label's own
+                 threshold
     differences  `label`, `difference`, `low`, `high`, and `seed 1`, …: dehazed less original
     overall      `system`, `f2`, `low`, `high`: mean-over-chips F2
     seeds        `system`, `seed`, `f2`: mean-over-chips F2 of every seed
@@ -70,16 +71,17 @@ def paired_family(families: Sequence[Family]) -> Family:
 def measure(runs: Iterable[Run], loss: str = "log") -> Effect:
     """Figures 6 and 7 from kept runs; the first seed is drawn in full, the others as points.
 
-    Where no network on dehazed chips is kept, the differences are NaN and the original stands
-    alone.
+    A label's F2 is at the threshold chosen for that label's F2; the mean over chips is at those
+    chosen for it. Where no network on dehazed chips is kept, the differences are NaN and the
+    original stands alone.
     """
     found = pairs(runs, loss)
-    first = _outcomes(*found[0])
+    first, alone = _outcomes(*found[0]), _outcomes(*found[0], thresholds="labels")
     tags = found[0][0].tags
     there = first["original"].truth.any(0)
     scores, rows = [], []
     for system, outcome in first.items():
-        table = pd.DataFrame(outcome.label_f2()._asdict()).rename(columns={"value": "f2"})
+        table = pd.DataFrame(alone[system].label_f2()._asdict()).rename(columns={"value": "f2"})
         table.loc[~there] = np.nan
         table.insert(0, "system", system)
         table.insert(0, "chips", outcome.truth.sum(0))
@@ -93,13 +95,14 @@ def measure(runs: Iterable[Run], loss: str = "log") -> Effect:
         {"system": s, "seed": found[0][0].config.seed, "f2": o.score} for s, o in first.items()
     ]
     if "dehazed" in first:
-        a, b = first["original"], first["dehazed"]
+        a, b = alone["original"], alone["dehazed"]
         effect = f2.paired_bootstrap(a.truth, a.prediction, b.prediction, "labels")
         differences[columns] = np.stack(effect, axis=1)
         differences.loc[~there, columns] = np.nan
+        base = first["original"]
         gains = pd.DataFrame(
             [
-                _row("comparison", f"{system} less original", "difference", outcome.minus(a))
+                _row("comparison", f"{system} less original", "difference", outcome.minus(base))
                 for system, outcome in first.items()
                 if system != "original"
             ]
@@ -109,10 +112,11 @@ def measure(runs: Iterable[Run], loss: str = "log") -> Effect:
                 continue
             seed = original.config.seed
             more = _outcomes(original, dehazed)
+            own = _outcomes(original, dehazed, thresholds="labels")
             seeds += [{"system": s, "seed": seed, "f2": o.score} for s, o in more.items()]
             change = (
-                more["dehazed"].label_f2(replicates=1).value
-                - more["original"].label_f2(replicates=1).value
+                own["dehazed"].label_f2(replicates=1).value
+                - own["original"].label_f2(replicates=1).value
             )
             differences[f"seed {seed}"] = np.where(there, change, np.nan)
     return Effect(
@@ -124,7 +128,7 @@ def measure(runs: Iterable[Run], loss: str = "log") -> Effect:
     )
 
 
-def _outcomes(original: Run, dehazed: Run | None) -> dict[str, Outcome]:
+def _outcomes(original: Run, dehazed: Run | None, thresholds: str = "chips") -> dict[str, Outcome]:
     """System -> nested outcome: each network alone, and the better one for each label."""
     runs = [original] if dehazed is None else [original, dehazed]
     pool = candidates.gather(runs)
@@ -132,7 +136,7 @@ def _outcomes(original: Run, dehazed: Run | None) -> dict[str, Outcome]:
     if dehazed is not None:
         systems["choice per label"] = dict(pool.probability)
     return {
-        name: protocol_nested(pool.truth, p, pool.names, labels=pool.tags)
+        name: protocol_nested(pool.truth, p, pool.names, labels=pool.tags, thresholds=thresholds)
         for name, p in systems.items()
     }
 

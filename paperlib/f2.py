@@ -245,6 +245,32 @@ def paired_bootstrap(
     return _interval(value, draws, level)
 
 
+def bootstrap_precision_recall(
+    y_true: Array, y_pred: Array, *, replicates: int = 2000, level: float = 0.95, seed: int = 0
+) -> tuple[Interval, Interval]:
+    """Precision and recall of each label with their intervals over chips, arrays of `(L,)`.
+
+    NaN where there is no such share: the precision of a label that no chip is given, the recall of
+    one that no chip carries. Draws in which that happens are left out.
+    """
+    y_true, y_pred = _pair(y_true, y_pred)
+    columns = np.concatenate([y_true & y_pred, y_pred, y_true], axis=1).astype(np.float32)
+    drawn = drawn_counts(len(columns), replicates, seed)
+    sums = np.concatenate([columns.sum(0)[None], *(t.astype(np.float32) @ columns for t in drawn)])
+    hits, predicted, true = np.split(sums, 3, axis=1)
+    found = []
+    for below in (predicted, true):
+        with np.errstate(invalid="ignore"):
+            share = hits / below
+        ends = np.full((2, share.shape[1]), np.nan)
+        known = ~np.isnan(share[0])
+        ends[:, known] = np.nanquantile(
+            share[1:, known], [(1 - level) / 2, (1 + level) / 2], axis=0
+        )
+        found.append(Interval(share[0].astype(float), *ends))
+    return found[0], found[1]
+
+
 def _interval(value: float | Array, draws: Array, level: float) -> Interval:
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0)
     if draws.ndim == 1:
@@ -252,7 +278,7 @@ def _interval(value: float | Array, draws: Array, level: float) -> Interval:
     return Interval(value, low, high)
 
 
-def _counts(n: int, replicates: int, seed: int) -> Iterable[Array]:
+def drawn_counts(n: int, replicates: int, seed: int) -> Iterable[Array]:
     """How often each of N chips is drawn, blocks `(b, n)`: so that memory does not grow with N.
 
     The draws follow from the arguments alone, and a table asks for the same ones many times.
@@ -276,7 +302,7 @@ def _kept_counts(n: int, replicates: int, seed: int) -> tuple[Array, ...]:
 
 def _means(values: Array, replicates: int, seed: int) -> Array:
     n = len(values)
-    return np.concatenate([t.astype(float) @ values / n for t in _counts(n, replicates, seed)])
+    return np.concatenate([t.astype(float) @ values / n for t in drawn_counts(n, replicates, seed)])
 
 
 def _label_draws(y_true: Array, y_pred: Array, replicates: int, seed: int) -> Array:
@@ -285,7 +311,7 @@ def _label_draws(y_true: Array, y_pred: Array, replicates: int, seed: int) -> Ar
     # Per-label F2 needs three sums over the drawn chips; how often each chip was drawn gives them.
     columns = np.concatenate([y_true & y_pred, y_true, y_pred], axis=1).astype(np.float32)
     draws = []
-    for times in _counts(n, replicates, seed):
+    for times in drawn_counts(n, replicates, seed):
         sums = times.astype(np.float32) @ columns
         draws.append(_f2(sums[:, :count], sums[:, count : 2 * count], sums[:, 2 * count :]))
     return np.concatenate(draws)

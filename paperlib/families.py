@@ -177,12 +177,14 @@ class Evaluation:
     networks  system -> title of its family
     less      system -> the system that it is compared with, on the same chips
     seeds     columns `system`, `seed`, `f2`: nested, every seed of the candidates' family
+    own       protocol -> outcome of the whole system with each label's own threshold (table 1)
     """
 
     outcomes: dict[str, dict[str, Outcome]]
     networks: dict[str, str]
     less: dict[str, str]
     seeds: pd.DataFrame
+    own: dict[str, Outcome]
 
     @property
     def whole(self) -> str:
@@ -214,6 +216,21 @@ class Evaluation:
                     }
                 )
         return pd.DataFrame(rows)
+
+
+def whole(families: Sequence[Family], chips: Chips | None = None) -> tuple[str, Pool, Pool]:
+    """The paper's system, as far as there are runs for it: its name, and its candidates.
+
+    Returns the name that it has in `evaluate`, its validation pool and its test pool.
+    """
+    chosen = joint(families)
+    several = chosen.candidates(chosen.seeds[0]) > 1
+    family = chosen if several else families[0]
+    pool, test = family.pool(chips=chips), family.pool("test")
+    if several:
+        return "choice per label, ridge", pool, test
+    first = next(iter(pool.probability)).split(", ")
+    return "one network, ridge", pool.only(*first), test.only(*first)
 
 
 def evaluate(families: Sequence[Family], chips: Chips | None = None) -> Evaluation:
@@ -258,7 +275,9 @@ def evaluate(families: Sequence[Family], chips: Chips | None = None) -> Evaluati
         if family not in (base, chosen, each) and family.seeds:
             add(family, family.title, f"{family.title}, choice", "one network")
     seeds = _seeds(chosen, "one network" if chosen is base else "one candidate")
-    return Evaluation(outcomes, networks, less, seeds)
+    _, pool, test = whole(families, chips)
+    own = summary.recalibrations(pool, test, ("ridge",), thresholds="labels")["ridge"]
+    return Evaluation(outcomes, networks, less, seeds, own)
 
 
 def _seeds(family: Family, one: str) -> pd.DataFrame:

@@ -84,7 +84,7 @@ class System:
     labels         names of the columns
 
     After `fit`: `candidates_` (names), `choice_` `(L,)`, `recalibrator_`, `thresholds_` `(L,)`,
-    `fitted_on_` (names of the chips).
+    `given_` `(L,)` (to how many of the chips each label is given), `fitted_on_` (their names).
     """
 
     recalibration: str = "none"
@@ -115,6 +115,7 @@ class System:
             self.thresholds_ = np.full(truth.shape[1], float(self.thresholds))
         else:
             raise ValueError(f'thresholds: "chips", "labels" or a number, not {self.thresholds!r}')
+        self.given_ = (calibrated > self.thresholds_).sum(0)
         self.fitted_on_ = frozenset(np.asarray(names).tolist())
         return self
 

@@ -165,6 +165,7 @@ def dehazing(kinds: list[Family]) -> list[Row]:
 def f2_loss(kinds: list[Family]) -> list[Row]:
     """Binary F2 with the F2 loss less that with the log loss, original chips, label by label.
 
+    Each label at its own threshold, chosen for that label's F2 (nested).
     No rows where not both are kept.
     """
     family = families.joint(kinds)
@@ -175,7 +176,10 @@ def f2_loss(kinds: list[Family]) -> list[Row]:
         found = {name.split(", ")[1]: name for name in pool.probability if "original" in name}
         if not {"log", "f2"} <= found.keys():
             continue
-        log, better = (_nested(pool, {n: pool.probability[n]}) for n in (found["log"], found["f2"]))
+        log, better = (
+            _nested(pool, {found[loss]: pool.probability[found[loss]]}, "labels")
+            for loss in ("log", "f2")
+        )
         change = f2.paired_bootstrap(log.truth, log.prediction, better.prediction, "labels")
         for tag in LABELS_OF_F2_LOSS:
             place = pool.tags.index(tag)
@@ -189,8 +193,9 @@ def f2_loss(kinds: list[Family]) -> list[Row]:
     return list(rows.values())
 
 
-def _nested(pool: Pool, probability: dict[str, Array]) -> Outcome:
-    return protocol_nested(pool.truth, probability, pool.names, labels=pool.tags)
+def _nested(pool: Pool, probability: dict[str, Array], thresholds: str = "chips") -> Outcome:
+    how = {"labels": pool.tags, "thresholds": thresholds}
+    return protocol_nested(pool.truth, probability, pool.names, **how)
 
 
 # ---- errata --------------------------------------------------------------------------------------

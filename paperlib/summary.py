@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy.stats import beta
 
 from . import f2, integrity
+from .calibration import macro_average_precision
 from .chips import SPLITS, Chips
 from .claims import published_f2
 from .errors import PaperError
@@ -88,11 +88,22 @@ def evaluate(
 
 
 def recalibrations(
-    validation: Pool, test: Pool | None = None, kinds: Sequence[str] = ("none", "lasso", "ridge")
+    validation: Pool,
+    test: Pool | None = None,
+    kinds: Sequence[str] = ("none", "lasso", "ridge"),
+    *,
+    thresholds: str = "chips",
 ) -> dict[str, dict[str, Outcome]]:
-    """Figure 8: the fullest system there is, with each kind of recalibration: kind -> protocols."""
+    """Figure 8: the fullest system there is, with each kind of recalibration: kind -> protocols.
+
+    thresholds  as `selection.System`: `"labels"` for table 1, where each label stands alone
+    """
     members = tuple(validation.probability)
-    return {kind: _protocols(validation, test, members, {"recalibration": kind}) for kind in kinds}
+    how = {"thresholds": thresholds}
+    return {
+        kind: _protocols(validation, test, members, {"recalibration": kind, **how})
+        for kind in kinds
+    }
 
 
 def recalibration_gains(families: Sequence[Family]) -> pd.DataFrame:
@@ -173,40 +184,72 @@ def differences(
     return pd.DataFrame(rows)
 
 
-def table1(paper_outcome: Outcome, nested: Outcome) -> pd.DataFrame:
-    """Table 1 of the paper beside ours: a row per label.
+def table1(system: Mapping[str, Outcome], own: Mapping[str, Outcome]) -> pd.DataFrame:
+    """Table 1 of the paper beside ours, a row per label: its binary F2 at two thresholds.
 
-    Columns: `label`, `chips`, `published` (which average it is, the paper does not say), binary F2
-    on the paper's protocol, nested with its 95 % interval, nested precision and recall, threshold.
+    system  protocol -> outcome of the whole system, thresholds for the mean-over-chips F2
+    own     the same with each label's own threshold, chosen for that label's F2
+
+    The paper trains a model for each label and prints an F2 for each, so `own` is what its table
+    says. `system` is what the label scores where the chip's whole set of labels counts: a rare
+    label may then be never given, because its false alarms cost more chips than it finds.
+
+    Columns: `label`, `chips`, `published`; `own_nested`, `own_paper` (protocol) with their 95 %
+    intervals `…_low`, `…_high`; `precision`, `recall` with theirs (own, nested); `own_threshold`
+    (on all validation chips); `system_nested`, `system_paper` with intervals, `system_threshold`.
     Scores of a label that no chip carries are NaN: there is nothing to find.
     """
-    inner = nested.label_f2()
-    precision, recall = f2.precision_recall(nested.truth, nested.prediction)
-    frame = pd.DataFrame(
-        {
-            "label": LABELS,
-            "chips": nested.truth.sum(0),
-            "published": published_f2(),
-            "f2_paper_protocol": paper_outcome.label_f2(replicates=1).value,
-            "f2_nested": inner.value,
-            "low": inner.low,
-            "high": inner.high,
-            "precision": precision,
-            "recall": recall,
-            "threshold": paper_outcome.thresholds[0],
-        }
-    )
-    scores = ["f2_paper_protocol", "f2_nested", "low", "high", "precision", "recall"]
-    frame.loc[frame["chips"] == 0, scores] = np.nan
+    nested = own["nested"]
+    intervals = {
+        **{f"own_{protocol}": own[protocol].label_f2() for protocol in ("nested", "paper")},
+        **dict(
+            zip(
+                ("precision", "recall"),
+                f2.bootstrap_precision_recall(nested.truth, nested.prediction),
+                strict=True,
+            )
+        ),
+        **{f"system_{protocol}": system[protocol].label_f2() for protocol in ("nested", "paper")},
+    }
+    columns: dict[str, Array] = {}
+    for name, found in intervals.items():
+        columns |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+        if name == "recall":
+            columns["own_threshold"] = own["paper"].thresholds[0]
+    columns["system_threshold"] = system["paper"].thresholds[0]
+    frame = pd.DataFrame(columns)
+    count = nested.truth.sum(0)
+    scores = [name for name in columns if not name.endswith("_threshold")]
+    frame.loc[count == 0, scores] = np.nan
+    frame.insert(0, "published", published_f2())
+    frame.insert(0, "chips", count)
+    frame.insert(0, "label", LABELS)
     return frame
+
+
+def thresholds(outcomes: Mapping[str, Outcome]) -> pd.DataFrame:
+    """Each label's threshold on all validation chips and on each fold's: `label`, `all`, `fold_0` …
+
+    outcomes  protocol -> outcome, `"paper"` and `"nested"`
+
+    NaN where the label is given to none of the chips that the threshold was chosen on: any number
+    above their probabilities says the same.
+    """
+    systems = (*outcomes["paper"].systems, *outcomes["nested"].systems)
+    names = ["all", *(f"fold_{k}" for k in range(len(systems) - 1))]
+    columns = {
+        name: np.where(system.given_ > 0, system.thresholds_, np.nan)
+        for name, system in zip(names, systems, strict=True)
+    }
+    return pd.DataFrame({"label": LABELS, **columns})
 
 
 def overall(outcomes: Mapping[str, Mapping[str, Outcome]]) -> pd.DataFrame:
     """Mean-over-chips F2 of several systems on each protocol, a row for each pair.
 
     outcomes  system -> protocol -> outcome
-    Columns: `system`, `protocol`, `chips`, `f2`, `low`, `high`, `mean_label_f2`, `macro_ap` (mean
-    over labels of the average precision, which needs no threshold).
+    Columns: `system`, `protocol`, `chips`, `f2`, `low`, `high`, `mean_label_f2`, `macro_ap`
+    (`macro_average_precision`, within the folds where the protocol is nested).
     """
     rows = []
     for system, by_protocol in outcomes.items():
@@ -220,55 +263,12 @@ def overall(outcomes: Mapping[str, Mapping[str, Outcome]]) -> pd.DataFrame:
                     "low": outcome.interval.low,
                     "high": outcome.interval.high,
                     "mean_label_f2": outcome.label_f2(replicates=1).value.mean(),
-                    "macro_ap": macro_average_precision(outcome.truth, outcome.probability),
+                    "macro_ap": macro_average_precision(
+                        outcome.truth, outcome.probability, outcome.fold
+                    ),
                 }
             )
     return pd.DataFrame(rows)
-
-
-def macro_average_precision(truth: Array, probability: Array) -> float:
-    """Mean of the average precision of the labels that some chip carries."""
-    from sklearn.metrics import average_precision_score
-
-    there = truth.any(0)
-    return float(average_precision_score(truth[:, there], probability[:, there], average="macro"))
-
-
-def reliability(truth: Array, probability: Array, bins: int = 10) -> pd.DataFrame:
-    """How often a label is there when it is given probability p: all labels together.
-
-    truth, probability  `(N, L)`
-    Returns a row per bin of equal width that holds any: `probability` (mean given), `frequency`
-    (share that is there), `low`, `high` (Clopper–Pearson, 95 %), `count`.
-    """
-    p, y = np.asarray(probability, float).ravel(), truth.ravel().astype(float)
-    place = np.minimum((p * bins).astype(int), bins - 1)
-    count = np.bincount(place, minlength=bins)
-    used = count > 0
-    n, hits = count[used], np.bincount(place, y, bins)[used]
-    with np.errstate(invalid="ignore"):
-        low, high = beta.ppf(0.025, hits, n - hits + 1), beta.ppf(0.975, hits + 1, n - hits)
-    return pd.DataFrame(
-        {
-            "probability": np.bincount(place, p, bins)[used] / n,
-            "frequency": hits / n,
-            "low": np.where(hits == 0, 0.0, low),
-            "high": np.where(hits == n, 1.0, high),
-            "count": n,
-        }
-    )
-
-
-def calibration_error(frame: pd.DataFrame) -> float:
-    """Mean distance of probability and frequency over all predictions (ECE; Guo et al. 2017)."""
-    distance = (frame["probability"] - frame["frequency"]).abs()
-    return float((distance * frame["count"]).sum() / frame["count"].sum())
-
-
-def correlation(values: Array) -> Array:
-    """Correlation between the columns of `(N, L)`: `(L, L)`, NaN for a column that is constant."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.corrcoef(np.asarray(values, float), rowvar=False)
 
 
 def strongest_weights(weights: Array, labels: Sequence[str], count: int = 12) -> pd.DataFrame:

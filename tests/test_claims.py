@@ -292,11 +292,11 @@ def test_changed_predictions_flip_the_verdicts_they_should(planted):
 
     verdicts = {}
     for name, probability in (("good", good), ("worse", worse)):
-        both = [
-            protocol(truth, probability, names, thresholds=0.5)
-            for protocol in (selection.protocol_paper, selection.protocol_nested)
-        ]
-        planted.table("table1_f2.csv", summary.table1(*both))
+        both = {
+            "paper": selection.protocol_paper(truth, probability, names, thresholds=0.5),
+            "nested": selection.protocol_nested(truth, probability, names, thresholds=0.5),
+        }
+        planted.table("table1_f2.csv", summary.table1(both, both))
         wanted = ("table1-clear", "table1-primary", "three-3x3-save-45")
         verdicts[name] = [planted.judge(known(w)).verdict for w in wanted]
     assert verdicts["good"] == [NOT_REPRODUCED, NOT_REPRODUCED, REPRODUCED]  # far above the print

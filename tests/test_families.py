@@ -217,3 +217,18 @@ def test_by_weather_finds_a_gain_where_haze_hides_the_ground():
     table = dehazing_effect.by_weather(candidates.gather(runs)).set_index("weather")
     assert table.loc["haze", "low"] > 0
     assert table.loc["haze", "difference"] > table.loc["clear", "high"]  # thresholds move there
+
+
+def test_the_whole_system_alone_is_the_one_that_is_evaluated():
+    """Notebook 09 asks for nothing but the paper's system; table 1 reads it at own thresholds."""
+    for runs in ([BASE], [BASE, *NARROW[:6]]):
+        kinds = families.sort(runs)
+        name, pool, test = families.whole(kinds)
+        evaluation = families.evaluate(kinds)
+        assert name == evaluation.whole
+        alone = summary.recalibrations(pool, test, ("ridge",))["ridge"]
+        wanted = evaluation.outcomes[name]["nested"]
+        np.testing.assert_array_equal(alone["nested"].probability, wanted.probability)
+        own = evaluation.own["nested"]
+        np.testing.assert_array_equal(own.probability, wanted.probability)
+        assert (own.thresholds != wanted.thresholds).any()

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from paperlib import f2, one_label, plots, summary
+from paperlib import calibration, f2, one_label, plots
 from paperlib.labels import LABELS
 from paperlib.plots import flow, networks, recalibration, results, scoring, training, variants
 
@@ -24,10 +24,24 @@ def intervals(n: int, **columns: object) -> pd.DataFrame:
 
 
 def table1() -> pd.DataFrame:
-    frame = intervals(L, label=LABELS, chips=np.arange(L) * 7).rename(columns={"f2": "f2_nested"})
-    frame["published"] = frame["f2_paper_protocol"] = frame["f2_nested"] + 0.02
-    frame["precision"], frame["recall"] = RNG.random((2, L))
-    frame.loc[0, ["f2_nested", "low", "high", "precision", "recall"]] = np.nan
+    parts = []
+    for name in ("own_nested", "own_paper", "system_nested", "precision", "recall"):
+        part = intervals(L).rename(
+            columns={"f2": name, "low": f"{name}_low", "high": f"{name}_high"}
+        )
+        part.loc[0] = np.nan
+        parts.append(part)
+    frame = pd.concat(parts, axis=1)
+    frame.loc[3, ["precision", "precision_low", "precision_high"]] = np.nan  # never given
+    return frame.assign(label=LABELS, chips=np.arange(L) * 7, published=0.5)
+
+
+def chosen() -> pd.DataFrame:
+    frame = pd.DataFrame({"label": LABELS, "all": RNG.random(L)})
+    for fold in range(5):
+        frame[f"fold_{fold}"] = RNG.random(L)
+    frame.loc[2, "fold_1"] = np.nan
+    frame.loc[3, frame.columns[1:]] = np.nan  # never given
     return frame
 
 
@@ -117,7 +131,7 @@ def _flow() -> Figure:
 
 
 def _reliability() -> Figure:
-    curve = summary.reliability(*chips())
+    curve = calibration.reliability(*chips())
     return results.reliability({"network": curve}, {"network": 0.1})
 
 
@@ -146,10 +160,13 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     ),
     "precision_recall": lambda: results.precision_recall(table1()),
     "reliability": _reliability,
-    "thresholds": lambda: results.thresholds(LABELS, RNG.random((5, L)), RNG.random(L)),
+    "thresholds": lambda: results.thresholds(chosen(), chosen()),
     "recalibration": lambda: recalibration.overall(overall(), differences()),
+    "recalibration_lasso": lambda: recalibration.overall(
+        overall(), differences(), differences()[differences()["system"] == "ridge"]
+    ),
     "correlations": lambda: recalibration.correlations(
-        {"a": summary.correlation(chips()[0]), "b": np.full((L, L), np.nan)}, LABELS
+        {"a": calibration.correlation(chips()[0]), "b": np.full((L, L), np.nan)}, LABELS
     ),
     "weights": lambda: recalibration.weights(RNG.normal(size=(L, L)), LABELS, [(1, 2)]),
     "by_label": lambda: _by_label(3),
@@ -211,16 +228,14 @@ def test_equal_figures_are_equal_bytes_in_all_three_formats(tmp_path):
 
 def test_the_callers_style_does_not_matter(tmp_path):
     def draw(name: str) -> bytes:
-        return plots.save(results.thresholds(LABELS, folds, whole), tmp_path / name / "f")[0]
+        return plots.save(results.thresholds(system, own), tmp_path / name / "f")[0]
 
-    folds, whole = RNG.random((5, L)), RNG.random(L)
+    system, own = chosen(), chosen()
     plain = draw("plain").read_bytes()
     with matplotlib.rc_context({"font.size": 25, "savefig.dpi": 20, "axes.grid": True}):
         assert draw("odd").read_bytes() == plain
 
 
 def test_show_gives_the_saved_file(tmp_path):
-    paths = plots.save(
-        results.thresholds(LABELS, RNG.random((2, L)), RNG.random(L)), tmp_path / "f"
-    )
+    paths = plots.save(results.thresholds(chosen(), chosen()), tmp_path / "f")
     assert plots.show(paths).data == (tmp_path / "f.png").read_bytes()

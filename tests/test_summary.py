@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from test_selection import FakeConfig, FakeRun, chip_names, network, world
 
-from paperlib import candidates, claims, dehazing_effect, f2, one_label, summary
+from paperlib import calibration, candidates, claims, dehazing_effect, f2, one_label, summary
 from paperlib.chips import Chips
 from paperlib.errors import PaperError
 from paperlib.labels import LABELS
@@ -60,30 +60,107 @@ def test_systems_are_built_up_step_by_step():
 def test_table1_leaves_out_what_no_chip_carries():
     one = pool(200)
     one.truth[:, 4] = 0
-    outcome = summary.evaluate(one.only("original"))["one network"]
-    table = summary.table1(outcome["paper"], outcome["nested"])
+    one = one.only("original")
+    system = summary.recalibrations(one, kinds=("none",))["none"]
+    own = summary.recalibrations(one, kinds=("none",), thresholds="labels")["none"]
+    table = summary.table1(system, own)
     assert table["label"].tolist() == list(LABELS)
-    assert np.isnan(table.loc[4, "f2_nested"])
-    assert (
-        table.loc[0, "f2_nested"]
-        == f2.f2_score(one.truth, outcome["nested"].prediction, "labels")[0]
-    )
+    for column, outcome in (("own_nested", own["nested"]), ("system_nested", system["nested"])):
+        assert np.isnan(table.loc[4, [column, f"{column}_low"]].astype(float)).all()
+        found = f2.f2_score(one.truth, outcome.prediction, "labels")
+        assert table.loc[0, column] == found[0]
+    known = table.drop(index=4)
+    for name in ("own_nested", "own_paper", "system_nested", "system_paper", "recall"):
+        assert (known[f"{name}_low"] <= known[name] + 1e-9).all()
+        assert (known[name] <= known[f"{name}_high"] + 1e-9).all()
+
+
+def test_a_rare_label_is_worth_something_at_its_own_threshold():
+    """For the mean over chips a rare label had better never be given; its own F2 says otherwise."""
+    rng = np.random.default_rng(4)
+    names, truth, p = world(800)
+    truth[:, 16] = np.arange(800) % 20 == 0
+    p[:, 16] = np.clip(0.2 + 0.015 * truth[:, 16] + rng.normal(0, 0.03, 800), 0.001, 0.5)
+    rare = candidates.Pool(names, truth, {"original, log": p}, LABELS)
+    system = summary.recalibrations(rare, kinds=("none",))["none"]
+    own = summary.recalibrations(rare, kinds=("none",), thresholds="labels")["none"]
+    row = summary.table1(system, own).iloc[16]
+    assert row["system_paper"] == 0
+    assert row["own_nested"] > 0.1
+    assert row["own_paper"] >= row["own_nested"]  # chosen on the chips that it reports
+    never = summary.thresholds(system).iloc[16]
+    assert np.isnan(never["all"])
+    assert summary.thresholds(own).iloc[16, 1:].notna().all()
+    # What the mean over chips loses by it: the reason for two kinds of threshold.
+    assert system["paper"].score > own["paper"].score
+
+
+def test_average_precision_ranks_chips_within_their_fold():
+    from sklearn.metrics import average_precision_score
+
+    _, truth, p = world(400)
+    truth[:, 3] = 0
+    there = truth.any(0)
+    p = p.round(2)  # with ties
+    pooled = average_precision_score(truth[:, there], p[:, there], average="macro")
+    assert calibration.macro_average_precision(truth, p) == pytest.approx(pooled)
+    fold = np.arange(400) % 4
+    folds = [
+        [
+            average_precision_score(truth[fold == k, i], p[fold == k, i])
+            if truth[fold == k, i].any()
+            else 0
+            for i in np.flatnonzero(there)
+        ]
+        for k in range(4)
+    ]
+    weight = np.stack([truth[fold == k][:, there].sum(0) for k in range(4)])
+    wanted = np.average(folds, axis=0, weights=weight).mean()
+    assert calibration.macro_average_precision(truth, p, fold) == pytest.approx(wanted)
+    # Each fold on another scale ranks its own chips as before; pooled, the scores are nonsense.
+    moved = p / (1.0 + fold[:, None])
+    assert calibration.macro_average_precision(truth, moved, fold) == pytest.approx(wanted)
+    assert calibration.macro_average_precision(truth, moved) < pooled - 0.02
 
 
 def test_reliability_of_calibrated_and_of_overconfident_probabilities():
     rng = np.random.default_rng(0)
     p = rng.random((4000, 5))
     truth = (rng.random(p.shape) < p).astype(np.uint8)
-    curve = summary.reliability(truth, p)
+    curve = calibration.reliability(truth, p)
     assert curve["count"].sum() == p.size
-    assert (
-        (curve["low"] <= curve["probability"]) & (curve["probability"] <= curve["high"])
-    ).sum() >= 8
-    assert summary.calibration_error(curve) < 0.02
-    wrong = summary.reliability(truth, np.clip(p * 2 - 0.5, 0, 1))
-    assert summary.calibration_error(wrong) > 0.1
-    edge = summary.reliability(np.ones((3, 1), int), np.ones((3, 1)))
-    assert edge.loc[0, ["frequency", "high"]].tolist() == [1, 1]
+    assert ((curve["low"] <= 0) & (curve["high"] >= 0)).sum() >= 8
+    assert np.allclose(curve["difference"], curve["frequency"] - curve["probability"])
+    assert calibration.calibration_error(curve) < 0.02
+    wrong = calibration.reliability(truth, np.clip(p * 2 - 0.5, 0, 1))
+    assert calibration.calibration_error(wrong) > 0.1
+    edge = calibration.reliability(np.ones((3, 1), int), np.ones((3, 1)))
+    assert edge.loc[0, ["frequency", "difference"]].tolist() == [1, 0]
+    assert edge[["low", "high"]].isna().all().all()  # three chips are too few to draw from
+
+
+def test_the_interval_of_reliability_knows_that_labels_of_a_chip_go_together():
+    rng = np.random.default_rng(1)
+    p = np.repeat(rng.random((1000, 1)), 16, axis=1)
+    alike = np.repeat((rng.random((1000, 1)) < p[:, :1]).astype(np.uint8), 16, axis=1)
+    apart = (rng.random(p.shape) < p).astype(np.uint8)
+    wide, narrow = (
+        (curve["high"] - curve["low"]).mean()
+        for curve in (calibration.reliability(truth, p) for truth in (alike, apart))
+    )
+    assert 3 < wide / narrow < 5  # sixteen copies of one chip are one chip: √16
+
+
+def test_correlation_leaves_out_a_column_that_hardly_moves():
+    rng = np.random.default_rng(0)
+    truth = (rng.random((500, 3)) < 0.3).astype(float)
+    p = np.clip(truth * 0.5 + rng.normal(0, 0.1, truth.shape), 0, 1)
+    p[:, 2] = 0.01 + 0.02 * p[:, 1]  # nearly constant, and a copy of another
+    assert calibration.correlation(p)[1, 2] > 0.99
+    found = calibration.correlation(p, like=truth)
+    assert np.isnan(found[2]).all()
+    assert np.isnan(found[:, 2]).all()
+    assert found[0, 1] == calibration.correlation(p)[0, 1]
 
 
 def test_strongest_weights_are_those_off_the_diagonal():
@@ -123,6 +200,14 @@ def test_dehazing_is_measured_on_pairs():
 
     runs = [run(v, s) for s in (0, 1) for v in ("original", "dehazed")]
     effect = dehazing_effect.measure(runs)
+    pair = [candidates.gather([run]) for run in runs[:2]]
+    alone = [
+        summary.recalibrations(one, kinds=("none",), thresholds="labels")["none"]["nested"]
+        for one in pair
+    ]
+    own = effect.by_label[effect.by_label["system"] == "dehazed"]["f2"]
+    assert np.allclose(own, alone[1].label_f2().value)  # each label at its own threshold
+    assert effect.overall.loc[1, "f2"] != alone[1].score  # the mean over chips at the system's
     water = effect.differences.set_index("label").loc["water"]
     assert water["low"] > 0
     assert water["seed 1"] > 0

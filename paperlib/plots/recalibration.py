@@ -20,50 +20,58 @@ DIVERGING = "PuOr_r"
 
 
 @styled
-def overall(table: pd.DataFrame, differences: pd.DataFrame) -> Figure:
-    """Figure 8: the overall F2 with no, lasso and ridge recalibration; and each less none.
+def overall(
+    table: pd.DataFrame, differences: pd.DataFrame, against_lasso: pd.DataFrame | None = None
+) -> Figure:
+    """Figure 8: the overall F2 with no, lasso and ridge recalibration, and the differences.
 
-    table        `summary.overall` of the three systems, in the order to draw
-    differences  columns `system`, `protocol`, `difference`, `low`, `high`, against none
+    table          `summary.overall` of the three systems, in the order to draw
+    differences    columns `system`, `protocol`, `difference`, `low`, `high`, against none
+    against_lasso  the same of ridge against lasso: the paper's claim
     """
-    figure = Figure(figsize=(7.4, 3.3))
-    left, right = figure.subplots(1, 2, width_ratios=(1.5, 1))
+    figure = Figure(figsize=(7.6, 3.0))
+    left, right = figure.subplots(1, 2)
     protocols = [p for p in PROTOCOL if (table["protocol"] == p).any()]
-    systems = list(dict.fromkeys(table["system"]))
-    width = 0.8 / len(protocols)
-    for number, protocol in enumerate(protocols):
-        colour, marker, name = PROTOCOL[protocol]
-        shift = width * (number - (len(protocols) - 1) / 2)
-        rows = table[table["protocol"] == protocol]
-        at = np.array([systems.index(s) for s in rows["system"]]) + shift
-        left.bar(at, rows["f2"], width * 0.9, color=colour, alpha=0.35, label=name)
-        left.errorbar(
-            at, rows["f2"], yerr=ends(rows), fmt=marker, color=colour, ms=4, capsize=2.5, lw=1.2
-        )
-        for x, y, value in zip(at, rows["high"], rows["f2"], strict=True):
-            left.text(x, y, f"{value:.4f}", ha="center", va="bottom", fontsize=6.5, color=colour)
-        rows = differences[differences["protocol"] == protocol]
-        at = np.array([systems.index(s) for s in rows["system"]]) + shift
-        right.errorbar(
-            at, rows["difference"], yerr=ends(rows, "difference"), fmt=marker, color=colour, ms=5,
-            capsize=3, lw=1.3,
-        )  # fmt: skip
-    span = table["high"].max() - table["low"].min()
-    # Bars start above zero, so the axis says so: the difference is what is compared, at the right.
-    left.set(
-        ylim=(table["low"].min() - 0.25 * span, table["high"].max() + 0.15 * span),
-        ylabel="mean-over-chips F2 (axis cut)",
-        title="Overall F2",
+    parts = [(differences, "none")]
+    if against_lasso is not None:
+        parts.append((against_lasso, "lasso"))
+    together = pd.concat(
+        [part.assign(pair=part["system"] + f" less {base}") for part, base in parts]
     )
-    left.set_xticks(np.arange(len(systems)), systems)
-    left.grid(axis="y")
-    right.axhline(0, color=COLOURS["ink"], lw=0.8)
-    right.set(ylabel="F2 less that with none", title="Paired difference")
-    shown = [s for s in systems if s in set(differences["system"])]
-    right.set_xticks([systems.index(s) for s in shown], shown)
-    right.set_xlim(0.4, len(systems) - 0.4)
-    right.grid(axis="y")
-    figure.legend(loc="outside lower center", ncols=3)
+    panels = (
+        (left, table, "system", "f2", "{:.4f}"),
+        (right, together, "pair", "difference", "{:+.4f}"),
+    )
+    gap = 0.62 / len(protocols)
+    for ax, frame, key, value, form in panels:
+        rows = list(dict.fromkeys(frame[key]))[::-1]
+        for number, protocol in enumerate(protocols):
+            colour, marker, name = PROTOCOL[protocol]
+            mine = frame[frame["protocol"] == protocol]
+            at = np.array([rows.index(r) for r in mine[key]], float)
+            at += gap * ((len(protocols) - 1) / 2 - number)
+            ax.errorbar(
+                mine[value], at, xerr=ends(mine, value), fmt=marker, color=colour, ms=5,
+                capsize=3, lw=1.3, label=name,
+            )  # fmt: skip
+            for x, y, number_ in zip(mine["high"], at, mine[value], strict=True):
+                ax.annotate(
+                    form.format(number_), (x, y), (5, 0), textcoords="offset points", fontsize=6.5,
+                    color=colour, va="center",
+                )  # fmt: skip
+        ax.set_yticks(range(len(rows)), rows)
+        ax.set_ylim(-0.55, len(rows) - 0.45)
+        low, high = frame["low"].min(), frame["high"].max()
+        if ax is right:
+            ax.axvline(0, color=COLOURS["ink"], lw=0.8)
+            low, high = min(low, 0), max(high, 0)
+        ax.set_xlim(low - 0.06 * (high - low), high + 0.22 * (high - low))
+        ax.locator_params(axis="x", nbins=5)
+        ax.tick_params(axis="y", length=0)
+        ax.grid(axis="x")
+    left.set(xlabel="mean-over-chips F2", title="Overall F2")
+    right.set(xlabel="difference of F2, paired over chips", title="What it changes")
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
@@ -93,7 +101,7 @@ def gains(table: pd.DataFrame) -> Figure:
         fontsize=7,
     )
     axes[0].set_ylim(-0.6, len(families) - 0.4)
-    figure.supxlabel("mean-over-chips F2, nested", fontsize=9)
+    figure.supxlabel("difference of the mean-over-chips F2, nested", fontsize=9)
     return figure
 
 
@@ -101,7 +109,7 @@ def gains(table: pd.DataFrame) -> Figure:
 def correlations(matrices: Mapping[str, Array], labels: Sequence[str]) -> Figure:
     """Correlation of the labels with each other: truth, network, after recalibration.
 
-    matrices  panel's title -> `(L, L)`, NaN for a label that never changes
+    matrices  panel's title -> `(L, L)`, NaN (grey) for a label that hardly changes
     """
     figure = Figure(figsize=(3.1 * len(matrices) + 0.8, 3.7))
     axes = np.atleast_1d(figure.subplots(1, len(matrices), sharey=True))
@@ -119,7 +127,7 @@ def weights(matrix: Array, labels: Sequence[str], notes: Sequence[tuple[int, int
 
     matrix  `(L, L)` standard coefficients: change of the recalibrated probability for one standard
             deviation of the network's probability
-    notes   (row, column) of the weights to frame
+    notes   (row, column) of the weights to frame, with their numbers in hundredths
     """
     figure = Figure(figsize=(6.2, 5.3))
     ax = figure.add_subplot()
@@ -132,6 +140,16 @@ def weights(matrix: Array, labels: Sequence[str], notes: Sequence[tuple[int, int
             row + np.array([-0.5, -0.5, 0.5, 0.5, -0.5]),
             color=COLOURS["ink"],
             lw=1,
+        )
+        value = matrix[row, column]
+        ax.text(
+            column,
+            row,
+            f"{100 * value:+.0f}" if abs(value) >= 0.01 else f"{100 * value:+.1f}",
+            ha="center",
+            va="center",
+            fontsize=6,
+            color="white" if abs(value) > 0.6 * most else COLOURS["ink"],
         )
     ax.set_yticks(range(len(labels)), [ENGLISH[tag] for tag in labels], fontsize=8)
     ax.set(xlabel="probability that is read", ylabel="label that is predicted again")

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 
 from ..labels import ENGLISH, GROUP
 from . import COLOURS, ends, styled
-from .scoring import iso_f2
 
 Array = np.ndarray
 PROTOCOL = {
@@ -28,41 +27,38 @@ GROUP_COLOURS = {
 
 @styled
 def table1(table: pd.DataFrame) -> Figure:
-    """Table 1 as a picture: binary F2 of each label with its interval, beside the printed number.
+    """Table 1 as a picture: binary F2 of each label at two thresholds, beside the printed number.
 
     table  `summary.table1`
     """
-    figure = Figure(figsize=(6.8, 4.8))
+    figure = Figure(figsize=(6.8, 5.6))
     ax = figure.add_subplot()
     where = np.arange(len(table))[::-1]
-    ax.barh(where, table["f2_nested"], height=0.62, color=COLOURS["light"], alpha=0.55)
-    ax.errorbar(
-        table["f2_nested"],
-        where,
-        xerr=ends(table, "f2_nested"),
-        fmt="o",
-        ms=4,
-        color=COLOURS["original"],
-        capsize=2.5,
-        lw=1.2,
-        label="here, nested, 95 % interval",
+    looks = (
+        ("own_nested", COLOURS["original"], "o", 0.27, "own threshold, nested"),
+        ("own_paper", COLOURS["good"], "s", 0.09, "own threshold, paper's protocol"),
+        ("system_nested", COLOURS["dehazed"], "^", -0.09, "system's threshold, nested"),
     )
-    ax.plot(
-        table["f2_paper_protocol"],
-        where,
-        "|",
-        ms=11,
-        mew=1.6,
-        color=COLOURS["good"],
-        label="here, paper's protocol",
-    )
+    for column, colour, marker, shift, name in looks:
+        ax.errorbar(
+            table[column],
+            where + shift,
+            xerr=ends(table, column, f"{column}_low", f"{column}_high"),
+            fmt=marker,
+            ms=4,
+            color=colour,
+            capsize=1.5,
+            lw=1.1,
+            label=name,
+        )
     ax.plot(
         table["published"],
-        where,
+        where - 0.27,
         "D",
-        ms=5,
+        ms=4.5,
         mfc="white",
         mew=1.3,
+        ls="",
         color=COLOURS["bad"],
         label="printed in table 1",
     )
@@ -70,16 +66,24 @@ def table1(table: pd.DataFrame) -> Figure:
         f"{ENGLISH[tag]} ({count:,})"
         for tag, count in zip(table["label"], table["chips"], strict=True)
     ]
-    ax.set_yticks(where, names)
-    ax.tick_params(axis="y", length=0)
-    ax.set(
-        xlim=(0, 1.0),
-        ylim=(-0.6, len(table) - 0.4),
-        xlabel="F2 of the label (and chips that carry it)",
+    _rows(ax, where, names)
+    ax.set(xlim=(-0.01, 1.0), xlabel="F2 of the label (and chips that carry it), 95 % interval")
+    handles, labels = ax.get_legend_handles_labels()
+    order = np.argsort([label.startswith("printed") for label in labels], kind="stable")
+    figure.legend(
+        [handles[i] for i in order], [labels[i] for i in order], loc="outside upper center", ncols=2
     )
-    ax.grid(axis="x")
-    ax.legend(loc="lower center", bbox_to_anchor=(0.42, 1.0), ncols=3, columnspacing=1.2)
     return figure
+
+
+def _rows(ax: Axes, where: Array, names: Sequence[str]) -> None:
+    """A row for each label, every second one shaded, so that several marks are read together."""
+    ax.set_yticks(where, names)
+    ax.set_ylim(-0.5, len(where) - 0.5)
+    for y in where[::2]:
+        ax.axhspan(y - 0.5, y + 0.5, color="#F5F5F5", zorder=0)
+    ax.tick_params(axis="y", length=0)
+    ax.grid(axis="x")
 
 
 @styled
@@ -109,9 +113,11 @@ def overall(
     ax = figure.add_subplot()
     protocols = [p for p in PROTOCOL if (table["protocol"] == p).any()]
     gap = 0.22
+    # Nothing is chosen at a fixed threshold: the protocols say the same, which is drawn once.
+    unfitted = table["system"].str.contains("threshold 0.2") & (table["protocol"] != "test")
     for number, protocol in enumerate(protocols):
         colour, marker, name = PROTOCOL[protocol]
-        rows = table[table["protocol"] == protocol]
+        rows = table[(table["protocol"] == protocol) & ~(unfitted & (protocol == "paper"))]
         at = [place[s] + gap * ((len(protocols) - 1) / 2 - number) for s in rows["system"]]
         if protocol == "nested" and seeds is not None and seeds["seed"].nunique() > 1:
             row_of = dict(zip(rows["system"], at, strict=True))
@@ -185,120 +191,92 @@ def _within(system: str, networks: str) -> str:
     """A system's name without the title that already stands above its group."""
     if system == networks:
         return "one network"
-    return system.removeprefix(f"{networks}, ")
+    rest = system.removeprefix(f"{networks}, ")
+    return rest if rest == system or rest.startswith("choice") else f"one network, {rest}"
 
 
 @styled
 def precision_recall(table: pd.DataFrame) -> Figure:
-    """Each label at its precision and recall, over lines of equal F2.
+    """Precision and recall of each label, with intervals; a label that is never given has none.
 
     table  `summary.table1`
     """
-    figure = Figure(figsize=(5.4, 5.0))
-    ax = figure.add_subplot()
-    iso_f2(ax)
-    table = table[table["chips"] > 0]
-    for group, colour in GROUP_COLOURS.items():
-        rows = table[[GROUP[tag] == group for tag in table["label"]]]
-        ax.scatter(
-            rows["recall"],
-            rows["precision"],
-            s=14 + 10 * np.log10(rows["chips"] + 1),
-            color=colour,
-            label=group,
-            zorder=4,
-            clip_on=False,
-            ec="white",
-            lw=0.6,
-        )
-    _spread(ax, table)
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
-    return figure
-
-
-def _spread(ax: Axes, table: pd.DataFrame) -> None:
-    """Names beside the points, each at the nearest place where it covers nothing."""
-    points = list(zip(table["recall"], table["precision"], strict=True))
-    boxes = [(x - 0.012, y - 0.012, x + 0.012, y + 0.012) for x, y in points]
-    places = [
-        (reach * np.cos(angle), reach * np.sin(angle))
-        for reach in np.arange(0.02, 0.4, 0.01)
-        for angle in np.deg2rad((0, 180, 25, -25, 155, 205, 60, -60, 120, 240, 90, 270))
+    figure = Figure(figsize=(7.2, 4.6))
+    axes = figure.subplots(1, 2, sharey=True)
+    where = np.arange(len(table))[::-1]
+    names = [
+        f"{ENGLISH[tag]} ({count:,})"
+        for tag, count in zip(table["label"], table["chips"], strict=True)
     ]
-    for (x, y), tag in zip(points, table["label"], strict=True):
-        name, half = ENGLISH[tag], 0.016
-        width = 0.0135 * len(name)
-        for dx, dy in places:
-            left = x + dx - (width if dx < -1e-9 else 0 if dx > 0.01 else width / 2)
-            box = (left, y + dy - half, left + width, y + dy + half)
-            inside = box[0] > 0.005 and box[1] > 0.005 and box[2] < 1.16 and box[3] < 1.0
-            clear = all(
-                box[2] < b[0] or b[2] < box[0] or box[3] < b[1] or b[3] < box[1] for b in boxes
+    for ax, column in zip(axes, ("precision", "recall"), strict=True):
+        for group, colour in GROUP_COLOURS.items():
+            mine = np.array([GROUP[tag] == group for tag in table["label"]])
+            rows = table[mine]
+            ax.errorbar(
+                rows[column],
+                where[mine],
+                xerr=ends(rows, column, f"{column}_low", f"{column}_high"),
+                fmt="o",
+                ms=4.5,
+                color=colour,
+                capsize=2.5,
+                lw=1.2,
+                label=group,
             )
-            if inside and clear:
-                break
-        boxes.append(box)
-        far = np.hypot(dx, dy) > 0.035
-        ax.annotate(
-            name,
-            (x, y),
-            (left, y + dy),
-            fontsize=7,
-            va="center",
-            zorder=5,
-            annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "lw": 0.4, "color": "#888888"} if far else None,
-        )
+        _rows(ax, where, names)
+        ax.set(xlim=(-0.02, 1.02), title=column.capitalize())
+    never = table["precision"].isna() & (table["chips"] > 0)
+    for y in where[never.to_numpy()]:
+        axes[0].text(0.0, y, "never given", va="center", fontsize=7.5, color="#777777")
+    figure.supxlabel("share, 95 % interval", fontsize=9)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    return figure
 
 
 @styled
 def reliability(curves: Mapping[str, pd.DataFrame], errors: Mapping[str, float]) -> Figure:
-    """Given probability against observed frequency, and how often each probability is given.
+    """How far the observed frequency is from the given probability, and how often each is given.
 
-    curves  name -> `summary.reliability`;  errors  name -> `summary.calibration_error`
+    curves  name -> `calibration.reliability`;  errors  name -> `calibration.calibration_error`
     """
-    figure = Figure(figsize=(4.6, 5.0))
-    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3.2, 1))
-    top.plot([0, 1], [0, 1], color="#AAAAAA", lw=1)
-    top.text(
-        0.8,
-        0.73,
-        "calibrated",
-        rotation=45,
-        fontsize=7,
-        color="#888888",
-        ha="center",
-        rotation_mode="anchor",
-        transform_rotates_text=True,
-    )
+    figure = Figure(figsize=(5.4, 4.6))
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2.6, 1))
+    top.axhline(0, color="#888888", lw=0.9)
     looks = (
         (COLOURS["original"], "o", "-"),
         (COLOURS["bad"], "s", "--"),
         (COLOURS["good"], "^", ":"),
     )
-    for (name, curve), (colour, marker, dashes) in zip(curves.items(), looks, strict=False):
+    for number, ((name, curve), (colour, marker, dashes)) in enumerate(
+        zip(curves.items(), looks, strict=False)
+    ):
+        at = curve["probability"] + 0.006 * (number - (len(curves) - 1) / 2)
         top.errorbar(
-            curve["probability"],
-            curve["frequency"],
-            yerr=ends(curve, "frequency"),
+            at,
+            curve["difference"],
+            yerr=ends(curve, "difference"),
             fmt=marker,
             ls=dashes,
             ms=4.5,
-            lw=1.2,
+            lw=1.1,
             capsize=2,
             color=colour,
-            label=f"{name}: mean distance {errors[name]:.3f}",
+            label=f"{name}: mean distance {errors[name]:.4f}",
         )
-        bottom.plot(
-            curve["probability"],
-            curve["count"],
-            marker=marker,
-            ls=dashes,
-            ms=3.5,
-            lw=1,
-            color=colour,
+        bottom.plot(at, curve["count"], marker=marker, ls=dashes, ms=3.5, lw=1, color=colour)
+    top.set(ylabel="frequency less probability", xlim=(0, 1))
+    top.grid(axis="y")
+    top.margins(y=0.16)
+    for side, word in ((0.98, "more often there than said"), (0.02, "less often there than said")):
+        top.text(
+            0.02,
+            side,
+            word,
+            va="top" if side > 0.5 else "bottom",
+            fontsize=7,
+            color="#777777",
+            transform=top.transAxes,
         )
-    top.set(ylabel="share of labels that are there", xlim=(0, 1), ylim=(0, 1))
     figure.legend(loc="outside upper left")
     bottom.set(yscale="log", xlabel="probability given", ylabel="predictions")
     bottom.grid(axis="y")
@@ -306,40 +284,41 @@ def reliability(curves: Mapping[str, pd.DataFrame], errors: Mapping[str, float])
 
 
 @styled
-def thresholds(labels: Sequence[str], folds: Array, whole: Array) -> Figure:
+def thresholds(system: pd.DataFrame, own: pd.DataFrame) -> Figure:
     """Thresholds chosen on each fold and on all chips: how much they depend on the chips.
 
-    labels  the L tags;  folds  `(K, L)`;  whole  `(L,)`
+    system, own  `summary.thresholds`: for the mean-over-chips F2, and for each label's own F2; NaN
+                 stands at "never", where the label is given to no chip
     """
-    figure = Figure(figsize=(6.2, 4.2))
-    ax = figure.add_subplot()
-    where = np.arange(len(labels))[::-1]
-    inside = np.clip(folds, 0, 1)
-    ax.hlines(
-        where,
-        inside.min(0),
-        inside.max(0),
-        color=COLOURS["light"],
-        lw=5,
-        alpha=0.7,
-        label="range over the folds",
-    )
-    for row in inside:
-        ax.plot(row, where, ".", color=COLOURS["original"], ms=4)
-    ax.plot(
-        np.clip(whole, 0, 1),
-        where,
-        "|",
-        color=COLOURS["bad"],
-        ms=11,
-        mew=2,
-        label="all validation chips",
-    )
-    ax.axvline(0.2, color="#999999", lw=0.9, ls=":")
-    ax.text(0.2, len(labels) - 0.4, "0.2", fontsize=7.5, color="#777777", ha="center", va="bottom")
-    ax.set_yticks(where, [ENGLISH[tag] for tag in labels])
-    ax.set(xlim=(0, 1), ylim=(-0.6, len(labels) - 0.4), xlabel="threshold (probability)")
-    ax.tick_params(axis="y", length=0)
-    ax.grid(axis="x")
-    ax.legend(loc="lower right")
+    figure = Figure(figsize=(7.4, 4.6))
+    axes = figure.subplots(1, 2, sharey=True)
+    where = np.arange(len(system))[::-1]
+    panels = (("For the mean over chips", system), ("For the label's own F2", own))
+    for ax, (title, table) in zip(axes, panels, strict=True):
+        folds = table.filter(like="fold_").to_numpy(float)
+        known = ~np.isnan(folds).all(1)
+        ax.hlines(
+            where[known],
+            np.nanmin(folds[known], axis=1),
+            np.nanmax(folds[known], axis=1),
+            color=COLOURS["light"],
+            lw=5,
+            alpha=0.7,
+            label="range over the folds",
+        )
+        for fold in folds.T:
+            ax.plot(fold, where, ".", color=COLOURS["original"], ms=4)
+        ax.plot(table["all"], where, "|", color=COLOURS["bad"], ms=11, mew=2, label="all chips")
+        for y, row, whole in zip(where, folds, table["all"], strict=True):
+            if never := int(np.isnan(row).sum()):
+                text = f"{never} of {len(row)} folds"
+                ax.text(1.06, y, text, va="center", fontsize=6.5, color="#555555")
+            if np.isnan(whole):
+                ax.plot(1.45, y, "|", color=COLOURS["bad"], ms=11, mew=2)
+        ax.axvline(1.02, color="#999999", lw=0.8, ls=":")
+        ax.set(xlim=(0, 1.5), title=title)
+        ax.set_xticks([0, 0.25, 0.5, 0.75, 1, 1.26], [0, 0.25, 0.5, 0.75, 1, "never given"])
+        _rows(ax, where, [ENGLISH[tag] for tag in table["label"]])
+    figure.supxlabel("threshold (probability)", fontsize=9)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure

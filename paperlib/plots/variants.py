@@ -13,6 +13,7 @@ from ..labels import ENGLISH
 from . import COLOURS, ends, seeds_of, styled
 from .flow import LOSS_NAMES
 
+NEAR_ZERO = 0.02
 LOOKS = {
     "original": (COLOURS["original"], "o"),
     "dehazed": (COLOURS["dehazed"], "s"),
@@ -24,6 +25,9 @@ LOOKS = {
 def by_label(scores: pd.DataFrame, differences: pd.DataFrame, claimed: dict[str, int]) -> Figure:
     """Figure 6: binary F2 of each label with and without dehazing, and the paired difference.
 
+    The difference's scale is linear within ±`NEAR_ZERO` and logarithmic outside: common labels
+    differ by thousandths, rare ones by tenths.
+
     scores       columns `label`, `chips`, `system`, `f2`, `low`, `high`
     differences  columns `label`, `difference`, `low`, `high`: dehazed less original; and `seed 1`,
                  `seed 2`, … where more are kept
@@ -32,7 +36,7 @@ def by_label(scores: pd.DataFrame, differences: pd.DataFrame, claimed: dict[str,
     labels = list(differences["label"])
     where = np.arange(len(labels))[::-1]
     figure = Figure(figsize=(7.6, 4.9))
-    left, right, said = figure.subplots(1, 3, sharey=True, width_ratios=(1.5, 1, 0.14))
+    left, right, said = figure.subplots(1, 3, sharey=True, width_ratios=(1.25, 1.25, 0.14))
     systems = list(dict.fromkeys(scores["system"]))
     for number, system in enumerate(systems):
         colour, marker = LOOKS[system]
@@ -96,8 +100,16 @@ def by_label(scores: pd.DataFrame, differences: pd.DataFrame, claimed: dict[str,
     left.tick_params(axis="y", length=0)
     right.tick_params(axis="y", length=0)
     left.set(
-        xlim=(0, 1.0), xlabel="F2 of the label (and chips that carry it)", title="With and without"
+        xlim=(0, 1.0),
+        xlabel="F2 of the label at its own threshold\n(and chips that carry it)",
+        title="With and without",
     )
+    right.axvspan(-NEAR_ZERO, NEAR_ZERO, color="#EFEFEF", zorder=0)
+    right.set_xscale("symlog", linthresh=NEAR_ZERO, linscale=1.0)
+    marks = [m for m in (0.01, 0.05, 0.1, 0.2, 0.4) if m < max(reach, 0.06)]
+    ticks = [-m for m in marks[::-1]] + [0] + marks
+    right.set_xticks(ticks, [f"{t:+g}" if t else "0" for t in ticks], fontsize=7, rotation=60)
+    right.set_xticks([], minor=True)
     right.set(xlim=(-reach, reach), xlabel="F2, dehazed less original", title="Difference")
     for ax in (left, right):
         ax.grid(axis="x")
@@ -120,7 +132,6 @@ def overall(table: pd.DataFrame, seeds: pd.DataFrame, pairs: pd.DataFrame) -> Fi
     at = np.arange(len(table))
     colours = [LOOKS[s][0] for s in table["system"]]
     halves = ends(table)
-    ax.bar(at, table["f2"], 0.6, color=colours, alpha=0.45)
     for x, row, colour in zip(at, table.itertuples(), colours, strict=True):
         ax.errorbar(
             x,
@@ -132,7 +143,14 @@ def overall(table: pd.DataFrame, seeds: pd.DataFrame, pairs: pd.DataFrame) -> Fi
             capsize=4,
             lw=1.5,
         )
-        ax.text(x, row.high, f"{row.f2:.4f}", ha="center", va="bottom", fontsize=8)
+        ax.annotate(
+            f"{row.f2:.4f}",
+            (x, row.f2),
+            (9, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+        )
         several = seeds[seeds["system"] == row.system]
         if len(several) > 1:
             ax.plot(
@@ -147,8 +165,8 @@ def overall(table: pd.DataFrame, seeds: pd.DataFrame, pairs: pd.DataFrame) -> Fi
     low = min(table["low"].min(), seeds["f2"].min() if len(seeds) else 1)
     span = table["high"].max() - low
     ax.set(
-        ylim=(low - 0.3 * span, table["high"].max() + 0.15 * span),
-        ylabel="mean-over-chips F2 (axis cut)",
+        ylim=(low - 0.12 * span, table["high"].max() + 0.12 * span),
+        ylabel="mean-over-chips F2, 95 % interval",
         title="Log loss, first seed",
     )
     ax.set_xlim(-0.6, max(len(table), 3) - 0.4)
@@ -266,8 +284,8 @@ def order_of_steps(table: pd.DataFrame, size: int) -> Figure:
         xlim=(0, most),
         ylim=(0, most),
         aspect="equal",
-        xlabel="change by dehazing at 256 pixels (grey levels)",
-        ylabel=f"dehazed before – after shrinking to {size}\n(grey levels)",
+        xlabel="change by dehazing at 256 pixels\n(RMS, grey levels)",
+        ylabel=f"dehazed before – after shrinking to {size}\n(RMS, grey levels)",
     )
     figure.legend(loc="outside upper center", ncols=2)
     return figure
