@@ -6,12 +6,14 @@ wrote them.
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, fbeta_score
 
-from paperlib import candidates, families, files, predictor, selection
+from paperlib import candidates, families, files, predictor, recipe, selection
 from paperlib.chips import split_of
 from paperlib.experiment import Config, find
 from paperlib.labels import LABELS
@@ -135,3 +137,15 @@ def test_the_card_says_what_the_released_model_scored(results):
     assert (card["recalibration"] is not None) == card["recipe"]["ridge recalibration"]
     size = sum(p.stat().st_size for p in (predictor.RELEASED / "planet32").iterdir())
     assert size < 10 * 2**20
+
+
+def test_the_card_says_what_the_shipped_runs_say_of_each_part(root):
+    """Recomputed; ridge and views are the released network's own, and stand in its predictions."""
+    card = files.read_json(predictor.RELEASED / "planet32" / "card.json")
+    made = SimpleNamespace(config=Config.from_dict(card["network"]))
+    found = recipe.brought(Project("planet32", root=root), made)
+    assert {"dehazing", "one model per label", "taught by a larger network"} <= set(found)
+    for part, numbers in found.items():
+        assert card["brought"][part] == numbers, part
+    own = set(card["brought"]) - set(found)
+    assert own == {"ridge recalibration", f"{card['views']} views"}
