@@ -69,7 +69,7 @@ def hide(row, valid, value):
 @inner
 def count(valid, sign, sums):
     """Add a row's pixels that count to running numbers of them; `sign` -1 takes them away."""
-    for x in range(sums.size):
+    for x in range(min(valid.size, sums.size)):  # whichever is as wide as the row
         sums[x] += sign * valid[x]
 
 
