@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from . import removal, tags
 from .models import ApiKey, Batch, Chip, Flag, ModelVersion, Worker
+from .states import decide
 
 
 class LookOnly(admin.ModelAdmin):
@@ -75,11 +76,11 @@ class FlagAdmin(admin.ModelAdmin):
 
     @admin.action(description=_("Accept the chosen corrections"), permissions=["change"])
     def accept(self, request, queryset) -> None:
-        queryset.update(state="accepted")
+        decide(queryset, accepted=True)
 
     @admin.action(description=_("Reject the chosen corrections"), permissions=["change"])
     def reject(self, request, queryset) -> None:
-        queryset.update(state="rejected")
+        decide(queryset, accepted=False)
 
 
 def _titles(mask: int) -> str:

@@ -126,3 +126,8 @@ PLACEMENT = Machine(
         Transition("retry", ("failed",), "waiting", "tried again"),
     ),
 )
+
+
+def decide(flags, *, accepted: bool) -> None:
+    """Staff's verdict on corrections. It has no steps: a verdict may be changed at any time."""
+    flags.update(state="accepted" if accepted else "rejected")
