@@ -255,7 +255,7 @@ def release(
     profile: str = typer.Option("planet32", help="Whose network."),
     data: str = typer.Option("", help="Folder with train_v2.csv and train-jpg (or an archive)."),
     views: int = typer.Option(1, min=1, max=8, help="Symmetries averaged at prediction."),
-    grid: str = typer.Option("", help="Release this grid's first network, not the profile's own."),
+    grid: str = typer.Option("", help="Release this grid's last network, not the profile's own."),
 ) -> None:
     """Make the released model of a profile from its kept training run, with its card."""
     from . import grid as grids
@@ -263,7 +263,7 @@ def release(
     from .release import release as write
 
     project = Project(profile, data)
-    config = grids.configs(grid, project.profile)[0] if grid else None
+    config = grids.configs(grid, project.profile)[-1] if grid else None
     inside = grids.GRIDS[grid].folder if grid else ""
     print(write(project, config, inside=inside, views=views))
 

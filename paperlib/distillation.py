@@ -67,15 +67,18 @@ def find_teacher(slug: str, runs_folder: str | Path, chips: Chips | None = None)
     return max(found, key=merit)
 
 
-def soft_labels(slug: str, chips: Chips, runs_folder: str | Path) -> Array:
+def soft_labels(slug: str, chips: Chips, runs_folder: str | Path, *, views: int = 1) -> Array:
     """The teacher's probabilities of all chips, `(N, L)` float16, computed once and kept.
 
-    slug  of the teacher's run, whose weights must be on this machine; chips: the student's
+    slug   of the teacher's run, whose weights must be on this machine
+    chips  the student's
+    views  symmetries of each chip that are averaged, 1 to 8: a student that sees a chip turned
+           and mirrored is then taught the same in every position
 
     A teacher may have been trained on other chips than these (more of them, say), but only of the
     training part: that the student learns nothing about the held-out ones is `experiment`'s split.
     """
-    key = f"teacher-{cache.key(slug, chips.fingerprint, _VERSION)}"
+    key = f"teacher-{cache.key(slug, chips.fingerprint, views, _VERSION)}"
     if found := cache.load(key):
         return np.array(found[0])
     from . import determinism
@@ -85,6 +88,6 @@ def soft_labels(slug: str, chips: Chips, runs_folder: str | Path) -> Array:
     run = find_teacher(slug, runs_folder, chips)
     if run.config.outputs != "all" or run.tags != chips.tags:
         raise PaperError(f"the teacher {slug} has other labels", "take one with all of them")
-    values = predict(run.model(), chips.images).astype(np.float16)
+    values = predict(run.model(), chips.images, views=views).astype(np.float16)
     cache.save(key, values)
     return values

@@ -57,6 +57,7 @@ class Config:
     train_chips  how many training chips, the first by their names' hashes; 0: all there are
     teacher   `""`, or the slug of a kept run whose answers are `teaching` of the target
               (`distillation`); log loss, all labels
+    teacher_views  symmetries of each chip that the teacher's answer is averaged over, 1 to 8
     """
 
     network: str = "vgg16"
@@ -83,6 +84,7 @@ class Config:
     train_chips: int = 0
     teacher: str = ""
     teaching: float = 0.5
+    teacher_views: int = 1
 
     def __post_init__(self) -> None:
         if self.variant not in VARIANTS:
@@ -95,6 +97,8 @@ class Config:
             raise ValueError("cycle is 1 or more, train_chips 0 or more")
         if self.teacher and (self.loss != "log" or self.outputs != "all"):
             raise ValueError("teacher: teaches all labels, by the log loss")
+        if not 1 <= self.teacher_views <= 8:
+            raise ValueError(f"teacher_views: 1 to 8, not {self.teacher_views}")
         if self.weights not in ("", "imagenet") and "@" not in self.weights:
             from .networks import weights_name
 
@@ -363,7 +367,7 @@ def train(
         if config.teacher:
             from .distillation import soft_labels
 
-            taught = soft_labels(config.teacher, chips, runs_folder)
+            taught = soft_labels(config.teacher, chips, runs_folder, views=config.teacher_views)
         training = Training(config, chips, cache, taught=taught, progress=progress)
         training.run()
         split = chips.split

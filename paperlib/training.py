@@ -116,7 +116,8 @@ class Training:
         """
         config = self.config
         alike = replace(config, seed=0, variant="original", outputs="all", teacher="")
-        alike = replace(alike, train_chips=0, teaching=0.5)  # neither is part of the graph
+        # none of these is part of the graph
+        alike = replace(alike, train_chips=0, teaching=0.5, teacher_views=1)
         if config.schedule == "plateau":  # then the rate is a variable, not part of the graph
             alike = replace(alike, rate=1.0, epochs=1, plateau=1, patience=1)
         key = alike, self.steps if config.schedule != "plateau" else 0, len(self.columns)

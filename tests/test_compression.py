@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import keras
@@ -179,10 +180,22 @@ def test_a_student_learns_from_its_teacher_and_is_told_apart(tmp_path):
     held = some.split == "validation"
     assert np.allclose(soft[held], teacher.part("validation").probability, atol=2e-3)
     assert losses_[""] != losses_[teacher.config.slug]  # another target
+    # Over all symmetries a turned chip is answered as the chip itself.
+    turned = replace(some, images=np.ascontiguousarray(np.rot90(some.images, axes=(1, 2))))
+    two = some, turned
+    one, all_of_them = (
+        [distillation.soft_labels(teacher.config.slug, c, tmp_path, views=v) for c in two]
+        for v in (1, 8)
+    )
+    assert np.array_equal(one[0], soft)
+    assert not np.allclose(one[0], one[1], atol=2e-3)
+    assert np.allclose(all_of_them[0], all_of_them[1], atol=2e-3)
     with pytest.raises(PaperError, match="no-such-teacher is not in"):
         distillation.soft_labels("no-such-teacher", some, tmp_path)
     with pytest.raises(ValueError, match="teacher"):
         experiment.Config.from_dict({**short, "teacher": "x", "loss": "f2"})
+    with pytest.raises(ValueError, match="teacher_views"):
+        experiment.Config.from_dict({**short, "teacher": "x", "teacher_views": 9})
 
 
 def test_what_is_shipped_is_read_where_the_weights_are_not(tmp_path, monkeypatch):
