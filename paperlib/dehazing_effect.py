@@ -7,7 +7,7 @@ chips knows nothing of the chance in training.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from . import candidates, f2
-from .families import joint
+from .families import joint, spread
 from .labels import GROUP
 from .selection import Outcome, protocol_nested
 
@@ -35,9 +35,10 @@ class Effect:
 
     by_label     `label`, `chips`, `system`, `f2`, `low`, `high`: binary F2, at each label's own
                  threshold
-    differences  `label`, `difference`, `low`, `high`, and `seed 1`, …: dehazed less original
+    differences  `label`, `difference`, `low`, `high`, and `seed 1`, …: dehazed less original; the
+                 seeds of another family say so (`families.spread`)
     overall      `system`, `f2`, `low`, `high`: mean-over-chips F2
-    seeds        `system`, `seed`, `f2`: mean-over-chips F2 of every seed
+    seeds        `system`, `networks`, `seed`, `f2`: mean-over-chips F2 of every seed
     gains        `comparison`, `difference`, `low`, `high`: mean-over-chips F2, paired
     """
 
@@ -68,14 +69,17 @@ def paired_family(families: Sequence[Family]) -> Family:
     return next(paired, families[0])
 
 
-def measure(runs: Iterable[Run], loss: str = "log") -> Effect:
+def measure(families: Sequence[Family], chosen: Family, loss: str = "log") -> Effect:
     """Figures 6 and 7 from kept runs; the first seed is drawn in full, the others as points.
+
+    families  all that are kept: where `chosen` has one seed, another one's say what chance does
+    chosen    the family that is drawn
 
     A label's F2 is at the threshold chosen for that label's F2; the mean over chips is at those
     chosen for it. Where no network on dehazed chips is kept, the differences are NaN and the
     original stands alone.
     """
-    found = pairs(runs, loss)
+    found = pairs(chosen.runs, loss)
     first, alone = _outcomes(*found[0]), _outcomes(*found[0], thresholds="labels")
     tags = found[0][0].tags
     there = first["original"].truth.any(0)
@@ -91,9 +95,7 @@ def measure(runs: Iterable[Run], loss: str = "log") -> Effect:
     columns = ["difference", "low", "high"]
     differences = pd.DataFrame({"label": tags, **dict.fromkeys(columns, np.nan)})
     gains = pd.DataFrame(columns=["comparison", "difference", "low", "high"])
-    seeds = [
-        {"system": s, "seed": found[0][0].config.seed, "f2": o.score} for s, o in first.items()
-    ]
+    seeds = _scores(chosen, found[0][0].config.seed, first)
     if "dehazed" in first:
         a, b = alone["original"], alone["dehazed"]
         effect = f2.paired_bootstrap(a.truth, a.prediction, b.prediction, "labels")
@@ -107,18 +109,18 @@ def measure(runs: Iterable[Run], loss: str = "log") -> Effect:
                 if system != "original"
             ]
         )
-        for original, dehazed in found[1:]:
-            if dehazed is None:
-                continue
+        family, names = spread(families, chosen)
+        for original, dehazed in pairs(family.runs, loss):
             seed = original.config.seed
-            more = _outcomes(original, dehazed)
+            if dehazed is None or seed not in names:
+                continue
+            seeds += _scores(family, seed, _outcomes(original, dehazed))
             own = _outcomes(original, dehazed, thresholds="labels")
-            seeds += [{"system": s, "seed": seed, "f2": o.score} for s, o in more.items()]
             change = (
                 own["dehazed"].label_f2(replicates=1).value
                 - own["original"].label_f2(replicates=1).value
             )
-            differences[f"seed {seed}"] = np.where(there, change, np.nan)
+            differences[names[seed]] = np.where(there, change, np.nan)
     return Effect(
         pd.concat(scores, ignore_index=True),
         differences,
@@ -126,6 +128,11 @@ def measure(runs: Iterable[Run], loss: str = "log") -> Effect:
         pd.DataFrame(seeds),
         gains,
     )
+
+
+def _scores(family: Family, seed: int, outcomes: Mapping[str, Outcome]) -> list[dict[str, object]]:
+    named = {"networks": family.title, "seed": seed}
+    return [{"system": name, **named, "f2": outcome.score} for name, outcome in outcomes.items()]
 
 
 def _outcomes(original: Run, dehazed: Run | None, thresholds: str = "chips") -> dict[str, Outcome]:
@@ -176,56 +183,54 @@ def all_pairs(families: Iterable[Family]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def by_weather(pool: Pool) -> pd.DataFrame:
+def by_weather(families: Sequence[Family], chosen: Family) -> pd.DataFrame:
     """What dehazing brings to the labels of the ground, on chips of each kind of weather.
 
-    pool  candidates of one family; every pair of variants in it counts alike
+    families, chosen  as `measure`
 
     Haze hides the ground, so theory has the gain on chips labelled haze, and none on clear ones.
-    Columns: `weather`, `chips` (with that tag and any label of the ground), `difference` of the
-    mean-over-chips F2 of the 13 labels that are not of the weather, dehazed less original, mean
-    over the pairs, `low`, `high` (bootstrap over chips).
+    Columns: `weather`, `chips` (with that tag and any label of the ground), `networks`, `loss`,
+    `seed`, `difference` of the mean-over-chips F2 of the 13 labels that are not of the weather,
+    dehazed less original, `low`, `high` (bootstrap over chips). The losses stand apart, the log
+    loss first: what dehazing brings to one of them need not be what it brings to another.
     """
+    family, names = spread(families, chosen)
+    pools = [(chosen, chosen.seeds[0]), *((family, seed) for seed in names)]
+    rows = []
+    for one, seed in pools:
+        pool = one.pool(seed=seed)
+        for name in pool.probability:
+            partner = name.replace("original", "dehazed", 1)
+            if name.startswith("original") and partner in pool.probability:
+                named = {"networks": one.title, "loss": name.split(", ")[1], "seed": seed}
+                rows += [{**named, **row} for row in _weather(pool, name, partner)]
+    columns = ["weather", "chips", "networks", "loss", "seed", "difference", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _weather(pool: Pool, original: str, dehazed: str) -> list[dict[str, object]]:
     ground = np.array([GROUP[tag] != "weather" for tag in pool.tags])
-    pairs = [
-        (name, partner)
-        for name in pool.probability
-        if name.startswith("original")
-        and (partner := name.replace("original", "dehazed", 1)) in pool.probability
-    ]
-    predicted = {
-        name: protocol_nested(
-            pool.truth, pool.probability[name], pool.names, labels=pool.tags
-        ).prediction[:, ground]
-        for pair in pairs
-        for name in pair
-    }
     truth = pool.truth[:, ground]
+    without, with_ = (
+        _chip_f2(
+            truth,
+            protocol_nested(
+                pool.truth, pool.probability[name], pool.names, labels=pool.tags
+            ).prediction[:, ground],
+        )
+        for name in (original, dehazed)
+    )
     rows = []
     for column, tag in enumerate(pool.tags):
         here = (pool.truth[:, column] == 1) & truth.any(1)
-        if GROUP[tag] != "weather" or not here.any() or not pairs:
+        if GROUP[tag] != "weather" or not here.any():
             continue
-        gain = np.mean(
-            [
-                _chip_f2(truth[here], predicted[b][here])
-                - _chip_f2(truth[here], predicted[a][here])
-                for a, b in pairs
-            ],
-            axis=0,
-        )
-        draw = np.random.default_rng(0).integers(0, len(gain), (1000, len(gain)))
+        gain = (with_ - without)[here]
+        draw = np.random.default_rng(0).integers(0, len(gain), (2000, len(gain)))
         low, high = np.quantile(gain[draw].mean(1), (0.025, 0.975))
-        rows.append(
-            {
-                "weather": tag,
-                "chips": int(here.sum()),
-                "difference": gain.mean(),
-                "low": low,
-                "high": high,
-            }
-        )
-    return pd.DataFrame(rows, columns=["weather", "chips", "difference", "low", "high"])
+        found = {"difference": gain.mean(), "low": low, "high": high}
+        rows.append({"weather": tag, "chips": int(here.sum()), **found})
+    return rows
 
 
 def _chip_f2(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:

@@ -130,6 +130,19 @@ def joint(families: Sequence[Family]) -> Family:
     return max(whole, key=merit)
 
 
+def spread(families: Iterable[Family], chosen: Family) -> tuple[Family, dict[int, str]]:
+    """Whose seeds say how much of a result of `chosen` is chance, and the name of each.
+
+    The family itself where it has several seeds. Where it has one, as the widest networks do, the
+    family with one network for all labels that has the most: then each name says whose seed it is.
+    Returns the family and seed -> name, `"seed 1"`; the first seed of `chosen` is not among them.
+    """
+    most = max((f for f in families if not f.per_label), key=lambda f: len(f.seeds))
+    if len(chosen.seeds) > 1 or len(most.seeds) < 2:
+        return chosen, {seed: f"seed {seed}" for seed in sorted(chosen.seeds[1:])}
+    return most, {seed: f"seed {seed} of {most.title}" for seed in sorted(most.seeds)}
+
+
 def per_label(families: Sequence[Family]) -> Family | None:
     """The family with a network for each label, as the paper has it; None where none is whole."""
     return next((f for f in families if f.per_label and f.seeds), None)

@@ -1,7 +1,8 @@
 """The claims and errata that need no training: counted in built layers, or read off kept runs.
 
 `measured` gives the rows of `small_claims.csv`: `claim` (its id in `published.toml`), `item`,
-`value`, `low`, `high` (95 %, where it is an estimate), `seed 1`, … (the same for other seeds).
+`value`, `low`, `high` (95 %, where it is an estimate), `seed 1`, … (the same for other
+seeds, by the names of `families.spread`).
 `errata` gives those of `errata.csv`: `erratum`, `what`, `value`.
 """
 
@@ -139,10 +140,8 @@ def dehazing(kinds: list[Family]) -> list[Row]:
     Each side chooses the loss for each label among its own networks. No rows where no network on
     dehazed chips is kept.
     """
-    family = families.joint(kinds)
     rows: dict[str, Row] = {}
-    for seed in family.seeds:
-        pool = family.pool(seed=seed)
+    for name, pool in _seeds(kinds):
         sides = {
             side: {n: p for n, p in pool.probability.items() if n.split(", ")[0] == side}
             for side in ("original", "dehazed")
@@ -155,10 +154,10 @@ def dehazing(kinds: list[Family]) -> list[Row]:
             "choice-repairs": _nested(pool, sides["original"] | sides["dehazed"]),
         }
         for claim, outcome in others.items():
-            if claim in rows:
-                rows[claim][f"seed {seed}"] = outcome.score - original.score
-            else:
+            if not name:
                 rows[claim] = _row(claim, outcome.minus(original))
+            elif claim in rows:
+                rows[claim][name] = outcome.score - original.score
     return list(rows.values())
 
 
@@ -168,12 +167,10 @@ def f2_loss(kinds: list[Family]) -> list[Row]:
     Each label at its own threshold, chosen for that label's F2 (nested).
     No rows where not both are kept.
     """
-    family = families.joint(kinds)
     rows: dict[str, Row] = {}
     claim = "f2-loss-helps-cloudy-and-agriculture"
-    for seed in family.seeds:
-        pool = family.pool(seed=seed)
-        found = {name.split(", ")[1]: name for name in pool.probability if "original" in name}
+    for name, pool in _seeds(kinds):
+        found = {n.split(", ")[1]: n for n in pool.probability if "original" in n}
         if not {"log", "f2"} <= found.keys():
             continue
         log, better = (
@@ -186,11 +183,23 @@ def f2_loss(kinds: list[Family]) -> list[Row]:
             value = Interval(*(float(end[place]) for end in change))
             if not log.truth[:, place].any():
                 continue
-            if tag in rows:
-                rows[tag][f"seed {seed}"] = value.value
-            else:
+            if not name:
                 rows[tag] = _row(claim, value, tag)
+            elif tag in rows:
+                rows[tag][name] = value.value
     return list(rows.values())
+
+
+def _seeds(kinds: list[Family]) -> list[tuple[str, Pool]]:
+    """The pool that a claim is judged on, without a name; then those of the other seeds, with it.
+
+    Where the family of the claim has one seed, they are another family's (`families.spread`): "no
+    other seed shows the opposite sign" would else hold of nothing.
+    """
+    chosen = families.joint(kinds)
+    family, names = families.spread(kinds, chosen)
+    others = [(name, family.pool(seed=seed)) for seed, name in names.items()]
+    return [("", chosen.pool()), *others]
 
 
 def _nested(pool: Pool, probability: dict[str, Array], thresholds: str = "chips") -> Outcome:

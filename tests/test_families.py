@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from test_selection import FakeConfig, FakeRun, network, world
 
-from paperlib import candidates, dehazing_effect, families, summary
+from paperlib import candidates, dehazing_effect, families, small_claims, summary
 from paperlib.errors import PaperError
 from paperlib.labels import LABELS
 
@@ -153,10 +153,10 @@ def test_any_subset_of_runs_makes_every_table(runs):
     choices = families.choices(chosen.pool())
     assert choices["label"].tolist() == list(LABELS)
     assert set(choices["candidate"]) <= set(families.scores(chosen)["candidate"])
-    effect = dehazing_effect.measure(dehazing_effect.paired_family(found).runs)
+    effect = dehazing_effect.measure(found, dehazing_effect.paired_family(found))
     assert len(effect.differences) == len(LABELS)
     dehazing_effect.all_pairs(found)
-    dehazing_effect.by_weather(chosen.pool())
+    dehazing_effect.by_weather(found, chosen)
 
 
 def test_gains_of_recalibration_are_told_for_each_family_and_seed():
@@ -204,6 +204,37 @@ def test_pairs_differ_in_their_chips_alone():
     assert row["difference"] == pytest.approx(row["dehazed"] - row["original"])
 
 
+def test_a_family_of_one_seed_shows_the_seeds_of_another():
+    """Without them "no other seed shows the opposite sign" would hold of nothing."""
+    narrow = "VGG-16 × 0.125, 12 epochs"
+    own = families.sort([BASE, *NARROW])
+    assert families.spread(own, own[1]) == (own[1], {1: "seed 1"})
+    found = families.sort([BASE, *NARROW, *EACH, *FULL])
+    chosen = families.joint(found)
+    assert (chosen.design.width, chosen.seeds) == (1.0, (0,))
+    names = {0: f"seed 0 of {narrow}", 1: f"seed 1 of {narrow}"}
+    assert families.spread(found, chosen) == (found[1], names)
+    alone = families.sort([BASE, *FULL])
+    assert families.spread(alone, alone[1]) == (alone[1], {})
+
+    effect = dehazing_effect.measure(found, chosen)
+    narrow_effect = dehazing_effect.measure(found, found[1])
+    assert list(effect.differences.columns[4:]) == list(names.values())
+    first, second = (effect.differences[name] for name in names.values())
+    assert first.tolist() == narrow_effect.differences["difference"].tolist()
+    assert second.tolist() == narrow_effect.differences["seed 1"].tolist()
+    assert sorted(set(effect.seeds["networks"])) == sorted([chosen.title, narrow])
+    weather = dehazing_effect.by_weather(found, chosen)
+    assert set(zip(weather["networks"], weather["seed"], weather["loss"], strict=True)) == {
+        (networks, seed, loss)
+        for networks, seed in ((chosen.title, 0), (narrow, 0), (narrow, 1))
+        for loss in LOSSES
+    }
+    for rows, count in ((small_claims.dehazing(found), 2), (small_claims.f2_loss(found), 2)):
+        assert len(rows) == count
+        assert all(set(names.values()) <= row.keys() for row in rows)
+
+
 def test_by_weather_finds_a_gain_where_haze_hides_the_ground():
     """Networks on dehazed chips that see the ground only better on hazy chips gain just there."""
     truth, haze = TRUTH.copy(), LABELS.index("haze")
@@ -214,7 +245,8 @@ def test_by_weather_finds_a_gain_where_haze_hides_the_ground():
         FakeRun(NAMES, truth, p, replace(Design(), variant=v))
         for v, p in (("original", blind), ("dehazed", sharp))
     ]
-    table = dehazing_effect.by_weather(candidates.gather(runs)).set_index("weather")
+    found = families.sort(runs)
+    table = dehazing_effect.by_weather(found, found[0]).set_index("weather")
     assert table.loc["haze", "low"] > 0
     assert table.loc["haze", "difference"] > table.loc["clear", "high"]  # thresholds move there
 

@@ -108,11 +108,21 @@ def _by_label(columns: int, found: bool = True) -> Figure:
     frame = effect(columns)
     if not found:
         frame[["difference", "low", "high"]] = np.nan
-    return variants.by_label(scores, frame, {"water": 1, "haze": -1})
+    if columns > 2:
+        frame = frame.rename(columns={"seed 2": "seed 0 of VGG-16 × 0.125, 12 epochs"})
+    return variants.by_label(scores, frame, {"water": 1, "haze": -1}, "VGG-16; log loss")
 
 
-def _seeds() -> pd.DataFrame:
-    return pd.DataFrame({"system": ["original"] * 3, "seed": range(3), "f2": [0.5, 0.6, 0.7]})
+def _seeds(networks: str = "a") -> pd.DataFrame:
+    rows = {"system": ["original"] * 3, "seed": range(3), "f2": [0.5, 0.6, 0.7]}
+    return pd.DataFrame({**rows, "networks": networks})
+
+
+def _weather() -> pd.DataFrame:
+    frame = intervals(6, weather=["haze", "clear"] * 3, chips=9, networks="a", seed=0)
+    frame["loss"] = ["log"] * 2 + ["f2"] * 2 + ["log"] * 2
+    frame.loc[4:, ["networks", "seed"]] = ["b", 1]
+    return frame.rename(columns={"f2": "difference"})
 
 
 def _pairs() -> pd.DataFrame:
@@ -172,14 +182,19 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "by_label": lambda: _by_label(3),
     "by_label_alone": lambda: _by_label(1, found=False),
     "variants": lambda: variants.overall(
-        intervals(3, system=["original", "dehazed", "choice per label"]), _seeds(), _pairs()
+        intervals(3, system=["original", "dehazed", "choice per label"]), _seeds(), _pairs(), "a"
+    ),
+    "variants_other_seeds": lambda: variants.overall(
+        intervals(3, system=["original", "dehazed", "choice per label"]),
+        pd.concat([_seeds("a")[:1], _seeds("b")]),
+        _pairs(),
+        "a",
     ),
     "variants_alone": lambda: variants.overall(
-        intervals(1, system=["original"]), _seeds()[:1], _pairs()[:0]
+        intervals(1, system=["original"]), _seeds()[:1], _pairs()[:0], "a"
     ),
-    "weather": lambda: variants.by_weather(
-        intervals(2, weather=["haze", "clear"], chips=9).rename(columns={"f2": "difference"})
-    ),
+    "weather": lambda: variants.by_weather(_weather(), "a"),
+    "weather_alone": lambda: variants.by_weather(_weather()[:0], "a"),
     "gains": lambda: recalibration.gains(
         intervals(
             4, networks=["a", "b"] * 2, comparison=["ridge less none"] * 4, candidates=6
@@ -205,6 +220,22 @@ def test_every_figure_draws_inside_its_page(name, recwarn):
             assert ax.get_position().width > 0.1, "the axes were squeezed out"
     missing = [str(w.message) for w in recwarn if "Glyph" in str(w.message)]
     assert not missing, "a character that the font lacks"
+
+
+def _names(figure: Figure) -> list[str]:
+    drawn = [t.get_text() for legend in figure.legends for t in legend.get_texts()]
+    return drawn + [n for ax in figure.axes for n in ax.get_legend_handles_labels()[1]]
+
+
+def test_seeds_of_another_design_are_called_by_its_name():
+    """A reader must not take the spread of a narrow network for that of the one drawn."""
+    by_label, overall, weather = (
+        FIGURES[name]() for name in ("by_label", "variants_other_seeds", "weather")
+    )
+    assert {"other seeds", "seeds of VGG-16 × 0.125, 12 epochs"} <= set(_names(by_label))
+    assert "seeds of b" in _names(overall)
+    assert "each seed" not in _names(overall)
+    assert "seeds of b" in _names(weather)
 
 
 def test_equal_figures_are_equal_bytes_in_all_three_formats(tmp_path):

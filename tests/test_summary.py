@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_selection import FakeConfig, FakeRun, chip_names, network, world
+from test_families import Design
+from test_selection import FakeRun, chip_names, network, world
 
-from paperlib import calibration, candidates, claims, dehazing_effect, f2, one_label, summary
+from paperlib import (
+    calibration,
+    candidates,
+    claims,
+    dehazing_effect,
+    f2,
+    families,
+    one_label,
+    summary,
+)
 from paperlib.chips import Chips
 from paperlib.errors import PaperError
 from paperlib.labels import LABELS
@@ -196,10 +206,11 @@ def test_dehazing_is_measured_on_pairs():
         p = network(truth, 2.0, seed)
         if variant == "dehazed":  # sees water (column 5) perfectly, and is otherwise the same
             p[:, 5] = 0.1 + 0.8 * better[:, 5]
-        return FakeRun(names, truth, p, FakeConfig(variant=variant, seed=seed))
+        return FakeRun(names, truth, p, Design(variant=variant, seed=seed))
 
     runs = [run(v, s) for s in (0, 1) for v in ("original", "dehazed")]
-    effect = dehazing_effect.measure(runs)
+    kinds = families.sort(runs)
+    effect = dehazing_effect.measure(kinds, kinds[0])
     pair = [candidates.gather([run]) for run in runs[:2]]
     alone = [
         summary.recalibrations(one, kinds=("none",), thresholds="labels")["none"]["nested"]
@@ -212,8 +223,9 @@ def test_dehazing_is_measured_on_pairs():
     assert water["low"] > 0
     assert water["seed 1"] > 0
     assert effect.overall["system"].tolist() == ["original", "dehazed", "choice per label"]
-    assert len(effect.seeds) == 6
-    alone = dehazing_effect.measure(runs[:1])
+    assert effect.seeds.groupby("seed").size().tolist() == [3, 3]
+    kinds = families.sort(runs[:1])
+    alone = dehazing_effect.measure(kinds, kinds[0])
     assert alone.differences["difference"].isna().all()
     assert alone.gains.empty
 

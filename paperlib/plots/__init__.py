@@ -58,16 +58,18 @@ def ends(table: pd.DataFrame, value: str = "f2", low: str = "low", high: str = "
     return np.maximum([table[value] - table[low], table[high] - table[value]], 0)
 
 
-def seeds_of(ax: Axes, rows: pd.DataFrame, y: float, spread: float, colour: str) -> None:
+def seeds_of(ax: Axes, rows: pd.DataFrame, y: float, spread: float, colour: str) -> np.ndarray:
     """Differences with their intervals, one for each seed, one below the other around `y`.
 
     rows  columns `difference`, `low`, `high`; `spread` apart
+    Returns where each stands, `(N,)`.
     """
     at = y + spread * (np.arange(len(rows))[::-1] - (len(rows) - 1) / 2)
     ax.errorbar(
         rows["difference"], at, xerr=ends(rows, "difference"), fmt="o", ms=4, color=colour,
         capsize=2, lw=1.1,
     )  # fmt: skip
+    return at
 
 
 #: The formats every figure is written in, with what keeps times and versions out of each.
