@@ -305,14 +305,16 @@ def _seeds(family: Family, one: str) -> pd.DataFrame:
 
 
 def scores(family: Family) -> pd.DataFrame:
-    """Each candidate alone, every seed: `candidate`, `seed`, `f2` (nested), `low`, `high`."""
+    """Each candidate alone, every seed: `networks`, `candidate`, `seed`, `f2` (nested), `low`,
+    `high`."""
     rows = []
     for seed in sorted(family.seeds):
         pool = family.pool(seed=seed)
         for name, probability in pool.probability.items():
             alone = protocol_nested(pool.truth, probability, pool.names, labels=pool.tags)
             f2, low, high = alone.interval
-            rows.append({"candidate": name, "seed": seed, "f2": f2, "low": low, "high": high})
+            named = {"networks": family.title, "candidate": name, "seed": seed}
+            rows.append({**named, "f2": f2, "low": low, "high": high})
     return pd.DataFrame(rows)
 
 

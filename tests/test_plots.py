@@ -132,12 +132,15 @@ def _pairs() -> pd.DataFrame:
 
 def _flow() -> Figure:
     names = [f"{v}, {loss}" for v in ("original", "dehazed") for loss in ("log", "f2")]
-    scores = pd.concat([intervals(4, candidate=names).assign(seed=s) for s in (0, 1)])
+    scores = pd.concat(
+        [intervals(4, candidate=names, networks=n).assign(seed=s) for n in "ab" for s in (0, 1)]
+    )
     choices = pd.DataFrame(
         {"label": LABELS, "candidate": [names[i % 4] for i in range(L)], "share": 0.6}
     )
-    steps = {"integration": "F2 0.8", "labels": ""}
-    return flow.training_and_prediction(scores, choices, steps, {"train": 9, "test": 0}, "VGG-16")
+    made = {"labels": (0.8, 0.7, 0.9), "without ridge": (0.79, 0.7, 0.9)}
+    sizes = {"train": 9, "test": 0}
+    return flow.training_and_prediction(scores, choices, ("ridge",), made, sizes, "a")
 
 
 def _reliability() -> Figure:

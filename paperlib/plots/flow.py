@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,8 @@ from matplotlib.ticker import MaxNLocator
 from ..labels import ENGLISH
 from . import COLOURS, ends, styled
 
+#: Shares of the folds that figure 4's key explains.
+SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
 LOSS_NAMES = {"log": "log loss", "f2": "F2 loss", "hard": "hard examples"}
 
 
@@ -80,22 +82,26 @@ def arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float]) -> Non
 def training_and_prediction(
     scores: pd.DataFrame,
     choices: pd.DataFrame,
-    steps: Mapping[str, str],
+    steps: Sequence[str],
+    made: Mapping[str, Sequence[float]],
     counts: Mapping[str, int],
     title: str,
 ) -> Figure:
     """Figure 4: from two copies of the chips to one set of labels, with what ran and was chosen.
 
-    scores   `families.scores`: one row per candidate and seed; the first seed has its interval
+    scores   `families.scores`: one row per candidate and seed; the first seed has its interval.
+             Rows of other networks than `title` are drawn as seeds alone
     choices  `families.choices`
-    steps    name of a step after the networks -> what it scored, or nothing; top to bottom
+    steps    what happens after the networks, top to bottom
+    made     name of a system -> its F2 and the ends of its interval
     counts   part of the chips -> how many
     title    the design of the networks
     """
-    names = list(dict.fromkeys(scores["candidate"]))
+    own = scores[scores["networks"] == title]
+    names = list(dict.fromkeys(own["candidate"]))
     rows = len(names)
-    first = scores.drop_duplicates("candidate").set_index("candidate")
-    figure = Figure(figsize=(8.8, 1.9 + 0.46 * max(rows, 5)))
+    first = own.drop_duplicates("candidate").set_index("candidate")
+    figure = Figure(figsize=(8.8, 2.0 + 0.46 * max(rows, 5)))
     grid = figure.add_gridspec(1, 4, width_ratios=(2.05, 1.7, 2.9, 1.7), wspace=0.02)
     flow, dots, matrix, after = (figure.add_subplot(grid[0, i]) for i in range(4))
     place = {name: rows - 1 - i for i, name in enumerate(names)}
@@ -124,14 +130,17 @@ def training_and_prediction(
             arrow(flow, (1.45, middle), (2.18, y))
             arrow(flow, (4.42, y), (4.98, y))
     parts = ", ".join(f"{n:,} {part}" for part, n in counts.items() if n)
-    flow.set_title("Two copies of the chips,\na network for each loss", fontsize=8.5)
+    flow.set_title("Two copies of the chips,\na network for each loss\n", fontsize=8.5)
 
     # how good each candidate is on validation
+    whose = []
     for name, y in place.items():
         row, colour = first.loc[name], COLOURS.get(name.split(", ")[0], COLOURS["good"])
-        others = scores[(scores["candidate"] == name)]["f2"]
-        if len(others) > 1:
-            dots.plot(others, np.full(len(others), y), "|", color=COLOURS["ink"], ms=9, mew=1.2)
+        for networks, others in scores[scores["candidate"] == name].groupby("networks"):
+            if len(others) > 1:
+                at = np.full(len(others), y)
+                dots.plot(others["f2"], at, "|", color=COLOURS["highlight"], ms=10, mew=1.4)
+                whose.append(networks)
         dots.errorbar(
             row["f2"],
             y,
@@ -142,14 +151,26 @@ def training_and_prediction(
             capsize=2.5,
             lw=1.2,
         )
-    dots.set(ylim=limits, yticks=[], xlabel="mean-over-chips F2,\nnested")
+    dots.set(
+        ylim=limits, yticks=[], xlabel="mean-over-chips F2,\n95 % interval over chips,\nnested"
+    )
     dots.spines["left"].set_visible(False)
     dots.margins(x=0.08)
     dots.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     dots.tick_params(axis="x", labelsize=7)
     dots.grid(axis="x")
-    several = scores["seed"].nunique() > 1
-    dots.set_title("On validation" + ("\n(| each seed)" if several else "\n"), fontsize=8.5)
+    dots.set_title("On validation\n\n", fontsize=8.5)
+    if whose:
+        of = "" if whose[0] == title else f" of\n{whose[0]}"
+        dots.text(
+            0.0,
+            rows - 0.3,
+            f"| each seed{of}",
+            transform=dots.get_yaxis_transform(),
+            fontsize=7,
+            color=COLOURS["highlight"],
+            va="bottom",
+        )
 
     # which of them each label comes from
     labels = list(choices["label"])
@@ -172,24 +193,51 @@ def training_and_prediction(
     matrix.set_xticks(range(len(labels)), [ENGLISH[t] for t in labels], rotation=90, fontsize=7)
     matrix.spines[:].set_visible(False)
     matrix.tick_params(length=0)
-    matrix.set_title("The choice for each label\n(pale: other folds differ)", fontsize=8.5)
+    matrix.set_title("The choice for each label\n\n", fontsize=8.5)
+    key = [
+        matrix.plot(
+            [], [], "s", ms=7, mfc=COLOURS["ink"], mec=COLOURS["ink"], alpha=0.25 + 0.75 * a
+        )
+        for a in SHARES
+    ]
+    matrix.legend(
+        [lines[0] for lines in key],
+        [f"{a:g}" for a in SHARES],
+        title="share of the folds that agree",
+        title_fontsize=7,
+        loc="lower left",
+        bbox_to_anchor=(-0.01, 0.985),
+        borderaxespad=0,
+        ncols=len(SHARES),
+        fontsize=7,
+        handletextpad=0.1,
+        columnspacing=0.9,
+        alignment="left",
+    )
 
     # integration, recalibration, thresholds
-    texts = [f"{name}\n{score}" if score else name for name, score in steps.items()]
+    scored = [
+        f"{name}\nF2 {value:.4f} [{low:.4f}, {high:.4f}]"
+        for name, (value, low, high) in made.items()
+    ]
+    texts = [*steps, *scored]
     heights = [0.4 + 0.28 * (text.count("\n") + 1) for text in texts]
     gap = 0.5
-    top = sum(heights) + gap * (len(steps) - 1)
+    near = 0.16  # between the systems, which stand beside each other and not in a row
+    top = sum(heights) + gap * len(steps) + near * max(len(made) - 1, 0)
     after.set(xlim=(-0.5, 4), ylim=(-0.05, top + 0.05))
     after.axis("off")
     for number, (text, height) in enumerate(zip(texts, heights, strict=True)):
         y = top - height / 2
-        box(after, 2.1, y, text, width=3.5, height=height, colour=COLOURS["good"], size=7)
-        if number:
+        ends_here = number >= len(steps)
+        colour = COLOURS["published"] if number > len(steps) else COLOURS["good"]
+        box(after, 2.1, y, text, width=3.7, height=height, colour=colour, size=6.8)
+        if not number:
+            arrow(after, (-0.45, y), (0.23, y))  # from the choice for each label
+        elif number <= len(steps):
             arrow(after, (2.1, top + gap), (2.1, top + 0.04))
-        else:
-            arrow(after, (-0.45, y), (0.33, y))  # from the choice for each label
-        top -= height + gap
-    after.set_title("Put together\n", fontsize=8.5)
+        top -= height + (near if ends_here else gap)
+    after.set_title("Put together\n\n", fontsize=8.5)
     figure.suptitle(f"{title}; {parts} chips", fontsize=8.5, color="#555555")
     return figure
 

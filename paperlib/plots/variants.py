@@ -235,7 +235,6 @@ def _pairs(ax: Axes, groups: Sequence[tuple[tuple[str, str], pd.DataFrame]]) -> 
                 ax.annotate(
                     f"seed {seed}", (high, place), (4, 0), textcoords="offset points",
                     fontsize=6, va="center", color="#555555",
-                    bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4},
                 )  # fmt: skip
         y -= 1.0
     if not groups:
