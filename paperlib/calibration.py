@@ -56,16 +56,7 @@ def reliability(
     `high`, and `count`. The interval is a bootstrap over chips, since the labels of one chip are
     not independent of each other; it is NaN where fewer than `FEW` chips are in the bin.
     """
-    chips, labels = truth.shape
-    p, y = np.asarray(probability, float).ravel(), truth.ravel().astype(float)
-    place = np.minimum((p * bins).astype(int), bins - 1)
-    cell = np.repeat(np.arange(chips), labels) * bins + place
-    sums = np.concatenate(
-        [np.bincount(cell, w, chips * bins).reshape(chips, bins) for w in (np.ones_like(p), y, p)],
-        axis=1,
-    )
-    drawn = [t.astype(float) @ sums for t in f2.drawn_counts(chips, replicates, seed)]
-    count, hits, given = np.split(np.concatenate([sums.sum(0)[None], *drawn]), 3, axis=1)
+    sums, (count, hits, given) = _binned(truth, probability, bins, replicates, seed)
     used = count[0] > 0
     with np.errstate(invalid="ignore"):
         gap = (hits - given)[:, used] / count[:, used]
@@ -82,6 +73,42 @@ def reliability(
             "count": n.astype(int),
         }
     )
+
+
+def _binned(
+    truth: Array, probability: Array, bins: int, replicates: int, seed: int
+) -> tuple[Array, tuple[Array, Array, Array]]:
+    """Each chip's sums `(N, 3·bins)`, and those of all and of each draw of chips, by bin.
+
+    The sums are of predictions, of labels that are there, and of probabilities, each
+    `(1 + replicates, bins)` with the chips as they are first.
+    """
+    chips, labels = truth.shape
+    p, y = np.asarray(probability, float).ravel(), truth.ravel().astype(float)
+    place = np.minimum((p * bins).astype(int), bins - 1)
+    cell = np.repeat(np.arange(chips), labels) * bins + place
+    sums = np.concatenate(
+        [np.bincount(cell, w, chips * bins).reshape(chips, bins) for w in (np.ones_like(p), y, p)],
+        axis=1,
+    )
+    drawn = [t.astype(float) @ sums for t in f2.drawn_counts(chips, replicates, seed)]
+    count, hits, given = np.split(np.concatenate([sums.sum(0)[None], *drawn]), 3, axis=1)
+    return sums, (count, hits, given)
+
+
+def error_interval(
+    truth: Array, probability: Array, bins: int = 10, *, replicates: int = 2000, seed: int = 0
+) -> f2.Interval:
+    """`calibration_error` of `(N, L)` with its 95 % interval: the basic bootstrap over chips.
+
+    Chance alone moves a bin away from its diagonal, so drawn chips have a larger error than the
+    chips themselves; the basic interval, twice the value less the draws' quantiles, takes that
+    off again where their percentiles would add it (Davison & Hinkley 1997, section 5.2).
+    """
+    _, (count, hits, given) = _binned(truth, probability, bins, replicates, seed)
+    error = np.abs(given - hits).sum(1) / count.sum(1)
+    low, high = 2 * error[0] - np.quantile(error[1:], (0.975, 0.025))
+    return f2.Interval(float(error[0]), max(float(low), 0.0), float(high))
 
 
 def calibration_error(frame: pd.DataFrame) -> float:

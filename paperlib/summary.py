@@ -196,19 +196,23 @@ def table1(system: Mapping[str, Outcome], own: Mapping[str, Outcome]) -> pd.Data
 
     Columns: `label`, `chips`, `published`; `own_nested`, `own_paper` (protocol) with their 95 %
     intervals `…_low`, `…_high`; `precision`, `recall` with theirs (own, nested); `own_threshold`
-    (on all validation chips); `system_nested`, `system_paper` with intervals, `system_threshold`.
+    (on all validation chips); `system_nested`, `system_paper` with intervals, `system_threshold`;
+    `own_given`, `system_given` (chips that the label is given to, nested).
     Scores of a label that no chip carries are NaN: there is nothing to find.
+
+    Drawing chips again cannot say how far a share of 0 or 1 may be from the truth: every draw is 0
+    or 1. Precision and recall then have the exact bound of Clopper & Pearson (1934).
     """
     nested = own["nested"]
+    share = f2.bootstrap_precision_recall(nested.truth, nested.prediction)
+    hits = (nested.truth & nested.prediction).sum(0)
+    known = [
+        _exact_ends(one, hits, of.sum(0))
+        for one, of in zip(share, (nested.prediction, nested.truth), strict=True)
+    ]
     intervals = {
         **{f"own_{protocol}": own[protocol].label_f2() for protocol in ("nested", "paper")},
-        **dict(
-            zip(
-                ("precision", "recall"),
-                f2.bootstrap_precision_recall(nested.truth, nested.prediction),
-                strict=True,
-            )
-        ),
+        **dict(zip(("precision", "recall"), known, strict=True)),
         **{f"system_{protocol}": system[protocol].label_f2() for protocol in ("nested", "paper")},
     }
     columns: dict[str, Array] = {}
@@ -217,14 +221,25 @@ def table1(system: Mapping[str, Outcome], own: Mapping[str, Outcome]) -> pd.Data
         if name == "recall":
             columns["own_threshold"] = own["paper"].thresholds[0]
     columns["system_threshold"] = system["paper"].thresholds[0]
+    for name, outcome in (("own", nested), ("system", system["nested"])):
+        columns[f"{name}_given"] = outcome.prediction.sum(0)
     frame = pd.DataFrame(columns)
     count = nested.truth.sum(0)
-    scores = [name for name in columns if not name.endswith("_threshold")]
+    scores = [name for name in columns if not name.endswith(("_threshold", "_given"))]
     frame.loc[count == 0, scores] = np.nan
     frame.insert(0, "published", published_f2())
     frame.insert(0, "chips", count)
     frame.insert(0, "label", LABELS)
     return frame
+
+
+def _exact_ends(interval: f2.Interval, hits: Array, of: Array) -> f2.Interval:
+    """A share's interval with the exact 95 % bound where none or all of `of` are hits, `(L,)`."""
+    with np.errstate(divide="ignore"):
+        bound = np.where(of > 0, 0.025 ** (1.0 / of), np.nan)
+    low = np.where((hits == of) & (of > 0), bound, interval.low)
+    high = np.where((hits == 0) & (of > 0), 1 - bound, interval.high)
+    return f2.Interval(interval.value, low, high)
 
 
 def thresholds(outcomes: Mapping[str, Outcome]) -> pd.DataFrame:

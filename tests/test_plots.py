@@ -33,7 +33,9 @@ def table1() -> pd.DataFrame:
         parts.append(part)
     frame = pd.concat(parts, axis=1)
     frame.loc[3, ["precision", "precision_low", "precision_high"]] = np.nan  # never given
-    return frame.assign(label=LABELS, chips=np.arange(L) * 7, published=0.5)
+    frame = frame.assign(label=LABELS, chips=np.arange(L) * 7, published=0.5, own_given=3)
+    frame.loc[5, "own_nested"] = frame.loc[6, "system_nested"] = 0.0  # no hit, and never given
+    return frame.assign(system_given=np.where(np.arange(L) == 6, 0, 3))
 
 
 def chosen() -> pd.DataFrame:
@@ -125,6 +127,15 @@ def _weather() -> pd.DataFrame:
     return frame.rename(columns={"f2": "difference"})
 
 
+def _gains(*networks: str) -> pd.DataFrame:
+    n = len(networks)
+    frame = intervals(
+        4 * n, networks=list(networks) * 4, comparison="ridge less none", candidates=6
+    )
+    frame.loc[2 * n :, "comparison"] = "ridge less lasso"
+    return frame.rename(columns={"f2": "difference"})
+
+
 def _pairs() -> pd.DataFrame:
     frame = intervals(4, networks=["a", "a", "a", "b"], loss=["log", "log", "f2", "log"])
     return frame.rename(columns={"f2": "difference"}).assign(seed=[0, 1, 0, 0])
@@ -145,7 +156,13 @@ def _flow() -> Figure:
 
 def _reliability() -> Figure:
     curve = calibration.reliability(*chips())
-    return results.reliability({"network": curve}, {"network": 0.1})
+    by_group = dict.fromkeys(("all labels", "weather", "common", "rare"), curve)
+    return results.reliability({"network": by_group}, {"network": (0.1, 0.05, 0.2)})
+
+
+def _reliability_alone() -> Figure:
+    curve = calibration.reliability(*chips())
+    return results.reliability({"network": {"all labels": curve}}, {"network": (0.1, 0.05, 0.2)})
 
 
 FIGURES: dict[str, Callable[[], Figure]] = {
@@ -173,10 +190,15 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     ),
     "precision_recall": lambda: results.precision_recall(table1()),
     "reliability": _reliability,
+    "reliability_alone": _reliability_alone,
     "thresholds": lambda: results.thresholds(chosen(), chosen()),
     "recalibration": lambda: recalibration.overall(overall(), differences()),
     "recalibration_lasso": lambda: recalibration.overall(
-        overall(), differences(), differences()[differences()["system"] == "ridge"]
+        overall(),
+        differences(),
+        differences()[differences()["system"] == "ridge"],
+        _gains("b"),
+        "a",
     ),
     "correlations": lambda: recalibration.correlations(
         {"a": calibration.correlation(chips()[0]), "b": np.full((L, L), np.nan)}, LABELS
@@ -198,11 +220,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     ),
     "weather": lambda: variants.by_weather(_weather(), "a"),
     "weather_alone": lambda: variants.by_weather(_weather()[:0], "a"),
-    "gains": lambda: recalibration.gains(
-        intervals(
-            4, networks=["a", "b"] * 2, comparison=["ridge less none"] * 4, candidates=6
-        ).rename(columns={"f2": "difference"})
-    ),
+    "gains": lambda: recalibration.gains(_gains("a", "b")),
     "flow": _flow,
     "order": lambda: variants.order_of_steps(
         pd.DataFrame(RNG.random((9, 2)), columns=["between", "effect"]).assign(
@@ -232,13 +250,15 @@ def _names(figure: Figure) -> list[str]:
 
 def test_seeds_of_another_design_are_called_by_its_name():
     """A reader must not take the spread of a narrow network for that of the one drawn."""
-    by_label, overall, weather = (
-        FIGURES[name]() for name in ("by_label", "variants_other_seeds", "weather")
+    by_label, overall, weather, recalibrated = (
+        FIGURES[name]()
+        for name in ("by_label", "variants_other_seeds", "weather", "recalibration_lasso")
     )
     assert {"other seeds", "seeds of VGG-16 × 0.125, 12 epochs"} <= set(_names(by_label))
     assert "seeds of b" in _names(overall)
     assert "each seed" not in _names(overall)
     assert "seeds of b" in _names(weather)
+    assert "nested, each seed of b" in _names(recalibrated)
 
 
 def test_equal_figures_are_equal_bytes_in_all_three_formats(tmp_path):

@@ -149,6 +149,30 @@ def test_reliability_of_calibrated_and_of_overconfident_probabilities():
     assert edge[["low", "high"]].isna().all().all()  # three chips are too few to draw from
 
 
+def test_the_interval_of_the_calibration_error_leaves_out_what_chance_adds():
+    """Calibrated to the last digit, drawn chips still err; percentiles would be above the truth."""
+    rng = np.random.default_rng(0)
+    p = rng.uniform(0.2, 0.8, (300, 3))
+    truth = (rng.random(p.shape) < p).astype(np.uint8)
+    found = calibration.error_interval(truth, p)
+    assert found.value == pytest.approx(
+        calibration.calibration_error(calibration.reliability(truth, p))
+    )
+    assert found.low < 0.01  # the truth is 0; a percentile interval starts above 0.02
+    wrong = calibration.error_interval(truth, np.clip(p + 0.15, 0, 1))
+    assert wrong.low > 0.05
+    assert wrong.low <= wrong.value <= wrong.high
+
+
+def test_a_share_of_none_or_all_has_the_exact_interval():
+    """Clopper & Pearson: 0 of 14 is at most 23.16 %, 20 of 20 at least 83.16 % (95 %)."""
+    hits, of = np.array([0, 20, 5, 0]), np.array([14, 20, 10, 0])
+    drawn = f2.Interval(*(np.array([0, 1, 0.5, np.nan]) for _ in range(3)))
+    exact = summary._exact_ends(drawn, hits, of)
+    np.testing.assert_allclose(exact.low, [0, 0.83157, 0.5, np.nan], atol=1e-4)
+    np.testing.assert_allclose(exact.high, [0.23164, 1, 0.5, np.nan], atol=1e-4)
+
+
 def test_the_interval_of_reliability_knows_that_labels_of_a_chip_go_together():
     rng = np.random.default_rng(1)
     p = np.repeat(rng.random((1000, 1)), 16, axis=1)

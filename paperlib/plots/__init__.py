@@ -72,6 +72,14 @@ def seeds_of(ax: Axes, rows: pd.DataFrame, y: float, spread: float, colour: str)
     return at
 
 
+def rows_header(ax: Axes, text: str) -> None:
+    """What the names of the rows of `ax` are, above them."""
+    ax.annotate(
+        text, (0, 1), (-4, 5), xycoords="axes fraction", textcoords="offset points", ha="right",
+        fontsize=7.5, color="#666666",
+    )  # fmt: skip
+
+
 #: The formats every figure is written in, with what keeps times and versions out of each.
 FORMATS: dict[str, dict[str, None]] = {
     ".png": {"Software": None},

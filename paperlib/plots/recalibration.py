@@ -21,15 +21,21 @@ DIVERGING = "PuOr_r"
 
 @styled
 def overall(
-    table: pd.DataFrame, differences: pd.DataFrame, against_lasso: pd.DataFrame | None = None
+    table: pd.DataFrame,
+    differences: pd.DataFrame,
+    against_lasso: pd.DataFrame | None = None,
+    seeds: pd.DataFrame | None = None,
+    title: str = "",
 ) -> Figure:
     """Figure 8: the overall F2 with no, lasso and ridge recalibration, and the differences.
 
     table          `summary.overall` of the three systems, in the order to draw
     differences    columns `system`, `protocol`, `difference`, `low`, `high`, against none
     against_lasso  the same of ridge against lasso: the paper's claim
+    seeds          rows of `summary.recalibration_gains`: a line for each seed, nested
+    title          design of the networks, and how many candidates there are
     """
-    figure = Figure(figsize=(7.6, 3.0))
+    figure = Figure(figsize=(7.8, 3.7))
     left, right = figure.subplots(1, 2)
     protocols = [p for p in PROTOCOL if (table["protocol"] == p).any()]
     parts = [(differences, "none")]
@@ -54,9 +60,14 @@ def overall(
                 mine[value], at, xerr=ends(mine, value), fmt=marker, color=colour, ms=5,
                 capsize=3, lw=1.3, label=name,
             )  # fmt: skip
-            for x, y, number_ in zip(mine["high"], at, mine[value], strict=True):
+            right_of = mine["high"].to_numpy()
+            if ax is right and protocol == "nested" and seeds is not None:
+                most = seeds.groupby("comparison")["difference"].max()
+                right_of = np.fmax(right_of, most.reindex(mine[key]).to_numpy())
+            for x, y, number_ in zip(right_of, at, mine[value], strict=True):
+                text = form.format(number_).replace("-", "−")
                 ax.annotate(
-                    form.format(number_), (x, y), (5, 0), textcoords="offset points", fontsize=6.5,
+                    text, (x, y), (5, 0), textcoords="offset points", fontsize=6.5,
                     color=colour, va="center",
                 )  # fmt: skip
         ax.set_yticks(range(len(rows)), rows)
@@ -65,13 +76,26 @@ def overall(
         if ax is right:
             ax.axvline(0, color=COLOURS["ink"], lw=0.8)
             low, high = min(low, 0), max(high, 0)
+            for networks, mine in seeds.groupby("networks") if seeds is not None else ():
+                of = "" if title.startswith(networks) else f" of {networks}"
+                mine = mine[mine["comparison"].isin(rows)]
+                at = np.array([rows.index(r) for r in mine["comparison"]], float)
+                at += gap * ((len(protocols) - 1) / 2 - protocols.index("nested"))
+                ax.plot(
+                    mine["difference"], at, "|", ms=12, mew=1.5, zorder=1,
+                    color=COLOURS["highlight"],
+                    label=f"nested, each seed{of}",
+                )  # fmt: skip
+                low, high = min(low, mine["difference"].min()), max(high, mine["difference"].max())
         ax.set_xlim(low - 0.06 * (high - low), high + 0.22 * (high - low))
         ax.locator_params(axis="x", nbins=5)
         ax.tick_params(axis="y", length=0)
         ax.grid(axis="x")
-    left.set(xlabel="mean-over-chips F2", title="Overall F2")
-    right.set(xlabel="difference of F2, paired over chips", title="What it changes")
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    interval = "95 % interval over chips"
+    left.set(xlabel=f"mean-over-chips F2\n{interval}", title="Overall F2")
+    right.set(xlabel=f"mean-over-chips F2, difference\n{interval}, paired", title="What it changes")
+    figure.suptitle(title, fontsize=8.5, color="#555555")
+    figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
@@ -101,7 +125,9 @@ def gains(table: pd.DataFrame) -> Figure:
         fontsize=7,
     )
     axes[0].set_ylim(-0.6, len(families) - 0.4)
-    figure.supxlabel("difference of the mean-over-chips F2, nested", fontsize=9)
+    figure.supxlabel(
+        "difference of the mean-over-chips F2, nested, 95 % interval over chips, paired", fontsize=9
+    )
     return figure
 
 

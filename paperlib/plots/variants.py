@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..labels import ENGLISH
-from . import COLOURS, ends, seeds_of, styled
+from . import COLOURS, ends, rows_header, seeds_of, styled
 from .flow import LOSS_NAMES
 from .scoring import LOSS_STYLE
 
@@ -107,10 +107,7 @@ def by_label(
     counts = scores.drop_duplicates("label").set_index("label")["chips"]
     left.set_yticks(where, [f"{ENGLISH[tag]} ({counts[tag]:,})" for tag in labels])
     left.set_ylim(-0.5, len(labels) - 0.5)
-    left.annotate(
-        "label (chips that carry it)", (0, 1), (-4, 5), xycoords="axes fraction",
-        textcoords="offset points", ha="right", fontsize=7.5, color="#666666",
-    )  # fmt: skip
+    rows_header(left, "label (chips that carry it)")
     left.set(
         xlim=(0, 1.02),
         xlabel="F2 of the label at its own threshold\n95 % interval over chips, nested",
