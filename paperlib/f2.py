@@ -171,6 +171,37 @@ def threshold_curve(y_true: Array, probability: Array, thresholds: Array) -> Arr
     return np.stack([f2_score(y_true, probability > t, "labels") for t in thresholds])
 
 
+def threshold_band(
+    y_true: Array,
+    probability: Array,
+    thresholds: Array,
+    *,
+    replicates: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> tuple[Array, Array]:
+    """Ends of the bootstrap interval over chips of `threshold_curve`: low and high, `(T, L)`.
+
+    Point by point: chips are drawn as in `bootstrap`, the thresholds stay.
+    """
+    y_true, probability = _chips(y_true, probability)
+    ends = []
+    for truth, p in zip(y_true.T, probability.T, strict=True):
+        given = p[:, None] > np.asarray(thresholds)
+        columns = np.concatenate([given & truth[:, None], given, truth[:, None]], axis=1)
+        columns = columns.astype(np.float32)
+        draws = []
+        for times in drawn_counts(len(truth), replicates, seed):
+            hits, predicted, true = np.split(
+                times.astype(np.float32) @ columns, [given.shape[1], 2 * given.shape[1]], axis=1
+            )
+            draws.append(_f2(hits, true, predicted))
+        tail = (1 - level) / 2
+        ends.append(np.quantile(np.concatenate(draws), (tail, 1 - tail), axis=0))
+    low, high = np.stack(ends, axis=-1)
+    return low, high
+
+
 def _cuts(p: Array) -> tuple[Array, Array, Array]:
     """Chips by falling probability; the N + 2 sorted neighbours of the cuts; which cuts can be.
 

@@ -200,3 +200,16 @@ def test_forty_thousand_chips_take_under_a_second():
         f2.best_thresholds(truth, p)
         seconds.append(time.process_time() - start)
     assert min(seconds) < 1
+
+
+def test_the_band_of_a_curve_is_the_bootstrap_at_each_threshold():
+    rng = np.random.default_rng(0)
+    truth = (rng.random((80, 2)) < 0.3).astype(np.uint8)
+    p = rng.random((80, 2))
+    grid = np.array([0.0, 0.3, 0.9, 1.0])
+    low, high = f2.threshold_band(truth, p, grid, replicates=200)
+    for at, threshold in enumerate(grid):
+        wanted = f2.bootstrap(truth, p > threshold, "labels", replicates=200)
+        np.testing.assert_allclose(low[at], wanted.low, rtol=1e-6)
+        np.testing.assert_allclose(high[at], wanted.high, rtol=1e-6)
+    assert (high[-1] == 0).all()

@@ -95,7 +95,9 @@ def _threshold_curves() -> Figure:
     grid = np.linspace(0, 1, 21)
     best = f2.label_thresholds(truth, p)
     curves = f2.threshold_curve(truth, p, grid)
-    return scoring.threshold_curves(grid, curves, best, best, LABELS, truth.sum(0))
+    bands = {3: (curves[:, 3] - 0.1, curves[:, 3] + 0.1)}
+    together = np.where(np.arange(L) == 4, np.nan, best)  # never given
+    return scoring.threshold_curves(grid, curves, best, together, LABELS, truth.sum(0), bands)
 
 
 def _losses() -> Figure:
@@ -246,6 +248,15 @@ def test_every_figure_draws_inside_its_page(name, recwarn):
 def _names(figure: Figure) -> list[str]:
     drawn = [t.get_text() for legend in figure.legends for t in legend.get_texts()]
     return drawn + [n for ax in figure.axes for n in ax.get_legend_handles_labels()[1]]
+
+
+def test_a_label_that_is_never_given_is_said_to_be_so_and_has_no_line():
+    figure = _threshold_curves()
+    lines = [len(ax.lines) for ax in figure.axes[:L]]
+    assert lines == [2 if label == 4 else 3 for label in range(L)]
+    assert [len(ax.texts) for ax in figure.axes[:L]] == [int(label == 4) for label in range(L)]
+    assert len(results.thresholds(chosen(), chosen().fillna(0.5)).axes) == 2 + 1
+    assert len(results.thresholds(chosen(), chosen()).axes) == 2 + 2  # a strip for each
 
 
 def test_seeds_of_another_design_are_called_by_its_name():

@@ -72,6 +72,11 @@ def seeds_of(ax: Axes, rows: pd.DataFrame, y: float, spread: float, colour: str)
     return at
 
 
+def root(values: np.ndarray) -> np.ndarray:
+    """Square root as a scale: hundredths and tenths can both be read; for `set_xscale`."""
+    return np.sqrt(np.maximum(values, 0))
+
+
 def rows_header(ax: Axes, text: str) -> None:
     """What the names of the rows of `ax` are, above them."""
     ax.annotate(

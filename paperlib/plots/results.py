@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from ..calibration import FEW
 from ..labels import ENGLISH, GROUP
-from . import COLOURS, ends, rows_header, styled
+from . import COLOURS, ends, root, rows_header, styled
 
 Array = np.ndarray
 PROTOCOL = {
@@ -305,10 +305,19 @@ def reliability(
                 color=colour,
                 label=label if large else None,
             )
+            few = curve["low"].isna()
+            ax.plot(
+                at[few],
+                curve["difference"][few],
+                marker,
+                ms=4.5 if large else 3,
+                mfc="white",
+                color=colour,
+                zorder=5,
+            )
             if large:
-                bottom.plot(
-                    at, curve["count"], marker=marker, ls=dashes, ms=3.5, lw=1, color=colour
-                )
+                line = {"marker": marker, "ls": dashes, "ms": 3.5, "lw": 1}
+                bottom.plot(at, curve["count"], color=colour, **line)
     for ax, group in zip((top, *beside), (whole, *groups), strict=True):
         ax.axhline(0, color="#888888", lw=0.9, zorder=0)
         ax.grid(axis="y")
@@ -374,7 +383,7 @@ def thresholds(system: pd.DataFrame, own: pd.DataFrame) -> Figure:
             ax.plot(fold, where, ".", color=COLOURS["original"], ms=4, label=name)
         ax.plot(table["all"], where, "|", color=COLOURS["bad"], ms=11, mew=2, label="all chips")
         # Thresholds of rare labels are hundredths, others tenths: a square root shows both.
-        ax.set_xscale("function", functions=(_root, np.square))
+        ax.set_xscale("function", functions=(root, np.square))
         ax.set(xlim=(0, most), title=title)
         ticks = [t for t in (0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8) if t < most]
         ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
@@ -395,7 +404,3 @@ def thresholds(system: pd.DataFrame, own: pd.DataFrame) -> Figure:
     figure.supxlabel("threshold (probability; square-root scale)", fontsize=9)
     figure.legend(*first.get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
-
-
-def _root(values: Array) -> Array:
-    return np.sqrt(np.maximum(values, 0))

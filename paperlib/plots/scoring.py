@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from scipy.special import expit
 
 from ..one_label import Learnt
-from . import COLOURS, styled
+from . import COLOURS, root, styled
 from .flow import LOSS_NAMES
 
 Array = np.ndarray
@@ -71,42 +71,59 @@ def threshold_curves(
     together: Array,
     names: Sequence[str],
     counts: Array,
+    bands: Mapping[int, tuple[Array, Array]] | None = None,
 ) -> Figure:
-    """F2 of each label against its threshold: small multiples.
+    """F2 of each label against its threshold: small multiples, on a square-root scale.
 
     thresholds  `(T,)`;  curves  `(T, L)` binary F2
     best        `(L,)` threshold with the highest F2 of the label
-    together    `(L,)` threshold for the mean-over-chips F2
+    together    `(L,)` threshold for the mean-over-chips F2; NaN: the label is given to no chip
     names       of the labels;  counts  `(L,)` chips that carry each
+    bands       place of a label -> ends of its 95 % interval, `(T,)` each: where few chips carry it
     """
     columns = 6
     rows = -(-(len(names) + 1) // columns)
     figure = Figure(figsize=(8.4, 1.55 * rows))
     axes = figure.subplots(rows, columns, sharex=True, sharey=True).ravel()
+    looks = {
+        "F2": {"color": COLOURS["ink"], "ls": "-", "lw": 1.2},
+        "best for the label": {"color": COLOURS["original"], "ls": "-", "lw": 1.2},
+        "best for the\nmean over chips": {"color": COLOURS["bad"], "ls": "--", "lw": 1.2},
+    }
+    curve, alone, mean = looks.values()
     for label, ax in enumerate(axes[: len(names)]):
-        ax.plot(thresholds, curves[:, label], color=COLOURS["ink"], lw=1.2)
-        ax.axvline(np.clip(best[label], 0, 1), color=COLOURS["original"], lw=1.2)
-        ax.axvline(np.clip(together[label], 0, 1), color=COLOURS["bad"], lw=1.2, ls="--")
+        ax.plot(thresholds, curves[:, label], **curve)
+        if bands and label in bands:
+            ax.fill_between(thresholds, *bands[label], color=COLOURS["ink"], alpha=0.18, lw=0)
+        ax.axvline(np.clip(best[label], 0, 1), **alone)
+        if np.isnan(together[label]):
+            text = "for the mean over\nchips: never given"
+            ax.text(1, 0.97, text, ha="right", va="top", fontsize=6.5, color=COLOURS["bad"])
+        else:
+            ax.axvline(np.clip(together[label], 0, 1), **mean)
         ax.set_title(f"{names[label]}  ({counts[label]:,})", fontsize=7, weight="normal")
         ax.grid(axis="y")
     for ax in axes[len(names) :]:
         ax.axis("off")
-    axes[0].set(xlim=(0, 1), ylim=(0, 1.02), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
+    axes[0].set_xscale("function", functions=(root, np.square))
+    axes[0].set(xlim=(0, 1), ylim=(0, 1.02), yticks=(0, 0.5, 1))
+    axes[0].set_xticks((0, 0.05, 0.2, 0.5, 1), ("0", ".05", ".2", ".5", "1"))
     for ax in axes[len(names) - columns : len(names)]:
         ax.tick_params(labelbottom=True)
-    handles = [
-        axes[-1].plot([], [], color=c, ls=s, lw=1.4)[0]
-        for c, s in ((COLOURS["ink"], "-"), (COLOURS["original"], "-"), (COLOURS["bad"], "--"))
-    ]
+    handles = [axes[-1].plot([], [], **how)[0] for how in looks.values()]
+    labels = [*looks]
+    if bands:
+        handles.append(axes[-1].fill_between([], [], [], color=COLOURS["ink"], alpha=0.18, lw=0))
+        labels.append("95 % interval\n(few chips)")
     axes[-1].legend(
         handles,
-        ["F2", "best for the label", "best for the\nmean over chips"],
+        labels,
         loc="center left",
         bbox_to_anchor=(-0.1, 0.5),
         fontsize=7,
     )
-    figure.supxlabel("threshold (probability)", fontsize=9)
-    figure.supylabel("F2 of the label (and chips that carry it)", fontsize=9)
+    figure.supxlabel("threshold (probability; square-root scale)", fontsize=9)
+    figure.supylabel("F2 of the label (in brackets: chips that carry it)", fontsize=9)
     return figure
 
 
