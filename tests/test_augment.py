@@ -251,3 +251,45 @@ def test_each_transform_shows_what_training_draws():
         assert np.abs(first - second).mean() > 1, f"{name} draws the same twice"
     again = augment.each_transform(chip, draws=2)
     assert all((made[name] == again[name]).all() for name in made)
+
+
+def test_the_motion_of_a_symmetry_is_its_turn_and_mirror():
+    """View v turns by v mod 4 quarters, from view 4 on after a mirror; nothing else moves."""
+    views = augment.symmetries(augment.coordinates(64)[None])[:, 0]
+    for view, moved in enumerate(views):
+        did = augment.motion(moved)
+        assert did.mirrored == (view >= 4)
+        assert np.cos(np.radians(did.turn - 90 * view)) > 0.999
+        assert abs(did.growth) < 0.005
+        assert did.bend < 0.002
+
+
+def test_motion_reads_the_draw_off_a_warped_chip():
+    """A chip turned by 20° counterclockwise and grown by a tenth, sampled by hand."""
+    size, angle = 96, np.radians(20)
+    at = np.linspace(-1, 1, size)
+    x, y = np.meshgrid(at, at)
+    taken_x = (x * np.cos(angle) - y * np.sin(angle)) / 1.1  # from where; y points down
+    taken_y = (x * np.sin(angle) + y * np.cos(angle)) / 1.1
+    moved = np.stack([taken_x, taken_y, 0 * x], axis=-1) * 127.5 + 127.5
+    did = augment.motion(moved)
+    assert did.turn == pytest.approx(20, abs=0.2)
+    assert did.growth == pytest.approx(0.1, abs=0.005)
+    assert not did.mirrored
+    assert did.bend < 0.002
+
+
+def test_extremes_lie_within_what_is_drawn_and_far_apart():
+    chip = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    made = augment.extremes(chip, draws=8)
+    assert list(made) == list(augment.each_transform(chip))
+    turns = [one.motion.turn for one in made["rotation"]]
+    assert -23 < turns[0] < turns[1] < 23
+    assert turns[1] - turns[0] > 15
+    growths = [one.motion.growth for one in made["resize"]]
+    assert -0.11 < growths[0] < growths[1] < 0.12
+    bends = [one.motion.bend for one in made["elastic"]]
+    low, high = augment.AMPLITUDE
+    assert 0.3 * low < bends[0] < bends[1] < 1.5 * high
+    assert made["mirror"][0].motion.mirrored
+    assert abs(made["rotation"][0].motion.growth) < 0.01

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,8 +15,13 @@ from matplotlib.ticker import MaxNLocator
 from ..labels import ENGLISH
 from . import COLOURS, ends, styled
 
+if TYPE_CHECKING:
+    from ..augment import Shown
+
 #: Shares of the folds that figure 4's key explains.
 SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
+#: Lines of the net that figure 3 draws over a chip, in the 0 … 255 of `augment.coordinates`.
+GRID_LINES = (26, 77, 128, 179, 230)
 LOSS_NAMES = {"log": "log loss", "f2": "F2 loss", "hard": "hard examples"}
 
 
@@ -242,12 +248,24 @@ def training_and_prediction(
     return figure
 
 
+def _said(name: str, shown: Shown) -> str:
+    """What was drawn for a transform, in one or two short lines."""
+    did, side = shown.motion, len(shown.picture)
+    turn, growth = f"{did.turn:+.0f}°", f"{100 * did.growth:+.0f} %"
+    bend = f"{did.bend * side:.1f} px"
+    words = {"rotation": turn, "resize": growth, "elastic": bend}
+    if name == "all":
+        mirror = "mirror " if did.mirrored else ""
+        words[name] = f"{mirror}{turn}\n{growth}, {bend}"
+    return words.get(name, "").replace("-", "−")
+
+
 @styled
 def preparation(
     chip: np.ndarray,
     dehazed: np.ndarray,
     small: tuple[np.ndarray, np.ndarray],
-    transforms: Mapping[str, np.ndarray],
+    transforms: Mapping[str, Sequence[Shown]],
     views: np.ndarray,
     probability: pd.DataFrame,
     *,
@@ -257,7 +275,7 @@ def preparation(
     """Figure 3: from a chip to what a network sees while it learns, and when it is asked.
 
     chip, dehazed  `(S, S, 3)` at full size;  small  both at the network's size
-    transforms     `augment.each_transform`
+    transforms     `augment.extremes`
     views          `(8, S, S, 3)`, `augment.symmetries`
     probability    a row per view, a column per label: what a network says of each view
     tags           the labels that the chip has
@@ -306,16 +324,24 @@ def preparation(
         note(73.5, y, f"{name}, {image.shape[0]} px")
     note(73.5, middle, "a network learns from one of the two", color=grey)
 
-    heading(59.6, "While it learns: random transforms, drawn anew each time a chip is shown")
+    heading(60.4, "While it learns: random transforms, drawn anew each time a chip is shown")
     side, gap = 8.2, 0.5
     x, spans = 2.0, {}
     for name, drawn in transforms.items():
         width = len(drawn) * (side + gap) - gap
         spans[name] = x, x + width
         label = "all, in this order" if name == "all" else name
-        box(canvas, x + width / 2, 55.4, label, width=width, height=3.6, colour="#0072B2", size=7)
-        for k, image in enumerate(drawn):
-            picture(image, x + k * (side + gap), 43, side)
+        box(canvas, x + width / 2, 56.3, label, width=width, height=3.6, colour="#0072B2", size=7)
+        for k, shown in enumerate(drawn):
+            left = x + k * (side + gap)
+            ax = picture(shown.picture, left, 43.9, side)
+            for channel in range(2):  # a net over the chip, carried along with it
+                ax.contour(
+                    shown.grid[..., channel], GRID_LINES, colors="white", linewidths=0.6, alpha=0.75
+                )
+            canvas.text(
+                left + side / 2, 43.2, _said(name, shown), fontsize=6, ha="center", va="top"
+            )
         x += width + 2.1
     exact = {"mirror", "transpose"}
     interpolated = [span for name, span in spans.items() if name not in exact]
@@ -324,15 +350,15 @@ def preparation(
         (
             interpolated,
             'augment="paper": a symmetry, then these three; grids “transforms” and “rules” only\n'
-            f"(drawn at {transforms['all'].shape[1]} px to be seen; "
+            f"(drawn at {len(transforms['all'][0].picture)} px to be seen; "
             f"the network here sees {small[0].shape[0]} px)",
         ),
     ):
         left, right = min(span[0] for span in group), max(span[1] for span in group)
-        canvas.plot([left, left, right, right], [42, 41, 41, 42], color="#888888", lw=0.8)
-        note((left + right) / 2, 38, text, ha="center", color=grey)
+        canvas.plot([left, left, right, right], [40.3, 39.5, 39.5, 40.3], color="#888888", lw=0.8)
+        note((left + right) / 2, 37.0, text, ha="center", color=grey)
 
-    heading(32.4, "When it is asked: symmetries, their answers averaged")
+    heading(32.6, "When it is asked: symmetries, their answers averaged")
     for n, view in enumerate(views):
         ax = picture(view, 2.5 + 10.2 * (n % 4), 18 - 14.4 * (n // 4), 9.2, f"view {n + 1}")
         if n < averaged:
@@ -352,7 +378,7 @@ def preparation(
     for tick, tag in zip(ax.get_yticklabels(), probability.columns, strict=True):
         tick.set_fontweight("bold" if tag in tags else "normal")
     ax.set(xlim=(-0.02, 1.02), ylim=(-0.6, len(where) - 0.4))
-    ax.set_xlabel("probability (bold: labels of the scene)")
+    ax.set_xlabel("probability given by the released network\n(bold: labels of the scene)")
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="x")
     ax.legend(
