@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,14 +75,28 @@ def _labels(profile: Profile, **changes: Any) -> list[Config]:
     return _each_label(profile, **given | changes)
 
 
+def _labels_joint(profile: Profile, **changes: Any) -> list[Config]:
+    """One network for all labels, else trained as those of the grid `labels`, epochs and all."""
+    wide = _labels(profile, **changes)
+    return list(dict.fromkeys(replace(config, outputs="all") for config in wide))
+
+
 def _paper(profile: Profile, **changes: Any) -> list[Config]:
     return [c for loss in LOSSES for c in _each_label(profile, **{"loss": loss, **changes})]
 
 
+#: Full width from ImageNet's weights, as the paper fine-tunes it.
+_FULL = {"width": 1.0, "weights": WEIGHTS, "rate": 1e-4, "epochs": 4}
+_FULL["precision"] = "mixed_bfloat16"  # twice as fast where the processor has it
+
+
 def _full(profile: Profile, **changes: Any) -> list[Config]:
-    paper = {"width": 1.0, "weights": WEIGHTS, "rate": 1e-4, "epochs": 4}
-    paper["precision"] = "mixed_bfloat16"  # twice as fast where the processor has it
-    return _main(profile, **paper | changes)
+    return _main(profile, **_FULL | changes)
+
+
+def _labels_full(profile: Profile, **changes: Any) -> list[Config]:
+    """The paper's own design at the paper's own width: 34 networks, for a machine with a GPU."""
+    return _each_label(profile, **_FULL | changes)
 
 
 def _released(profile: Profile, **changes: Any) -> list[Config]:
@@ -115,6 +129,14 @@ GRIDS: dict[str, Grid] = {
     "main": Grid("2 variants × 3 losses, one network for all labels", _main),
     "seeds": Grid("the same with 3 seeds: how much of a difference is chance", _seeds),
     "labels": Grid("2 variants × 17 labels, a small network for each label, log loss", _labels),
+    "labels-joint": Grid(
+        "2 variants, one network for all labels, trained as briefly as those of `labels`",
+        _labels_joint,
+    ),
+    "labels-full": Grid(
+        "2 variants × 17 labels, VGG-16 at full width from ImageNet's weights: for a GPU",
+        _labels_full,
+    ),
     "paper": Grid("2 variants × 17 labels × 3 losses, as the paper says", _paper),
     "full": Grid("2 variants × 3 losses, VGG-16 at full width from ImageNet's weights", _full),
     "released": Grid(

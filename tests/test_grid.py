@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -25,7 +26,17 @@ def cache(tmp_path_factory):
 
 @pytest.mark.parametrize(
     ("name", "count"),
-    [("main", 6), ("seeds", 18), ("labels", 34), ("paper", 102), ("readings", 6), ("full", 6)],
+    [
+        ("main", 6),
+        ("seeds", 18),
+        ("labels", 34),
+        ("labels-joint", 2),
+        ("labels-full", 34),
+        ("paper", 102),
+        ("readings", 6),
+        ("transforms", 3),
+        ("full", 6),
+    ],
 )
 def test_grids_hold_the_runs_they_name(name, count):
     made = grid.configs(name, profile("planet32"))
@@ -41,6 +52,24 @@ def test_grids_cover_what_the_paper_varies():
     }
     shared = {c.slug for c in grid.configs("main", profile("sample"))}
     assert shared < {c.slug for c in grid.configs("seeds", profile("sample"))}
+
+
+@pytest.mark.parametrize("name", ["planet32", "sample"])
+@pytest.mark.parametrize(("each", "joint"), [("labels", "labels-joint"), ("labels-full", "full")])
+def test_networks_of_one_label_have_a_twin_for_all_labels(name, each, joint):
+    """Else a difference between them would be one of epochs, batch or width as well."""
+    twins = set(grid.configs(joint, profile(name)))
+    assert {replace(c, outputs="all") for c in grid.configs(each, profile(name))} <= twins
+
+
+def test_each_reading_and_transform_has_its_plain_twin_in_the_main_grid():
+    plain = set(grid.configs("main", profile("planet32")))
+    for config in grid.configs("readings", profile("planet32")):
+        variant = "dehazed" if config.variant == "dehazed-hazy" else config.variant
+        loss = config.loss.partition("-")[0]
+        assert replace(config, variant=variant, loss=loss) in plain
+    drawn = grid.configs("transforms", profile("planet32"))
+    assert {replace(c, augment="symmetries") for c in drawn} <= plain
 
 
 def test_changes_hold_for_all_runs_and_unknown_names_are_refused():
