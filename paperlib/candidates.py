@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .project import Project
 
 Array = np.ndarray
+#: The grids whose runs are candidates of the paper's system, or what it is compared with.
+GRIDS = ("main", "seeds", "labels", "labels-joint", "full", "labels-full")
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,9 +134,10 @@ def _merge(kept: Array, more: Array, name: str, tags: tuple[str, ...]) -> Array:
 def live_configs(profile: Profile) -> list[Config]:
     """The networks that notebook 05 trains itself where they are not kept; the first is the base.
 
-    Scenes are quick: all six of the grid `main` and one network per label (`tiny`: one loss and
-    none per label, to stay within seconds). On real chips a network takes long, so only the base is
-    trained unasked; `paper train --grid` does the others, and what it made is used from then on.
+    Scenes are quick: all six of the grid `main`, one network per label and what those are compared
+    with (`tiny`: one loss and none per label, to stay within seconds). On real chips a network
+    takes long, so only the base is trained unasked; `paper train --grid` does the others, and what
+    it made is used from then on.
     """
     from . import grid
     from .experiment import Config
@@ -146,13 +149,11 @@ def live_configs(profile: Profile) -> list[Config]:
     if profile.name == "tiny":
         more = [c for c in main if c.loss == base.loss]
     else:
-        more = main + grid.configs("labels", profile)
+        more = [*main, *grid.configs("labels", profile), *grid.configs("labels-joint", profile)]
     return list(dict.fromkeys([base, *more]))
 
 
-def kept_runs(
-    paper: Project, grids: Iterable[str] = ("main", "seeds", "labels", "full")
-) -> list[Run]:
+def kept_runs(paper: Project, grids: Iterable[str] = GRIDS) -> list[Run]:
     """The finished runs of `grids` that are there, the profile's base network first.
 
     They are of several designs: compare like with like by `families.sort`.

@@ -9,7 +9,7 @@ families is told as what it is: one of design.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -25,8 +25,16 @@ if TYPE_CHECKING:
     from .project import Project
     from .selection import Outcome
 
-GRIDS = ("main", "seeds", "labels", "full")
 _EACH = "each"  # `outputs` of a design with a network for each label
+
+
+def title(design: Config) -> str:
+    """ "VGG-16 × 0.125, 12 epochs": what a design is called."""
+    start = f"{design.network.upper().replace('VGG', 'VGG-')}"
+    width = "" if design.width == 1 else f" × {design.width:g}"
+    from_weights = ", from ImageNet weights" if design.weights else ""
+    each = "" if design.outputs == "all" else ", one per label"
+    return f"{start}{width}{from_weights}, {design.epochs} epochs{each}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,13 +55,8 @@ class Family:
 
     @property
     def title(self) -> str:
-        """ "VGG-16 × 0.125, 12 epochs": what sets the design apart from the others'."""
-        design = self.design
-        start = f"{design.network.upper().replace('VGG', 'VGG-')}"
-        width = "" if design.width == 1 else f" × {design.width:g}"
-        from_weights = ", from ImageNet weights" if design.weights else ""
-        each = ", one per label" if self.per_label else ""
-        return f"{start}{width}{from_weights}, {design.epochs} epochs{each}"
+        """What sets the design apart from the others'."""
+        return title(self.design)
 
     @property
     def summary(self) -> str:
@@ -144,14 +147,24 @@ def spread(families: Iterable[Family], chosen: Family) -> tuple[Family, dict[int
 
 
 def per_label(families: Sequence[Family]) -> Family | None:
-    """The family with a network for each label, as the paper has it; None where none is whole."""
-    return next((f for f in families if f.per_label and f.seeds), None)
+    """The family with a network for each label, as the paper has it; None where none is whole.
+
+    Of several the one with the most candidates; of equal ones the widest.
+    """
+    whole = [f for f in families if f.per_label and f.seeds]
+    return max(whole, key=lambda f: (f.candidates(f.seeds[0]), f.design.width), default=None)
 
 
 def twin(families: Sequence[Family], each: Family) -> Family | None:
-    """The family with one network for all labels that is else like `each`, but for its epochs."""
+    """The family with one network for all labels that is else like `each`.
+
+    Where none was trained for as many epochs in as large batches, one that differs in these alone:
+    the titles say the epochs.
+    """
     wanted = _but_epochs(each.design)
-    return next((f for f in families if not f.per_label and _but_epochs(f.design) == wanted), None)
+    like = [f for f in families if not f.per_label and _but_epochs(f.design) == wanted]
+    equal = (f for f in like if f.design == replace(each.design, outputs="all"))
+    return next(equal, next(iter(like), None))
 
 
 def _but_epochs(design: Config) -> Config:
@@ -167,7 +180,7 @@ def coverage(paper: Project, runs: Iterable[Run]) -> pd.DataFrame:
 
     there = {run.config for run in runs}
     rows = []
-    for name in GRIDS:
+    for name in candidates.GRIDS:
         wanted = grid.configs(name, paper.profile)
         kept = sum(config in there for config in wanted)
         rows.append(
@@ -187,17 +200,23 @@ class Evaluation:
     """Every system of every family, scored.
 
     outcomes  system -> protocol -> outcome
-    networks  system -> title of its family
+    designs   system -> design of its family
     less      system -> the system that it is compared with, on the same chips
-    seeds     columns `system`, `seed`, `f2`: nested, every seed of the candidates' family
+    seeds     columns `system`, `seed`, `f2`: nested, every seed of the candidates' family and of
+              every other that has several
     own       protocol -> outcome of the whole system with each label's own threshold (table 1)
     """
 
     outcomes: dict[str, dict[str, Outcome]]
-    networks: dict[str, str]
+    designs: dict[str, Config]
     less: dict[str, str]
     seeds: pd.DataFrame
     own: dict[str, Outcome]
+
+    @property
+    def networks(self) -> dict[str, str]:
+        """System -> title of its family."""
+        return {system: title(design) for system, design in self.designs.items()}
 
     @property
     def whole(self) -> str:
@@ -213,7 +232,11 @@ class Evaluation:
         return table
 
     def differences(self) -> pd.DataFrame:
-        """`system`, `less`, `protocol`, `difference` of mean-over-chips F2, `low`, `high`."""
+        """`system`, `less`, `protocol`, `difference` of mean-over-chips F2, `low`, `high`.
+
+        The same of other seeds, nested, stands in `seed 1` and so on, where both systems have them.
+        """
+        scores = {(row.system, row.seed): row.f2 for row in self.seeds.itertuples()}
         rows = []
         for system, reference in self.less.items():
             for protocol, outcome in self.outcomes[system].items():
@@ -228,7 +251,52 @@ class Evaluation:
                         "high": change.high,
                     }
                 )
+                if protocol == "nested":
+                    rows[-1] |= {
+                        f"seed {seed}": score - scores[reference, seed]
+                        for (one, seed), score in scores.items()
+                        if one == system
+                        and (reference, seed) in scores
+                        and seed != self._first(system)
+                    }
         return pd.DataFrame(rows)
+
+    def _first(self, system: str) -> int:
+        """The seed whose outcomes are `outcomes`: the first of the system's rows."""
+        return int(self.seeds.loc[self.seeds["system"] == system, "seed"].iloc[0])
+
+    def across(self) -> list[str]:
+        """The comparisons between designs, in words: who, less whom, and in what they differ."""
+        return [
+            f"*{system}* ({self.networks[system]}) less *{other}* ({self.networks[other]}) differ "
+            f"in {_listed(unlike(self.designs[system], self.designs[other]))}"
+            for system, other in self.less.items()
+            if self.designs[system] != self.designs[other]
+        ]
+
+
+#: How `unlike` calls the keys of a configuration; others are called as they are.
+_WORDS = {
+    "outputs": "the labels of a network",
+    "weights": "the first weights",
+    "rate": "the learning rate",
+    "schedule": "its schedule",
+    "batch": "the batch",
+    "batch_norm": "batch normalisation",
+}
+
+
+def unlike(one: Config, other: Config) -> list[str]:
+    """What two designs differ in, in words."""
+    return [
+        _WORDS.get(f.name, f.name)
+        for f in fields(one)
+        if getattr(one, f.name) != getattr(other, f.name)
+    ]
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
 def whole(families: Sequence[Family], chips: Chips | None = None) -> tuple[str, Pool, Pool]:
@@ -255,53 +323,55 @@ def evaluate(families: Sequence[Family], chips: Chips | None = None) -> Evaluati
     Systems: "one network…" is the base network; "one candidate…" and "choice per label…" are of
     the family that `joint` names (where that is the base network's own, its first candidate is the
     base network); "network per label…" is the paper's own design; any other family is called by
-    its title.
+    its title. Networks per label are held against their `twin`, all else against the base network.
     """
     base, chosen, each = families[0], joint(families), per_label(families)
-    outcomes: dict[str, dict[str, Outcome]] = {}
-    networks: dict[str, str] = {}
-    less: dict[str, str] = {}
-
-    def add(family: Family, one: str, choice: str, against: str, *, alone: bool = False) -> None:
-        pool, test = family.pool(chips=chips), family.pool("test")
-        if alone:
-            first = next(iter(pool.probability))
-            pool, test = pool.only(*first.split(", ")), test.only(*first.split(", "))
-        made = summary.evaluate(pool, test, one=one, choice=choice)
-        outcomes.update(made)
-        networks.update(dict.fromkeys(made, family.title))
-        less.update({system: one for system in made if system != one})
-        if against:
-            less[one] = against
-
-    add(base, "one network", "choice per label", "", alone=base is not chosen)
+    called = {base: "one network"}
+    choice = {base: "choice per label"}
     if chosen is not base:
-        add(chosen, "one candidate", "choice per label", "one network")
+        called[chosen], choice[chosen] = "one candidate", "choice per label"
     if each is not None:
-        like = twin(families, each)
-        against = "one candidate" if like is chosen and chosen is not base else "one network"
-        if like is None or like in (base, chosen):
-            add(each, "network per label", "network per label, choice", against)
-        else:
-            add(each, "network per label", "network per label, choice", like.title)
+        called[each], choice[each] = "network per label", "network per label, choice"
     for family in families:
-        if family not in (base, chosen, each) and family.seeds:
-            add(family, family.title, f"{family.title}, choice", "one network")
-    seeds = _seeds(chosen, "one network" if chosen is base else "one candidate")
+        if family.seeds and family not in called:
+            called[family], choice[family] = family.title, f"{family.title}, choice"
+    outcomes: dict[str, dict[str, Outcome]] = {}
+    designs: dict[str, Config] = {}
+    less: dict[str, str] = {}
+    seeds: list[dict[str, object]] = []
+    for family, one in called.items():
+        pool, test = family.pool(chips=chips), family.pool("test")
+        if family is base and base is not chosen:
+            first = next(iter(pool.probability)).split(", ")
+            pool, test = pool.only(*first), test.only(*first)
+        made = summary.evaluate(pool, test, one=one, choice=choice[family])
+        outcomes.update(made)
+        designs.update(dict.fromkeys(made, family.design))
+        less.update({system: one for system in made if system != one})
+        if family is not base:
+            like = twin(families, family) if family.per_label else None
+            less[one] = called[like] if like is not None else called[base]
+        if family is chosen or len(family.seeds) > 1:
+            seeds += _seeds(family, list(made), one, choice[family])
+    table = pd.DataFrame(seeds, columns=["system", "seed", "f2"])
     _, pool, test = whole(families, chips)
     own = summary.recalibrations(pool, test, ("ridge",), thresholds="labels")["ridge"]
-    return Evaluation(outcomes, networks, less, seeds, own)
+    return Evaluation(outcomes, designs, less, table, own)
 
 
-def _seeds(family: Family, one: str) -> pd.DataFrame:
-    rows = []
-    for seed in sorted(family.seeds):
-        made = summary.evaluate(family.pool(seed=seed), one=one, fixed=False)
+def _seeds(
+    family: Family, systems: Sequence[str], one: str, choice: str
+) -> list[dict[str, object]]:
+    """`system`, `seed`, `f2` (nested) of those of `systems` that each seed makes."""
+    rows: list[dict[str, object]] = []
+    for seed in family.seeds:
+        made = summary.evaluate(family.pool(seed=seed), one=one, choice=choice, nested_only=True)
         rows += [
             {"system": system, "seed": seed, "f2": protocols["nested"].score}
             for system, protocols in made.items()
+            if system in systems
         ]
-    return pd.DataFrame(rows, columns=["system", "seed", "f2"])
+    return rows
 
 
 def scores(family: Family) -> pd.DataFrame:

@@ -1,13 +1,15 @@
 """What each part of the paper's recipe brings, measured on the runs that are kept.
 
-Each part is measured alone: nested F2 with it less without it, on the same validation chips. Of one
-network on each side the interval is the paired bootstrap's, over chips; of several, with different
-seeds, it holds the luck of the training as well.
+Each part is measured alone: nested F2 with it less without it, on the same validation chips, of
+networks that differ in nothing else (where a twin as briefly trained is not kept, the card names
+the epochs of both sides). Of one network on each side the interval is the paired bootstrap's, over
+chips; of several, with different seeds, it holds the luck of the training as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from . import accuracy_against_size, candidates, design_rules, families
@@ -35,16 +37,33 @@ def brought(paper: Project, run: Run) -> dict[str, dict[str, Any]]:
     and without one. Recalibration and views are measured on the released network (`release`).
     """
     found = families.sort(candidates.kept_runs(paper))
-    made = _parts(families.joint(found))
-    each = families.per_label(found)
-    if each is not None:
-        evaluated = families.evaluate(found)
-        if less := evaluated.less.get("network per label"):
-            own, other = (evaluated.outcomes[s]["nested"] for s in ("network per label", less))
-            made["one model per label"] = gain(own, other, each.title)
+    made = _parts(families.joint(found)) | _per_label(found)
     if run.config.teacher:
         made |= _taught(paper)
     return made
+
+
+def _per_label(found: Sequence[Family]) -> dict[str, dict[str, Any]]:
+    """A network for each label less one for all, log loss, original chips, one seed."""
+    each = families.per_label(found)
+    twin = each and families.twin(found, each)
+    if each is None or twin is None:
+        return {}
+    own, other = (_plain(family) for family in (each, twin))
+    if own is None or other is None:
+        return {}
+    on = each.title
+    if more := families.unlike(replace(each.design, outputs="all"), twin.design):
+        on += f"; the network for all labels, {twin.title}, differs in {', '.join(more)} as well"
+    return {"one model per label": gain(own, other, on)}
+
+
+def _plain(family: Family) -> Outcome | None:
+    pool = family.pool()
+    for name in pool.probability:
+        if name.split(", ")[:2] == PLAIN.split(", "):
+            return protocol_nested(pool.truth, pool.probability[name], pool.names)
+    return None
 
 
 def _taught(paper: Project) -> dict[str, dict[str, Any]]:

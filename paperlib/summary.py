@@ -58,6 +58,7 @@ def evaluate(
     one: str = "one network",
     choice: str = "choice per label",
     fixed: bool = True,
+    nested_only: bool = False,
 ) -> dict[str, dict[str, Outcome]]:
     """The paper's system, built up step by step, on every protocol there are chips for.
 
@@ -65,6 +66,7 @@ def evaluate(
     test         the same candidates on test chips, where there are any
     one, choice  what the systems of one network, and of all candidates, are called
     fixed        also that of one network at threshold 0.2
+    nested_only  leave the other protocols out
 
     Returns system -> protocol -> outcome: one network at threshold 0.2, then with fitted
     thresholds, then with each recalibration; then the same with the choice per label, where there
@@ -82,7 +84,9 @@ def evaluate(
             system = name if kind == "none" else f"{name}, {kind}"
             steps[system] = (members, {"recalibration": kind})
     return {
-        system: _protocols(validation, test, members, how)
+        system: {"nested": _nested(validation, members, how)}
+        if nested_only
+        else _protocols(validation, test, members, how)
         for system, (members, how) in steps.items()
     }
 
@@ -139,6 +143,11 @@ def recalibration_gains(families: Sequence[Family]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _nested(pool: Pool, members: Sequence[str], how: Mapping[str, str | float]) -> Outcome:
+    p = {name: pool.probability[name] for name in members}
+    return protocol_nested(pool.truth, p, pool.names, labels=pool.tags, **how)
+
+
 def _protocols(
     validation: Pool, test: Pool | None, members: Sequence[str], how: Mapping[str, str | float]
 ) -> dict[str, Outcome]:
@@ -146,7 +155,7 @@ def _protocols(
     known = validation.truth, p, validation.names
     outcomes = {
         "paper": protocol_paper(*known, labels=validation.tags, **how),
-        "nested": protocol_nested(*known, labels=validation.tags, **how),
+        "nested": _nested(validation, members, how),
     }
     if test is not None and len(test.names):
         outcomes["test"] = protocol_test(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from test_selection import FakeConfig, FakeRun, network, world
 
-from paperlib import candidates, dehazing_effect, families, small_claims, summary
+from paperlib import candidates, dehazing_effect, families, selection, small_claims, summary
 from paperlib.errors import PaperError
 from paperlib.labels import LABELS
 
@@ -45,6 +45,9 @@ EACH = [
     for v in ("original", "dehazed")
     for i, tag in enumerate(LABELS)
 ]
+JOINT = [
+    run(80 + i, width=0.125, variant=v, epochs=4) for i, v in enumerate(("original", "dehazed"))
+]
 FULL = [
     run(90 + i, 4.0, width=1.0, weights="w@1", epochs=4, variant=v, loss=loss)
     for i, (v, loss) in enumerate((v, loss) for v in ("original", "dehazed") for loss in LOSSES)
@@ -64,6 +67,61 @@ def test_runs_of_one_design_are_one_family():
     assert found[1].seeds == (0, 1)
     assert families.twin(found, found[2]) is found[1]
     assert "12 run(s), 6 candidate(s), 2 seeds" in found[1].summary
+
+
+def test_a_network_per_label_is_held_against_one_as_briefly_trained():
+    """A planted gain of the eight epochs more is not told as one of a network for all labels."""
+    found = families.sort([BASE, *NARROW, *EACH, *JOINT])
+    each, joint = found[2], found[3]
+    assert (each.per_label, joint.title) == (True, "VGG-16 × 0.125, 4 epochs")
+    assert families.twin(found, each) is joint
+    assert families.unlike(each.design, joint.design) == ["the labels of a network"]
+    evaluation = families.evaluate(found)
+    assert evaluation.less["network per label"] == joint.title
+    assert any(
+        line.endswith("differ in the labels of a network") and "*network per label*" in line
+        for line in evaluation.across()
+    )
+
+    longer = families.sort([BASE, *NARROW, *EACH])
+    assert families.twin(longer, each) is longer[1]
+    told = families.evaluate(longer).across()
+    (line,) = (line for line in told if line.startswith("*network per label*"))
+    assert line.endswith("differ in the labels of a network and epochs")
+    assert "one per label) less *one candidate* (VGG-16 × 0.125, 12 epochs)" in line
+
+
+def test_the_widest_networks_per_label_are_the_papers_design():
+    wide = [
+        run(150 + i, width=1.0, weights="w@1", epochs=4, variant=v, outputs=tag)
+        for v in ("original", "dehazed")
+        for i, tag in enumerate(LABELS)
+    ]
+    found = families.sort([BASE, *NARROW, *EACH, *FULL, *JOINT, *wide])
+    each = families.per_label(found)
+    assert each is not None
+    assert each.title == "VGG-16, from ImageNet weights, 4 epochs, one per label"
+    less = families.evaluate(found).less
+    assert less["network per label"] == "one candidate"  # full width, four epochs, as they are
+    assert less["VGG-16 × 0.125, 4 epochs, one per label"] == "VGG-16 × 0.125, 4 epochs"
+    assert families.per_label(families.sort([BASE, *EACH, *wide[:20]])).design.width == 0.125
+
+
+def test_differences_of_other_seeds_stand_beside_the_first():
+    evaluation = families.evaluate(families.sort([BASE, *NARROW, *FULL[:1]]))
+    table = evaluation.differences()
+    assert [c for c in table if c.startswith("seed")] == ["seed 1"]
+    table = table.set_index(["system", "protocol"])
+    narrow = families.sort(NARROW)[0].pool(seed=1)
+    first = narrow.only("original", "log").probability["original, log"]
+    alone, choice = (
+        selection.protocol_nested(narrow.truth, p, narrow.names).score
+        for p in (first, narrow.probability)
+    )
+    found = table.loc[("choice per label", "nested"), "seed 1"]
+    assert found == pytest.approx(choice - alone, abs=1e-12)
+    assert np.isnan(table.loc[("choice per label", "paper"), "seed 1"])
+    assert np.isnan(table.loc[("one candidate", "nested"), "seed 1"])  # the base has one seed
 
 
 def test_a_label_chooses_among_its_like_alone():

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from test_families import BASE, EACH, JOINT, NARROW
 
-from paperlib import accuracy_against_size, recipe
+from paperlib import accuracy_against_size, families, recipe
 from paperlib.chips import split
 from paperlib.labels import LABELS
 from paperlib.selection import protocol_nested
@@ -45,6 +46,20 @@ def test_a_part_is_held_against_the_plain_candidate(family):
 def test_without_the_plain_candidate_nothing_is_said(family):
     del family.pool().probability[recipe.PLAIN]
     assert recipe._parts(family) == {}
+
+
+def test_a_model_per_label_is_held_against_one_as_briefly_trained():
+    """Four epochs against twelve would be a difference of training: the twin's is taken."""
+    found = families.sort([BASE, *NARROW, *EACH, *JOINT])
+    made = recipe._per_label(found)["one model per label"]
+    own, other = (
+        protocol_nested(pool.truth, next(iter(pool.probability.values())), pool.names)
+        for pool in (found[2].pool(), found[3].pool())
+    )
+    assert made == recipe.gain(own, other, "VGG-16 × 0.125, 4 epochs, one per label")
+    without = recipe._per_label(families.sort([BASE, *NARROW, *EACH]))["one model per label"]
+    assert without["on"].endswith("VGG-16 × 0.125, 12 epochs, differs in epochs as well")
+    assert recipe._per_label(families.sort([BASE, *EACH])) == {}  # nothing like it for all labels
 
 
 def test_teaching_is_measured_over_all_seeds_and_not_on_one(family, monkeypatch):
