@@ -28,6 +28,11 @@ SMOOTHING = 4 / 29
 #: Amplitude of the elastic field, root mean square of the displacement along an axis, as a share of
 #: the side. Drawn from here to there: 0.3 to 1.3 pixels of 32. (Simard's factor 34: 1.4 of 29.)
 AMPLITUDE = (0.01, 0.04)
+#: Rotation either way, as a share of a full turn: with the quarter turns of the symmetries this
+#: reaches every angle, evenly.
+TURN = 1 / 16
+#: Resize either way, as a share of the side.
+RESIZE = 0.1
 
 
 @keras.saving.register_keras_serializable("paperlib")
@@ -172,9 +177,8 @@ def random_transforms(name: str, seed: int = 0) -> list[layers.Layer]:
     if name == "paper":
         options = {"fill_mode": "reflect", "data_format": "channels_last", "dtype": "float32"}
         moved = [
-            # ±22.5°: with the quarter turns of the symmetries this covers the half circle evenly
-            layers.RandomRotation(1 / 16, seed=seed + 1, name="random_rotation", **options),
-            layers.RandomZoom((-0.1, 0.1), seed=seed + 2, name="random_resize", **options),
+            layers.RandomRotation(TURN, seed=seed + 1, name="random_rotation", **options),
+            layers.RandomZoom((-RESIZE, RESIZE), seed=seed + 2, name="random_resize", **options),
         ]
         for layer in moved:
             # Keras keeps both from being compiled because of TensorFlow's kernel, on all backends:

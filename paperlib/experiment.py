@@ -38,7 +38,10 @@ SCHEDULES = ("plateau", "one-cycle", "cyclical")
 
 @dataclass(frozen=True)
 class Config:
-    """Everything a run depends on besides its chips. The defaults are the paper's recipe.
+    """Everything a run depends on besides its chips.
+
+    The defaults are the paper's recipe as far as it is given, but for `augment`: the paper also
+    rotates, resizes and warps (`"paper"`), where the default has the eight symmetries alone.
 
     network, size, width, weights, batch_norm, dropout, dense, frozen_to   as `networks.build`
     variant   which chips: original, dehazed (all), or dehazed-hazy (of the training chips only
