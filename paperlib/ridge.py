@@ -9,7 +9,7 @@ paper's text says "L2 norm"), and compares lasso (L1) and no recalibration.
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
@@ -23,11 +23,24 @@ KINDS = ("ridge", "lasso", "none")
 RIDGE_STRENGTHS = tuple(10.0 ** np.arange(-2, 5.01, 0.5))
 
 
-#: Strengths tried for lasso, as shares of the one that leaves no weight at all.
-LASSO_SHARES = 10.0 ** np.arange(0, -2.01, -0.1)
+class Lasso(NamedTuple):
+    """How lasso is fitted.
 
-#: A trace of ridge in the lasso, as a share of the inputs' variance: makes the solution unique.
-LASSO_RIDGE = 1e-3
+    shares  the strengths tried, as shares of the one that leaves no weight at all, which is first
+    trace   of ridge, as a share of the inputs' variance: makes the solution unique where inputs say
+            the same
+    near    the duality gap at which the solver stops, as a share of the label's sum of squares
+    """
+
+    shares: np.ndarray
+    trace: float
+    near: float
+
+
+#: So little ridge and so weak a penalty that the comparison with ridge feels neither.
+LASSO = Lasso(10.0 ** np.arange(0, -4.01, -0.1), 1e-6, 1e-7)
+#: Of fewer than ten chips for each input: less settles the weights, and takes thousands of steps.
+LASSO_FEW = Lasso(10.0 ** np.arange(0, -2.01, -0.1), 1e-3, 1e-6)
 
 
 class LabelRecalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -39,8 +52,10 @@ class LabelRecalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
     seed   order of the chips in the inner folds
 
     After `fit`: `coef_` `(L, K)` and `intercept_` `(L,)` on the probabilities as they are,
-    `strength_` `(L,)` as chosen for each label, and `standard_coef_` `(L, K)`, the change of a
-    label for one standard deviation of an input, which is comparable between inputs.
+    `strength_` `(L,)` as chosen for each label, `edge_` `(L,)`, whether that is the weakest (of
+    ridge, or the strongest) of those tried, so that a better one may lie beyond, and
+    `standard_coef_` `(L, K)`, the change of a label for one standard deviation of an input, which
+    is comparable between inputs.
 
     Fit it on probabilities of chips that the networks did not see in training: on training chips
     the probabilities are too good, and the weights come out too trusting. `selection` checks that.
@@ -71,17 +86,19 @@ class LabelRecalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 raise ValueError(f'kind="none": {inputs} inputs cannot stand for {labels} labels')
             self.coef_, self.intercept_ = np.eye(labels), np.zeros(labels)
             self.strength_, self.standard_coef_ = np.zeros(labels), np.eye(labels)
+            self.edge_ = np.zeros(labels, bool)
             return self
         centre, spread = X.mean(0), X.std(0)
         constant = spread < 1e-12  # a label the networks never move says nothing
         standard = np.where(constant, 0.0, (X - centre) / np.where(constant, 1.0, spread))
         if self.kind == "ridge":
             weights, strength = _ridge(standard, truth)
+            edge = np.isin(strength, (RIDGE_STRENGTHS[0], RIDGE_STRENGTHS[-1]))
         else:
             folds = KFold(min(self.folds, len(X)), shuffle=True, random_state=self.seed)
-            weights, strength = _lasso(standard, truth, folds)
+            weights, strength, edge = _lasso(standard, truth, folds)
         weights[:, constant] = 0.0  # exactly, where the solver leaves 1e-15
-        self.standard_coef_, self.strength_ = weights, strength
+        self.standard_coef_, self.strength_, self.edge_ = weights, strength, edge
         self.coef_ = weights / np.where(constant, 1.0, spread)
         self.intercept_ = truth.mean(0) - self.coef_ @ centre
         return self
@@ -127,50 +144,53 @@ def _ridge(standard: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndar
     return np.atleast_2d(model.coef_), np.atleast_1d(model.alpha_).astype(np.float64)
 
 
-def _lasso(standard: np.ndarray, truth: np.ndarray, folds: KFold) -> tuple[np.ndarray, np.ndarray]:
+def _lasso(
+    standard: np.ndarray, truth: np.ndarray, folds: KFold
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    how = LASSO if len(standard) >= 10 * standard.shape[1] else LASSO_FEW
     # A label that nothing explains (or with nothing to explain) keeps strength and weights 0.
     centred = truth - truth.mean(0)
     strongest = np.abs(standard.T @ centred).max(0) / len(standard)  # leaves no weight
     used = np.flatnonzero(strongest > 1e-9)
-    error = np.zeros((truth.shape[1], len(LASSO_SHARES)))
+    error = np.zeros((truth.shape[1], len(how.shares)))
     for inside, outside in folds.split(standard):
         centre, mean = standard[inside].mean(0), truth[inside].mean(0)
-        problem = _small_problem(standard[inside] - centre, truth[inside] - mean)
+        problem = _small_problem(standard[inside] - centre, truth[inside] - mean, how)
         for label in used:
-            path = _lasso_path(*problem, len(inside), label, strongest[label] * LASSO_SHARES)
+            path = _lasso_path(*problem, len(inside), label, strongest[label] * how.shares, how)
             missed = (truth[outside, label] - mean[label])[:, None]
             error[label] += ((missed - (standard[outside] - centre) @ path) ** 2).sum(0)
     weights = np.zeros((truth.shape[1], standard.shape[1]))
-    strength = np.zeros(truth.shape[1])
-    problem = _small_problem(standard, centred)
+    strength, edge = np.zeros(truth.shape[1]), np.zeros(truth.shape[1], bool)
+    problem = _small_problem(standard, centred, how)
     for label in used:
-        tried = strongest[label] * LASSO_SHARES[: error[label].argmin() + 1]
-        weights[label] = _lasso_path(*problem, len(standard), label, tried)[:, -1]
-        strength[label] = tried[-1]
-    return weights, strength
+        best = int(error[label].argmin())
+        tried = strongest[label] * how.shares[: best + 1]
+        weights[label] = _lasso_path(*problem, len(standard), label, tried, how)[:, -1]
+        strength[label], edge[label] = tried[-1], best == len(how.shares) - 1
+    return weights, strength, edge
 
 
-def _small_problem(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _small_problem(x: np.ndarray, y: np.ndarray, how: Lasso) -> tuple[np.ndarray, np.ndarray]:
     """‖y − xw‖² = ‖z − rw‖² + constant, x = qr, z = qᵀy: K rows instead of N, for all labels.
 
-    K rows more add `LASSO_RIDGE`·N·‖w‖², so that the solution is unique, and found in few steps,
-    where inputs say nearly the same or outnumber the chips.
+    K rows more add the trace of ridge, `how.trace`·N·‖w‖².
     """
     q, r = np.linalg.qr(x)
     inputs = x.shape[1]
-    more = np.sqrt(LASSO_RIDGE * len(x)) * np.eye(inputs)
+    more = np.sqrt(how.trace * len(x)) * np.eye(inputs)
     return np.asfortranarray(np.vstack([r, more])), np.vstack(
         [q.T @ y, np.zeros((inputs, y.shape[1]))]
     )
 
 
 def _lasso_path(
-    r: np.ndarray, z: np.ndarray, chips: int, label: int, strengths: np.ndarray
+    r: np.ndarray, z: np.ndarray, chips: int, label: int, strengths: np.ndarray, how: Lasso
 ) -> np.ndarray:
     """Weights `(K, A)` at falling strengths; scikit-learn divides by the rows that it sees."""
     alphas = strengths * chips / len(r)
     target = np.ascontiguousarray(z[:, label])
     # r and the target are as the solver wants them. Its checks, at each strength again, take twice
     # as long as the solution does.
-    more = {"precompute": True, "check_input": False, "max_iter": 50_000, "tol": 1e-6}
+    more = {"precompute": True, "check_input": False, "max_iter": 50_000, "tol": how.near}
     return lasso_path(r, target, alphas=alphas, **more)[1]

@@ -11,7 +11,8 @@ from sklearn.linear_model import ElasticNet, Lasso, Ridge
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from paperlib.ridge import LASSO_RIDGE, LabelRecalibrator
+from paperlib import ridge
+from paperlib.ridge import LASSO, LabelRecalibrator
 
 #: Checks of scikit-learn that fit data with more inputs than labels.
 ONE_COLUMN_EACH = [
@@ -103,12 +104,12 @@ def test_lasso_is_scikit_learns_at_the_chosen_strength():
     standard = StandardScaler().fit_transform(p)
     for label in range(3):
         strength = model.strength_[label]
-        both = strength + LASSO_RIDGE
+        both = strength + LASSO.trace
         wanted = ElasticNet(both, l1_ratio=strength / both, tol=1e-10)
         wanted.fit(standard, truth[:, label])
-        np.testing.assert_allclose(model.standard_coef_[label], wanted.coef_, atol=1e-3)
+        np.testing.assert_allclose(model.standard_coef_[label], wanted.coef_, atol=1e-5)
         plain = Lasso(strength, tol=1e-10).fit(standard, truth[:, label])
-        np.testing.assert_allclose(model.standard_coef_[label], plain.coef_, atol=3e-3)
+        np.testing.assert_allclose(model.standard_coef_[label], plain.coef_, atol=1e-5)
 
 
 def test_lasso_converges_where_inputs_outnumber_chips():
@@ -150,6 +151,22 @@ def test_strength_is_high_where_the_inputs_say_nothing():
         strong = LabelRecalibrator(kind).fit(noise, truth).strength_
         weak = LabelRecalibrator(kind).fit(useful, truth).strength_
         assert strong.min() > weak.max()
+
+
+def test_a_strength_at_the_edge_of_those_tried_is_told(monkeypatch):
+    """Labels that are a straight line in the inputs want no penalty at all."""
+    rng = np.random.default_rng(3)
+    p = rng.random((400, 3))
+    exact = p @ np.array([[1.0, 0.2, 0.0], [0.5, 1.0, 0.3], [0.0, 0.0, 1.0]]).T
+    noise = (rng.random((400, 3)) < 0.5).astype(float)
+    assert LabelRecalibrator("ridge").fit(p, exact).edge_.all()
+    assert not LabelRecalibrator("lasso").fit(p, noise).edge_.any()  # no weight at all: no edge
+    truth, useful = linked_labels()
+    for kind in ("lasso", "ridge"):
+        assert not LabelRecalibrator(kind).fit(useful, truth).edge_.any()
+    fewer = LASSO._replace(shares=LASSO.shares[:11])  # down to a tenth
+    monkeypatch.setattr(ridge, "LASSO", fewer)
+    assert LabelRecalibrator("lasso").fit(p, exact).edge_.all()
 
 
 def test_none_changes_nothing():
