@@ -292,10 +292,6 @@ def _sign(rule: Mapping[str, Any], claim: Mapping[str, Any], results: Results) -
     measures, against, side = [], [], rule["sign"]
     for name in names:
         row = table[table[key] == name].dropna(subset=[rule["column"]])
-        others = []
-        if "most" in rule and len(row):  # several designs and seeds: the fullest counts
-            row = row.sort_values(rule["most"], ascending=False, kind="stable")
-            others, row = row[rule["column"]].tolist()[1:], row[:1]
         if len(row) != 1:
             reason = rule.get("absent", f"the results have no row for {name}")
             return CANNOT, reason, measures
@@ -304,13 +300,13 @@ def _sign(rule: Mapping[str, Any], claim: Mapping[str, Any], results: Results) -
         ends = sorted((side * low, side * high))
         who = "" if name == claim["id"] else f"{name}: "
         seeds = [c for c in table.columns if "seeds" in rule and c.startswith(rule["seeds"])]
-        others += row[seeds].to_numpy(float).ravel().tolist()
+        others = row[seeds].to_numpy(float).ravel()
         if ends[1] < 0:
             against.append(f"{who}the opposite is found")
         elif ends[0] <= 0:
             against.append(f"{who}no clear difference, the interval holds 0")
         elif any(side * other < 0 for other in others):
-            against.append(f"{who}another seed or design shows the opposite sign")
+            against.append(f"{who}another seed shows the opposite sign")
     if against:
         return NOT_REPRODUCED, "; ".join(against), measures
     return REPRODUCED, f"{'above' if side > 0 else 'below'} 0 with its whole interval", measures

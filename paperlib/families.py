@@ -8,7 +8,7 @@ families is told as what it is: one of design.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
@@ -274,7 +274,26 @@ class Evaluation:
             if self.designs[system] != self.designs[other]
         ]
 
+    def fixed(self) -> list[str]:
+        """Threshold 0.2 less fitted thresholds, nested, in words: a line for each network."""
+        said = []
+        for system in self.outcomes:
+            if not system.endswith(FIXED):
+                continue
+            one = self.outcomes[system]["nested"]
+            change = one.minus(self.outcomes[system.removesuffix(FIXED)]["nested"])
+            verdict = "no clear difference"
+            if change.low > 0 or change.high < 0:
+                verdict = "0.2 is better" if change.low > 0 else "fitted thresholds are better"
+            said.append(
+                f"{self.networks[system]}: {change.value:+.4f} "
+                f"({change.low:+.4f} to {change.high:+.4f}): {verdict}"
+            )
+        return said
 
+
+#: What the name of a system ends with whose threshold is one number for all labels.
+FIXED = ", threshold 0.2"
 #: How `unlike` calls the keys of a configuration; others are called as they are.
 _WORDS = {
     "outputs": "the labels of a network",
@@ -372,6 +391,34 @@ def _seeds(
             if system in systems
         ]
     return rows
+
+
+def recalibration_differences(
+    families: Sequence[Family], outcomes: Mapping[str, Mapping[str, Outcome]]
+) -> pd.DataFrame:
+    """What recalibration brings to the paper's system, beside the same of other seeds.
+
+    outcomes  `summary.recalibrations` of the validation pool of `joint(families)`
+    Columns: `comparison` (`system` less `less`), `system`, `less`, `protocol`, `difference` of the
+    mean-over-chips F2, `low`, `high`; nested, the same of the seeds of `spread`, by their names.
+    """
+    family, names = spread(families, joint(families))
+    pools = {name: family.pool(seed=seed) for seed, name in names.items()}
+    others = {name: summary.recalibrations(pool, nested_only=True) for name, pool in pools.items()}
+    rows = []
+    for system, less in (("lasso", "none"), ("ridge", "none"), ("ridge", "lasso")):
+        for protocol, outcome in outcomes[system].items():
+            change = outcome.minus(outcomes[less][protocol])
+            row = {"comparison": f"{system} less {less}", "system": system, "less": less}
+            row |= {"protocol": protocol, "difference": change.value}
+            row |= {"low": change.low, "high": change.high}
+            if protocol == "nested":
+                row |= {
+                    name: made[system]["nested"].score - made[less]["nested"].score
+                    for name, made in others.items()
+                }
+            rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def scores(family: Family) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from .chips import SPLITS, Chips
 from .claims import published_f2
 from .errors import PaperError
 from .labels import LABELS
-from .selection import Outcome, protocol_nested, protocol_paper, protocol_test
+from .selection import Outcome, folds_of, protocol_nested, protocol_paper, protocol_test
 
 if TYPE_CHECKING:
     from .candidates import Pool
@@ -97,17 +97,22 @@ def recalibrations(
     kinds: Sequence[str] = ("none", "lasso", "ridge"),
     *,
     thresholds: str = "chips",
+    nested_only: bool = False,
 ) -> dict[str, dict[str, Outcome]]:
     """Figure 8: the fullest system there is, with each kind of recalibration: kind -> protocols.
 
-    thresholds  as `selection.System`: `"labels"` for table 1, where each label stands alone
+    thresholds   as `selection.System`: `"labels"` for table 1, where each label stands alone
+    nested_only  leave the other protocols out
     """
     members = tuple(validation.probability)
-    how = {"thresholds": thresholds}
-    return {
-        kind: _protocols(validation, test, members, {"recalibration": kind, **how})
-        for kind in kinds
-    }
+    made = {}
+    for kind in kinds:
+        how = {"recalibration": kind, "thresholds": thresholds}
+        if nested_only:
+            made[kind] = {"nested": _nested(validation, members, how)}
+        else:
+            made[kind] = _protocols(validation, test, members, how)
+    return made
 
 
 def recalibration_gains(families: Sequence[Family]) -> pd.DataFrame:
@@ -273,10 +278,12 @@ def overall(outcomes: Mapping[str, Mapping[str, Outcome]]) -> pd.DataFrame:
 
     outcomes  system -> protocol -> outcome
     Columns: `system`, `protocol`, `chips`, `f2`, `low`, `high`, `mean_label_f2`, `macro_ap`
-    (`macro_average_precision`, within the folds where the protocol is nested).
+    (`macro_average_precision`). On every protocol chips are ranked within the folds of the nested
+    one: of the same probabilities it is then the same number.
     """
     rows = []
     for system, by_protocol in outcomes.items():
+        folds = len(by_protocol["nested"].systems)
         for protocol, outcome in by_protocol.items():
             rows.append(
                 {
@@ -288,7 +295,7 @@ def overall(outcomes: Mapping[str, Mapping[str, Outcome]]) -> pd.DataFrame:
                     "high": outcome.interval.high,
                     "mean_label_f2": outcome.label_f2(replicates=1).value.mean(),
                     "macro_ap": macro_average_precision(
-                        outcome.truth, outcome.probability, outcome.fold
+                        outcome.truth, outcome.probability, folds_of(outcome.names, folds)
                     ),
                 }
             )

@@ -124,6 +124,28 @@ def test_differences_of_other_seeds_stand_beside_the_first():
     assert np.isnan(table.loc[("one candidate", "nested"), "seed 1"])  # the base has one seed
 
 
+def test_thresholds_that_do_not_pay_are_told():
+    evaluation = families.evaluate(families.sort([BASE]))
+    (line,) = evaluation.fixed()
+    one, other = (
+        evaluation.outcomes[s]["nested"] for s in ("one network, threshold 0.2", "one network")
+    )
+    assert line.startswith(f"VGG-16 × 0.25, 12 epochs: {one.score - other.score:+.4f} (")
+    for better, worse, said in ((one, other, "0.2 is better"), (other, one, "fitted")):
+        wrong = np.ones_like(better.prediction)  # every label for every chip
+        planted = {
+            better: replace(better, prediction=better.truth),
+            worse: replace(worse, prediction=wrong),
+        }
+        outcomes = {
+            name: {"nested": planted[by["nested"]]}
+            for name, by in evaluation.outcomes.items()
+            if by["nested"] in planted
+        }
+        (line,) = replace(evaluation, outcomes=outcomes).fixed()
+        assert line.rpartition(": ")[2].startswith(said)
+
+
 def test_a_label_chooses_among_its_like_alone():
     narrow = families.sort([BASE, *NARROW])[1]
     pool = narrow.pool()
@@ -225,6 +247,32 @@ def test_gains_of_recalibration_are_told_for_each_family_and_seed():
     for key in {key[:2] for key in by.index}:
         ridge, lasso = (by[(*key, f"{kind} less none")] for kind in ("ridge", "lasso"))
         assert by[(*key, "ridge less lasso")] == pytest.approx(ridge - lasso)
+
+
+def test_recalibration_of_the_system_stands_beside_that_of_other_seeds():
+    """Of the paper's system; where it has one seed, the seeds of a narrower design are named."""
+    for runs, names in (
+        (NARROW, {"seed 1": 1}),
+        (
+            [*NARROW, *FULL],
+            {f"seed {seed} of VGG-16 × 0.125, 12 epochs": seed for seed in (0, 1)},
+        ),
+    ):
+        found = families.sort(runs)
+        pool = families.joint(found).pool()
+        outcomes = summary.recalibrations(pool)
+        table = families.recalibration_differences(found, outcomes)
+        assert [c for c in table if c.startswith("seed")] == list(names)
+        row = table.set_index(["comparison", "protocol"])
+        nested = {kind: by["nested"].score for kind, by in outcomes.items()}
+        assert row.loc[("ridge less lasso", "nested"), "difference"] == pytest.approx(
+            nested["ridge"] - nested["lasso"], abs=1e-12
+        )
+        for name, seed in names.items():
+            assert np.isnan(row.loc[("lasso less none", "paper"), name])
+            other = summary.recalibrations(found[0].pool(seed=seed), nested_only=True)
+            wanted = other["lasso"]["nested"].score - other["none"]["nested"].score
+            assert row.loc[("lasso less none", "nested"), name] == pytest.approx(wanted)
 
 
 def test_an_unfinished_set_of_labels_makes_no_candidate():

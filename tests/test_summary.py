@@ -57,6 +57,10 @@ def test_systems_are_built_up_step_by_step():
     assert (outcomes["choice per label"]["paper"].choice[0] == 0).mean() > 0.8
     table = summary.overall(outcomes)
     assert len(table) == 10
+    # The same probabilities: thresholds and the protocol change nothing of how chips are ranked.
+    ranked = table.set_index(["system", "protocol"])["macro_ap"]
+    for system in ("one network", "one network, threshold 0.2"):
+        assert ranked[system, "paper"] == ranked[system, "nested"]
     change = summary.differences(outcomes)
     row = change[(change["system"] == "one network, ridge") & (change["protocol"] == "nested")]
     wanted = (
