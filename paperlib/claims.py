@@ -214,6 +214,9 @@ def judge(claim: Mapping[str, Any], results: Results) -> Finding:
         parts = [_RULES[rule["kind"]](rule, claim, results) for rule in claim["rule"]]
     except PaperError as error:
         return Finding(verdict=ERROR, reason=str(error), **where)
+    except KeyError as error:  # written by an older notebook
+        fault = PaperError(f"{where['output']} has no column {error}", "run its notebook again")
+        return Finding(verdict=ERROR, reason=str(fault), **where)
     where["measures"] = tuple(measure for part in parts for measure in part[2])
     if claim.get("needs") == "planet" and results.profile.source != "planet":
         return Finding(verdict=CANNOT, reason=GENERATED, **where)

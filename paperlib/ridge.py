@@ -138,6 +138,11 @@ class LabelRecalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return tags
 
 
+def lasso_for(chips: int, inputs: int) -> Lasso:
+    """How lasso is fitted on so many chips and inputs."""
+    return LASSO if chips >= 10 * inputs else LASSO_FEW
+
+
 def _ridge(standard: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     model = RidgeCV(alphas=RIDGE_STRENGTHS, alpha_per_target=truth.shape[1] > 1)
     model.fit(standard, truth if truth.shape[1] > 1 else truth[:, 0])
@@ -147,7 +152,7 @@ def _ridge(standard: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndar
 def _lasso(
     standard: np.ndarray, truth: np.ndarray, folds: KFold
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    how = LASSO if len(standard) >= 10 * standard.shape[1] else LASSO_FEW
+    how = lasso_for(*standard.shape)
     # A label that nothing explains (or with nothing to explain) keeps strength and weights 0.
     centred = truth - truth.mean(0)
     strongest = np.abs(standard.T @ centred).max(0) / len(standard)  # leaves no weight

@@ -282,6 +282,13 @@ def test_what_is_missing_or_stale_gets_no_verdict(planted):
     assert "was not run since it makes this file" in planted.judge(one).reason
 
 
+def test_a_column_that_the_file_does_not_have_yet_is_an_error(planted):
+    planted.table("x.csv", [{"label": "a", "d": 0.1}])
+    found = planted.judge(claim(SIGN | {"each": {"comparison": ["a"]}}))
+    assert found.verdict == ERROR
+    assert "x.csv has no column 'comparison' — run its notebook again" in found.reason
+
+
 def test_an_output_that_no_notebook_makes_is_an_error(planted):
     planted.table("x.csv", [{"f2": 1}])
     found = planted.judge(claim(NUMBER | {"output": "y.csv"}, published=1))

@@ -72,6 +72,15 @@ def test_each_reading_and_transform_has_its_plain_twin_in_the_main_grid():
     assert {replace(c, augment="symmetries") for c in drawn} <= plain
 
 
+def test_the_command_names_every_grid():
+    import inspect
+
+    from paperlib.cli import train
+
+    told = inspect.signature(train).parameters["grid"].default.help
+    assert set(grid.GRIDS) == {word.strip(".").split(" ")[0] for word in told.split(", ")}
+
+
 def test_changes_hold_for_all_runs_and_unknown_names_are_refused():
     made = grid.configs("main", profile("sample"), epochs=3, seed=7)
     assert {(c.epochs, c.seed) for c in made} == {(3, 7)}

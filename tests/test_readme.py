@@ -38,6 +38,33 @@ def test_a_changed_result_makes_the_verdicts_stale(root, text, tmp_path):
     assert readme.replaced(text, "verdicts", changed) != text
 
 
+def test_each_score_says_of_which_networks_it_is(tmp_path):
+    """Rows of unlike networks stand in one table: none is read as of the others' width."""
+    narrow, wide = "VGG-16 × 0.125, 12 epochs", "VGG-16, from ImageNet weights, 4 epochs"
+    rows = [
+        ("one network", narrow, "nested", 0.88),
+        ("choice per label, ridge", narrow, "paper", 0.99),
+        ("choice per label, ridge", narrow, "nested", 0.89),
+        (f"{wide}, ridge", wide, "nested", 0.91),
+        (wide, wide, "nested", 0.90),
+    ]
+    lines = ["system,networks,protocol,chips,f2,low,high"]
+    lines += [f'"{s}","{n}",{p},6460,{f},{f - 0.01},{f + 0.01}' for s, n, p, f in rows]
+    path = tmp_path / "results/planet32/overall_f2.csv"
+    path.parent.mkdir(parents=True)
+    path.write_text("\n".join(lines), encoding="utf-8")
+    table = readme.results(tmp_path).splitlines()
+    assert f"| here, 32 px: one network | {narrow} | – | 0.8800 (0.8700 – 0.8900) |" in table
+    (choice,) = (line for line in table if "choice per label" in line)
+    assert "0.9900" in choice.split(" | ")[2]  # a column for each protocol
+    assert "0.8900" in choice.split(" | ")[3]
+    (best,) = (line for line in table if "the highest nested score" in line)
+    assert best.startswith(
+        f"| here, 32 px: one network, ridge, the highest nested score | {wide} |"
+    )
+    assert not any("0.9000 (" in line for line in table)  # no step of the system, nor the best
+
+
 def test_a_part_without_markers_is_an_error():
     with pytest.raises(PaperError, match="no one part called measured"):
         readme.replaced("# A page\n", "measured", "x")
