@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import fbeta_score
 
 from paperlib import accuracy_against_size as sizes
-from paperlib import experiment, files, grid, speed
+from paperlib import candidates, experiment, files, grid, speed
 from paperlib.plots import tradeoffs
 from paperlib.profiles import PROFILES, profile
 from paperlib.project import Project
@@ -58,7 +58,7 @@ def test_all_backbones_are_in_the_real_grid_and_none_is_a_candidate_of_the_paper
 
     made = grid.configs("backbones", profile("planet32"))
     assert set(BACKBONES) | {"vgg16"} <= {c.network for c in made}
-    papers = {c for g in ("main", "seeds", "labels", "full") for c in
+    papers = {c for g in candidates.GRIDS for c in
               grid.configs(g, profile("planet32"))}  # fmt: skip
     assert not papers & set(made)
     assert grid.GRIDS["backbones"].folder
