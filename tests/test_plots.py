@@ -109,6 +109,7 @@ def _losses() -> Figure:
 def _by_label(columns: int, found: bool = True) -> Figure:
     systems = ("original", "dehazed", "choice per label")
     scores = pd.concat([intervals(L, label=LABELS, chips=9, system=s) for s in systems])
+    scores.iloc[4, scores.columns.get_loc("f2")] = 0.0  # no hit
     frame = effect(columns)
     if not found:
         frame[["difference", "low", "high"]] = np.nan
@@ -265,6 +266,7 @@ def test_seeds_of_another_design_are_called_by_its_name():
         FIGURES[name]()
         for name in ("by_label", "variants_other_seeds", "weather", "recalibration_lasso")
     )
+    assert "no hit, no interval" in _names(by_label)
     assert {"other seeds", "seeds of VGG-16 × 0.125, 12 epochs"} <= set(_names(by_label))
     assert "seeds of b" in _names(overall)
     assert "each seed" not in _names(overall)

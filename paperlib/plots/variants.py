@@ -46,10 +46,13 @@ def by_label(
         colour, marker = LOOKS[system]
         rows = scores[scores["system"] == system]
         shift = 0.28 * ((len(systems) - 1) / 2 - number)
+        nothing = (rows["f2"] == 0).to_numpy()  # every draw is 0 too: that is no interval
+        hollow = {"ms": 4, "mfc": "white", "color": colour}
+        left.plot(rows["f2"][nothing], where[nothing] + shift, marker, **hollow)
         left.errorbar(
-            rows["f2"],
-            where + shift,
-            xerr=ends(rows),
+            rows["f2"][~nothing],
+            where[~nothing] + shift,
+            xerr=ends(rows[~nothing]),
             fmt=marker,
             ms=3.2,
             color=colour,
@@ -58,6 +61,8 @@ def by_label(
             lw=1.1,
             label=system,
         )
+    if (scores["f2"] == 0).any():
+        left.plot([], [], "o", ms=4, mfc="white", color=COLOURS["ink"], label="no hit, no interval")
     if differences["difference"].isna().all():
         right.text(0, len(labels) / 2, "no pair of networks\nis kept", ha="center", fontsize=8)
     named = set()
@@ -109,7 +114,7 @@ def by_label(
     left.set_ylim(-0.5, len(labels) - 0.5)
     rows_header(left, "label (chips that carry it)")
     left.set(
-        xlim=(0, 1.02),
+        xlim=(-0.02, 1.02),
         xlabel="F2 of the label at its own threshold\n95 % interval over chips, nested",
         title="With and without",
     )
