@@ -1,7 +1,7 @@
 """The paper's three losses for `(N, L)` labels in {0, 1} and probabilities.
 
 All are `keras.losses.Loss`, written with `keras.ops`, computed in float32 whatever the network's
-precision is, and free of NaN for labels that a batch does not hold.
+precision is, and free of NaN, in value and gradient, for labels that a batch does not hold.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import keras
 from keras import ops
 
 _TINY = 1e-7  # keeps log(p) finite in float32
+_MOST = 6e4  # a gradient that float16 holds; its largest number is 65504
 
 
 def _elementwise(y_true, y_pred):
@@ -18,7 +19,35 @@ def _elementwise(y_true, y_pred):
     return -(y_true * ops.log(p) + (1.0 - y_true) * ops.log(1.0 - p))
 
 
-class _BatchLoss(keras.losses.Loss):
+@ops.custom_gradient
+def _from_half(p):
+    """float16 -> float32; the gradient goes back within ±6e4.
+
+    At p near 0 it is up to 1e7 (1/p of the log loss, 1/ε of the soft F2 of an absent label). As
+    float16 that is infinite, and NaN after the next product with 0.
+    """
+
+    def grad(*args, upstream=None):
+        upstream = args[0] if upstream is None else upstream
+        return ops.cast(ops.clip(upstream, -_MOST, _MOST), "float16")
+
+    return ops.cast(p, "float32"), grad
+
+
+class _Loss(keras.losses.Loss):
+    """A loss whose gradients are finite for probabilities of half precision too.
+
+    bfloat16 has the range of float32 and needs nothing.
+    """
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        y_pred = ops.convert_to_tensor(y_pred)
+        if keras.backend.standardize_dtype(y_pred.dtype) == "float16":
+            y_pred = _from_half(y_pred)
+        return super().__call__(y_true, y_pred, sample_weight)
+
+
+class _BatchLoss(_Loss):
     """A loss of a whole batch: casts to float32, and says so where weights per chip are given."""
 
     def __call__(self, y_true, y_pred, sample_weight=None):
@@ -31,7 +60,7 @@ class _BatchLoss(keras.losses.Loss):
 
 
 @keras.saving.register_keras_serializable("paperlib")
-class LogLoss(keras.losses.Loss):
+class LogLoss(_Loss):
     """Mean binary cross-entropy over chips and labels.
 
     y_true `(N, L)` of 0 and 1; y_pred `(N, L)` probabilities, clipped to 1e-7…1 − 1e-7.
@@ -54,7 +83,9 @@ class F2Loss(_BatchLoss):
          the loss is the mean over chips (the competition's score)
 
     For p in {0, 1} this is one less the exact F2, except that a label (or chip) with nothing true
-    and nothing predicted counts as F2 = 1, so that an absent label pulls p down and never up.
+    and nothing predicted counts as F2 = 1. The gradient of an absent label (or empty chip) is
+    ε/(Σ p + ε)² for each p: never negative, and next to nothing unless all its p are near ε. So
+    absent labels teach nothing: only the batches that hold a label say where not to give it.
     """
 
     def __init__(self, per: str = "label", epsilon: float = 1e-7, name: str = "f2_loss", **options):

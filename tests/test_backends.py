@@ -30,6 +30,12 @@ from training_stand_ins import chips
 y, p = case()
 values = {n: float(keras.ops.convert_to_numpy(losses.get(n)(y, p))) for n in losses.LOSSES}
 print(json.dumps(values))
+if keras.backend.backend() == "jax":
+    import jax
+    half = jax.numpy.zeros(y.shape, "float16")
+    for name in losses.LOSSES:
+        slope = jax.grad(lambda q, loss=losses.get(name): loss(y, q))(half)
+        assert slope.dtype == "float16" and jax.numpy.isfinite(slope).all(), name
 run = experiment.train(SHORT, chips(), sys.argv[1], progress=False)
 assert run.facts["backend"] == keras.backend.backend() != "tensorflow"
 assert experiment.train(SHORT, chips(), sys.argv[1], progress=False).folder == run.folder

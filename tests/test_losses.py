@@ -108,15 +108,18 @@ def test_gradients_are_the_numerical_ones(name, seed):
         assert grad[i, j] == pytest.approx(numerical, abs=3e-3, rel=2e-2)
 
 
-def gradient(loss, y, p) -> np.ndarray:
-    """dL/dp by the backend, through a one-weight-per-value layer."""
+def gradient(loss, y, p, dtype: str = "float32") -> np.ndarray:
+    """dL/dp by the backend, through a one-weight-per-value layer.
+
+    dtype  precision of the probabilities that the loss is given, and of their gradients
+    """
 
     class Hold(keras.layers.Layer):
         def build(self, shape):
             self.p = self.add_weight(shape=p.shape, initializer="zeros")
 
         def call(self, x):
-            return self.p + 0.0 * x
+            return keras.ops.cast(self.p + 0.0 * x, dtype)
 
     model = keras.Sequential([keras.Input(p.shape[1:]), Hold()])
     model.layers[0].p.assign(p)
@@ -147,6 +150,39 @@ def test_half_precision_probabilities_are_safe(name, dtype):
     direct = keras.ops.convert_to_numpy(EVERY[name].call(keras.ops.cast(y, dtype), rounded)).mean()
     assert got == pytest.approx(exact, rel=1e-6)
     assert float(direct) == pytest.approx(exact, rel=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("name", EVERY)
+def test_gradients_of_half_precision_probabilities_are_finite_and_true(name, dtype):
+    """At p = 0, at the smallest p there is, and at 1; with labels and chips that hold nothing."""
+    y, p = case(4)
+    p[:, 0] = 0.0
+    y[:, 1], p[:, 1] = 0, 6e-8  # float16's smallest number
+    p[:, 2] = 1.0
+    y[0, 2], p[0, 3], y[0, 3] = 0, 6e-8, 1
+    y[3], p[3] = 0, 0.0  # a chip that holds nothing
+    rounded = np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(p, dtype)), "float32")
+    exact = gradient(EVERY[name], y, rounded)
+    got = gradient(EVERY[name], y, rounded, dtype)
+    assert np.isfinite(got).all()
+    limit = 6e4 if dtype == "float16" else np.inf
+    # rounded to eleven (eight) bits; below float16's smallest number nothing is left
+    np.testing.assert_allclose(got, exact.clip(-limit, limit), rtol=2e-2, atol=1e-5)
+
+
+@pytest.mark.parametrize("per", ["label", "chip"])
+def test_an_absent_label_never_pulls_up_and_hardly_down(per):
+    """Its gradient is ε/(Σ p + ε)², as the docstring says."""
+    axis = 0 if per == "label" else 1
+    p = np.full((4, 4), 0.25, "float32")
+    p[0], p[:, 0] = 0.0, 0.0
+    p[0, 0] = 1e-6
+    grad = gradient(losses.F2Loss(per=per), np.zeros_like(p), p)
+    total = p.sum(axis, keepdims=True) + 1e-7
+    expected = np.broadcast_to(1e-7 / total**2 / 4, p.shape)
+    np.testing.assert_allclose(grad, expected, rtol=1e-2, atol=2e-7)
+    assert (grad >= 0).all()
 
 
 def test_f2_loss_leans_on_recall():
