@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from . import files
+from .candidates import gather
 from .experiment import Config, Run, network
 from .selection import Outcome, protocol_nested
 
@@ -99,9 +100,9 @@ def kept(project: Project, wanted: Sequence[Config], folder: str = FOLDER) -> li
 
 
 def nested(run: Run) -> Outcome:
-    """The run's validation chips on the nested protocol."""
-    part = run.part("validation")
-    return protocol_nested(part.truth, part.probability, part.names, labels=run.tags)
+    """The run's validation chips on the nested protocol, checked as a candidate's are."""
+    pool = gather([run])
+    return protocol_nested(pool.truth, pool.probability, pool.names, labels=pool.tags)
 
 
 def title(config: Config) -> str:

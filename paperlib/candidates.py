@@ -81,7 +81,7 @@ def gather(runs: Iterable[Run], part: str = "validation", chips: Chips | None = 
         probability = np.empty_like(mine.probability)
         probability[rows] = mine.probability
         name = candidate_name(run, runs)
-        integrity.check_informative(pool.truth, probability, run.config.slug)
+        integrity.check_informative(pool.truth, probability, run.config.slug, run.config.loss)
         if name in pool.probability:
             probability = _merge(pool.probability[name], probability, name, pool.tags)
         pool.probability[name] = probability

@@ -280,7 +280,10 @@ def network(config: Config, labels: int = 17, *, like: Config | None = None):
 
 
 def load(folder: str | Path) -> Run:
-    """A finished run from its folder; `PaperError` where it is not one."""
+    """A finished run from its folder; `PaperError` where it is not one or was changed.
+
+    Runs of before there was a digest in run.json are taken as they are; `sign` gives them one.
+    """
     folder = Path(folder)
     try:
         facts = files.read_json(folder / "run.json")
@@ -290,8 +293,26 @@ def load(folder: str | Path) -> Run:
         history = pd.read_csv(folder / "history.csv")
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise PaperError(f"{folder} is no finished run ({error})", "train it again") from error
+    if written := facts.get("predictions"):
+        said = (arrays[k] for k in ("names", "truth", "probability"))
+        integrity.check_unchanged(*said, written, str(folder))
     arrays["probability"] = arrays["probability"].astype(np.float32)
     return Run(config=config, folder=folder, history=history, facts=facts, **arrays)
+
+
+def sign(folder: str | Path) -> None:
+    """Write the digest of a run's predictions into its run.json, where it has none.
+
+    Raises `PaperError` where it has one, and it is another.
+    """
+    load(folder)
+    place = Path(folder) / "run.json"
+    facts = files.read_json(place)
+    if "predictions" not in facts:
+        with np.load(place.with_name("predictions.npz"), allow_pickle=False) as stored:
+            said = [stored[k] for k in ("names", "truth", "probability")]
+        facts["predictions"] = integrity.predictions_digest(*said)
+        files.write_json(place, facts)
 
 
 def find(config: Config, runs_folder: str | Path, chips: Chips | None = None) -> Run | None:
@@ -377,8 +398,10 @@ def train(
         rest = np.flatnonzero(split != "train")
         probability = np.full((len(rest), len(chips.tags)), np.nan, np.float16)
         probability[:, training.columns] = training.predict(rest)
+        names, truth = chips.names[rest], chips.labels[rest]
         facts = {
             "chips": describe(chips),
+            "predictions": integrity.predictions_digest(names, truth, probability),
             "best_epoch": training.best_epoch,
             "epochs": len(training.history),
             "parameters": training.network.count_params(),
@@ -391,9 +414,9 @@ def train(
         )
         files.write_arrays(
             folder / "predictions.npz",
-            names=chips.names[rest],
+            names=names,
             split=split[rest],
-            truth=chips.labels[rest],
+            truth=truth,
             probability=probability,
         )
         timing = {"seconds": training.seconds, "last_sitting": time.time() - started}

@@ -95,10 +95,11 @@ class System:
     def fit(self, names: Array, truth: Array, probability: Candidates) -> Self:
         """Choose, recalibrate and set thresholds on these chips.
 
-        Raises `PaperError` where a chip comes twice or is one that the networks were trained on.
+        Raises `PaperError` where a chip comes twice, is one that the networks were trained on, or
+        is a test chip.
         """
         integrity.check_once(names)
-        integrity.check_held_out(names, "the choice of networks, ridge and thresholds")
+        integrity.check_choosing(names, "the choice of networks, ridge and thresholds")
         integrity.check_labels(self.labels, truth.shape[1])
         integrity.check_truth(truth)
         pool = as_candidates(probability)

@@ -75,6 +75,26 @@ def test_a_run_folder_is_the_same_on_every_machine(undisturbed):
     ]
 
 
+def test_predictions_of_which_two_chips_changed_places_are_no_run(undisturbed, tmp_path):
+    """Of names, truth or probability: by the digest in run.json, which older runs get later."""
+    facts = files.read_json(undisturbed.folder / "run.json")
+    with np.load(undisturbed.folder / "predictions.npz") as stored:
+        arrays = dict(stored)
+    rows = np.arange(len(arrays["names"]))
+    other = next(i for i in rows if (arrays["truth"][i] != arrays["truth"][0]).any())
+    rows[[0, other]] = other, 0
+    for what in ("names", "truth", "probability"):
+        folder = tmp_path / what
+        shutil.copytree(undisturbed.folder, folder)
+        files.write_json(folder / "run.json", {k: facts[k] for k in facts if k != "predictions"})
+        experiment.sign(folder)
+        assert files.read_json(folder / "run.json") == facts
+        files.write_arrays(folder / "predictions.npz", **{**arrays, what: arrays[what][rows]})
+        for read in (experiment.load, experiment.sign):
+            with pytest.raises(PaperError, match="rows were moved or changed"):
+                read(folder)
+
+
 @pytest.mark.slow
 def test_kill_9_at_two_moments_changes_nothing(undisturbed, tmp_path):
     """In the middle of an epoch; then between an epoch's weights and its checkpoint."""

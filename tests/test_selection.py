@@ -216,6 +216,21 @@ def test_training_probabilities_used_for_ridge_are_caught():
             protocol(truth, p, names, recalibration="ridge")
 
 
+def test_a_choice_on_test_chips_is_caught():
+    """Networks, ridge or thresholds chosen by one test chip among the validation chips."""
+    names, truth, p = world(400)
+    names = names.copy()
+    names[7] = chip_names(1, "test")[0]
+    for choosing in (
+        lambda: selection.System().fit(names, truth, p),
+        lambda: selection.protocol_paper(truth, p, names),
+        lambda: selection.protocol_nested(truth, p, names),
+        lambda: selection.protocol_test((names, truth, p), (names[7:8], truth[7:8], p[7:8])),
+    ):
+        with pytest.raises(PaperError, match="given 1 test chips"):
+            choosing()
+
+
 def test_thresholds_tuned_on_the_reported_chips_are_caught():
     names, truth, p = world(400)
     system = selection.System().fit(names[:300], truth[:300], p[:300])
@@ -266,6 +281,19 @@ def test_shuffled_identifiers_are_caught():
     candidates.gather([good], chips=chips)
     with pytest.raises(PaperError, match="not those of the data"):
         candidates.gather([FakeRun(names[order], truth, p)], chips=chips)
+
+
+@pytest.mark.parametrize(("loss", "share"), [("log", 0.95), ("hard-label", 0.7), ("f2", 0.9)])
+def test_identifiers_of_which_many_are_shuffled_are_caught(loss, share):
+    names, truth, p = world(3000)
+    if loss == "f2":  # as sure of itself as that loss makes a network
+        p = (p > 0.2).astype(float)
+    config = FakeConfig(loss=loss)
+    candidates.gather([FakeRun(names, truth, p, config)])
+    moved = p.copy()
+    moved[: int(3000 * share)] = np.roll(p[: int(3000 * share)], 1, axis=0)
+    with pytest.raises(PaperError, match=r"own chips.*shuffled"):
+        candidates.gather([FakeRun(names, truth, moved, config)])
 
 
 def test_validation_chips_leaking_into_training_are_caught():
