@@ -44,6 +44,13 @@ def test_the_validation_chips_are_there_each_once_and_no_other(run):
     assert run.truth.shape == run.probability.shape == (6460, len(LABELS))
 
 
+def test_every_shipped_run_says_the_digest_of_its_predictions(root):
+    """So that moved rows are found in the runs of before there was one, too."""
+    places = sorted(root.glob("results/planet32/runs/**/run.json"))
+    unsigned = [str(p.parent) for p in places if "predictions" not in files.read_json(p)]
+    assert not unsigned, f"paperlib.experiment.sign writes it for {', '.join(unsigned)}"
+
+
 def test_the_overall_f2_follows_from_the_predictions(run, results):
     table = pd.read_csv(results / "overall_f2.csv").set_index(["system", "protocol"])
     fixed = table.loc[("one network, threshold 0.2", "nested"), "f2"]
