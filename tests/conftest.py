@@ -41,6 +41,7 @@ LONGEST = (
     "test_notebooks",
     "test_dehaze_scene",
     "test_experiment",
+    "test_workers",
     "test_browser",
     "test_deployment",
     "test_backends",

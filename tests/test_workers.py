@@ -8,8 +8,11 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from paperlib import experiment, grid, workers
@@ -88,6 +91,66 @@ def test_one_worker_and_two_make_the_same_bits(tmp_path, monkeypatch):
     before = {p: p.stat().st_mtime_ns for p in project.runs.rglob("*")}
     workers.train(project, configs, progress=False)
     assert before == {p: p.stat().st_mtime_ns for p in project.runs.rglob("*")}
+
+
+@pytest.mark.slow
+def test_a_grid_killed_at_random_five_times_and_resumed_is_as_undisturbed(tmp_path, monkeypatch):
+    """SIGKILL to who runs the grid or to its worker; `benchmarks/kill_grid.py` does all six runs.
+
+    When: as many epochs after the last kill as is drawn, and some time into the next one. The
+    second run takes over the compiled network of the first, so both ways to begin are met.
+    """
+    epochs, rng = 14, np.random.default_rng(0)
+    whom = rng.permutation(["grid", "grid", "grid", "worker", "worker"])
+    monkeypatch.setenv("PAPER_WORKERS", "1")
+    found = {}
+    for name in ("undisturbed", "killed"):
+        monkeypatch.setenv("PAPER_CACHE", str(tmp_path / name / "cache"))
+        project = Project("tiny", root=tmp_path / name)
+        configs = [replace(config, epochs=epochs) for config in wanted(project)]
+        for victim in whom if name == "killed" else ():
+            # two epochs each on average, and what is trained until the signal comes: of 28
+            _kill_after(int(rng.integers(1, 4)), rng.uniform(0, 0.05), victim, project.root, epochs)
+            assert not all(experiment.find(config, project.runs) for config in configs)
+        workers.train(project, configs, progress=False)
+        found[name] = {p.parent.name: p.read_bytes() for p in project.runs.rglob("predictions.npz")}
+        assert len(found[name]) == 2
+    assert found["killed"] == found["undisturbed"]
+
+
+def _kill_after(count: int, seconds: float, victim: str, root: Path, epochs: int) -> None:
+    """Start the grid of `wanted`, and kill it where it has written `count` checkpoints more."""
+    code = (
+        "import sys; from dataclasses import replace; from pathlib import Path;"
+        "from paperlib import workers; from paperlib.project import Project;"
+        "from test_workers import wanted; p = Project('tiny', root=Path(sys.argv[1]));"
+        "runs = [replace(c, epochs=int(sys.argv[2])) for c in wanted(p)];"
+        "workers.train(p, runs, progress=False)"
+    )
+
+    def written() -> set[tuple[str, int]]:
+        places = root.glob("cache/runs/*/checkpoint.npz")
+        with suppress(FileNotFoundError):  # renamed over, or removed, just now
+            return {(str(p), p.stat().st_mtime_ns) for p in places}
+        return set()
+
+    before = seen = written()
+    grid = subprocess.Popen(
+        [sys.executable, "-c", code, str(root), str(epochs)],
+        cwd=Path(__file__).parent,
+        stderr=subprocess.DEVNULL,  # that its worker has gone
+    )
+    try:
+        while len(seen - before) < count:
+            seen = seen | written()
+            assert grid.poll() is None, "it ended before it was killed"
+            time.sleep(0.002)
+        time.sleep(seconds)
+        os.kill(_children(grid.pid)[0] if victim == "worker" else grid.pid, signal.SIGKILL)
+        assert grid.wait(120) != 0
+    finally:
+        grid.kill()
+        grid.wait()
 
 
 def test_a_run_that_cannot_be_is_refused_in_one_line(tmp_path, monkeypatch):
