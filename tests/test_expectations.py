@@ -1,0 +1,79 @@
+"""What theory says of scenes: it holds in a world made by it, and planted faults break it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from test_selection import chip_names, network
+
+from paperlib import expectations, selection
+from paperlib.candidates import Pool
+from paperlib.errors import PaperError
+from paperlib.labels import LABELS
+from paperlib.profiles import profile
+
+HAZE = LABELS.index("haze")
+GROUND = slice(4, None)
+
+
+def world(*, ground: float = 3.0, haze: float = 0.5, losses=("log", "hard")) -> Pool:
+    """Hazy chips hide the ground; `ground` and `haze` are what dehazed networks see of each."""
+    rng = np.random.default_rng(0)
+    truth = (rng.random((800, 17)) < 0.3).astype(np.uint8)
+    truth[:, :4] = np.eye(4, dtype=np.uint8)[rng.integers(0, 4, 800)]
+    hazy = truth[:, HAZE] == 1
+    p = {}
+    for seed, loss in enumerate(losses):
+        for variant, sees, finds in (("original", 1.0, 2.5), ("dehazed", ground, haze)):
+            seen = network(truth, 2.0, 10 * seed)
+            seen[hazy, GROUND] = network(truth[hazy], sees, 10 * seed + 1)[:, GROUND]
+            seen[:, HAZE] = network(truth, finds, 10 * seed + 2)[:, HAZE]
+            p[f"{variant}, {loss}"] = seen
+    return Pool(chip_names(800), truth, p, LABELS)
+
+
+def test_dehazing_as_theory_has_it_passes_and_says_so():
+    said = expectations.dehazing(profile("sample"), world())
+    assert said.startswith("As theory has it, over 2 pair(s)")
+    alone = world().only("original")
+    assert "No pair" in expectations.dehazing(profile("sample"), alone)
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ({"ground": 1.0}, "should raise the F2 of the ground's labels on hazy scenes"),
+        ({"ground": 0.5}, "should raise the F2 of the ground's labels on hazy scenes"),
+        ({"haze": 2.5}, "should lower the F2 of the label haze"),
+    ],
+)
+def test_dehazing_that_does_not_behave_is_an_error(fault, told):
+    with pytest.raises(PaperError, match=told):
+        expectations.dehazing(profile("sample"), world(**fault))
+    for name in ("tiny", "planet32"):  # too few; and there it would be a result
+        assert "not against" in expectations.dehazing(profile(name), world(**fault))
+
+
+def test_ridge_must_lower_the_squared_error_and_not_cost_f2():
+    pool = world(losses=("log",))
+    rng = np.random.default_rng(1)
+    p = pool.probability["original, log"] * 0.5 + 0.2  # a network that is not calibrated
+    p = (p + 0.05 * rng.normal(size=p.shape)).clip(0, 1)
+    nested = {
+        kind: selection.protocol_nested(pool.truth, p, pool.names, recalibration=kind)
+        for kind in ("none", "ridge")
+    }
+    said = expectations.recalibration(profile("sample"), nested["none"], nested["ridge"])
+    assert said.startswith("As theory has it, ridge lowers the squared error")
+    swapped = nested["none"], nested["ridge"]
+    with pytest.raises(PaperError, match="should lower the squared error"):
+        expectations.recalibration(profile("sample"), *swapped[::-1])
+    mixed = nested["ridge"].prediction.copy()
+    mixed[:, 4:] = np.roll(mixed[:, 4:], 1, axis=1)  # columns in another order
+    with pytest.raises(PaperError, match="should not lower the mean F2"):
+        expectations.recalibration(
+            profile("sample"), nested["none"], replace(nested["ridge"], prediction=mixed)
+        )
+    assert "not against" in expectations.recalibration(profile("tiny"), *swapped)
