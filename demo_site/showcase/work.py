@@ -21,7 +21,7 @@ from datetime import timedelta
 import numpy as np
 from django.conf import settings
 from django.db import Error, InterfaceError, OperationalError, connection, transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -190,6 +190,7 @@ def _slice(batch: int, version: ModelVersion, begun: Iterator[list] | None = Non
     begun  groups that were being read when it was claimed
     """
     _take_in_hand(batch)
+    _set_busy(time.monotonic())  # what comes before the first group may hang, too
     try:
         state = _all_groups(batch, version, begun)
     except Exception as fault:
@@ -328,13 +329,16 @@ def _cuts(ahead: Ahead, first: int) -> Iterator[list[Cut]]:
             _set_busy(time.monotonic())
         if isinstance(item, Cut):
             cuts.append(item)
-        elif isinstance(item, Unpacked):
-            others += _unpack(item)
-        elif isinstance(item, Failed):
-            # Whole files only: chips of a picture that broke in the middle are not kept.
-            cuts = [cut for cut in cuts if cut.upload.pk != item.upload.pk]
-            _refuse(item.upload, item.code)
-            others += 1
+        elif isinstance(item, Unpacked | Failed):
+            if isinstance(item, Unpacked):
+                done = _unpack(item)
+            else:
+                # Whole files only: chips of a picture that broke in the middle are not kept.
+                cuts = [cut for cut in cuts if cut.upload.pk != item.upload.pk]
+                done = _refuse(item.upload, item.code)
+            others += bool(done)
+            if done is None:  # whoever takes the groups looks whether the batch is still ours
+                yield []
         elif seconds is None or ahead.over:
             break
         if others >= PAUSE:
@@ -362,16 +366,32 @@ def _last(count: int) -> int:
     return whole // 2 if whole - count > FILLED else count
 
 
-def _unpack(item: Unpacked) -> bool:
-    """Store an archive's member as an upload; False where that was done before a pause or kill."""
+def _held(batch: int):
+    """The batch's row while it is ours to work on; nobody else's files and chips are touched.
+
+    A worker that was stopped for long (a laptop's sleep, a paused machine) reads on where it was,
+    though another one may have finished its batch and deleted the copies.
+    """
+    return Batch.objects.filter(pk=batch, worker=me, state__in=("receiving", "queued", "running"))
+
+
+def _unpack(item: Unpacked) -> bool | None:
+    """Store an archive's member as an upload; False where that was done before a pause or kill.
+
+    None where the batch is not ours any more.
+    """
     archive, member = item.upload, item.member
-    mine = Upload.objects.filter(parent_id=archive.pk)
+    held = _held(archive.batch_id)
     if member is None:
+        if not held.exists():
+            return None
         UPLOAD.step(Upload.objects.filter(pk=archive.pk), "read", kind="zip")
         settle.count(archive.batch_id)
         return True
-    if mine.filter(position=member.position).exists():
-        return False
+    mine = Upload.objects.filter(parent_id=archive.pk, position=member.position)
+    there = list(held.values_list(Exists(mine)))
+    if not there or there == [(True,)]:
+        return False if there else None
     reason = member.reason or ("" if member.data else "truncated")
     copy = ""
     if not reason:
@@ -391,20 +411,27 @@ def _unpack(item: Unpacked) -> bool:
     return True
 
 
-def _refuse(upload: Sent, reason: str) -> None:
+def _refuse(upload: Sent, reason: str) -> bool | None:
+    """Refuse a file, and take back what was made of it; None where it is not ours any more."""
     members = Upload.objects.filter(parent_id=upload.pk)  # of an archive that was a bomb
-    stored = list(members.values_list("copy", flat=True))
     mine = Q(upload_id=upload.pk) | Q(upload__parent_id=upload.pk)
     with transaction.atomic():
+        # The row is the lock: it stays ours until this is committed. And only a file that still
+        # waits is refused: what another worker has read meanwhile stands in the gallery.
+        held = _held(upload.batch_id).select_for_update().first()
+        row = Upload.objects.filter(pk=upload.pk)
+        if held is None or not UPLOAD.step(row, "refuse", code=reason):
+            return None
+        stored = list(members.values_list("copy", flat=True))
         places = Placement.objects.filter(mine)
         chips = list(places.values_list("chip_id", flat=True))
         places.delete()
         members.delete()
-        UPLOAD.step(Upload.objects.filter(pk=upload.pk), "refuse", code=reason)
         removal.retire(chips)  # else they stood in the gallery without a batch, for ever
     storage.remove(stored)
     settle.count(upload.batch_id)
     log.info("file refused", extra={"upload": upload.pk, "reason": reason})
+    return True
 
 
 # --- predicting and labelling ---------------------------------------------------------------------
