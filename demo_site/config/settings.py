@@ -106,6 +106,8 @@ TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": ["d
 # site hands out the gallery's copies itself, the upload copies never.
 MEDIA_ROOT = VAR / "files"
 if env.text("SHOWCASE_S3_BUCKET"):
+    from botocore.config import Config
+
     _STORE = {
         "BACKEND": "storages.backends.s3.S3Storage",
         "OPTIONS": {
@@ -116,6 +118,12 @@ if env.text("SHOWCASE_S3_BUCKET"):
             "default_acl": None,  # private
             "file_overwrite": True,  # our names are unique; asking first would cost a request
             "querystring_auth": True,
+            # A store that is away is said to be, instead of holding a visitor for minutes.
+            "client_config": Config(
+                connect_timeout=5,
+                read_timeout=20,
+                retries={"max_attempts": 3, "mode": "standard"},
+            ),
         },
     }
 else:

@@ -196,8 +196,10 @@ class Ahead:
         part, size, most = [], 0, FEW
         for upload in self.uploads:
             try:
-                data = storage.read(upload.copy)
+                data = storage.read(upload.copy) if upload.copy else None
             except (FileNotFoundError, ValueError):
+                data = None
+            if data is None:
                 self._put(Failed(upload, "missing"))
                 continue
             if part and (len(part) >= most or size + len(data) > FILES):

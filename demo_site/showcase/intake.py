@@ -74,7 +74,7 @@ def _store(name: str, file: UploadedFile) -> Upload:
     for piece in file.chunks():
         digest.update(piece)
     upload = Upload(name=name, size=file.size, sha256=digest.hexdigest(), copy=storage.new_copy())
-    storage.default_storage.save(upload.copy, file)
+    storage.save(upload.copy, file)
     return upload
 
 

@@ -34,6 +34,9 @@ SETBACKS = {
     "model": _("The model is not loaded. The batch waits and starts by itself when it is."),
     "worker": _("The worker stopped in the middle. Another one continues; nothing is lost."),
     "disk": _("The disk is full. The batch waits and goes on when there is room; nothing is lost."),
+    "storage": _(
+        "The file store does not answer. The batch waits and goes on when it does; nothing is lost."
+    ),
     "database": _("The database did not answer. It is tried again in a moment; nothing is lost."),
     "fault": _("Something broke. It is tried again in a moment; nothing is lost."),
 }

@@ -7,17 +7,48 @@ pack holds the pixels of a group of chips, one after the other, until their copi
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from django.core.files.base import ContentFile
+from django.core.files.base import ContentFile, File
 from django.core.files.storage import FileSystemStorage, default_storage
 
 _MEMBER = "member-"
 _OURS = re.compile(r"[a-z]+/(?:[\w-]+/)?[\w-]+(?:\.[a-z]+)?").fullmatch
+
+
+#: Packages whose exceptions come from a store over the network.
+_REMOTE = {"botocore", "boto3", "s3transfer", "urllib3"}
+_GONE = {"404", "NoSuchKey", "NoSuchVersion", "InvalidRange"}  # codes of S3
+
+
+class StorageAway(OSError):
+    """The file store does not answer, or refuses: no fault of the file, and it passes."""
+
+
+def _asks_the_store(step: Callable) -> Callable:
+    """Of whatever the store raises, make `FileNotFoundError` or `StorageAway`."""
+
+    @functools.wraps(step)
+    def ask(*args, **kwargs):
+        try:
+            return step(*args, **kwargs)
+        except (FileNotFoundError, StorageAway):
+            raise
+        except OSError as error:
+            raise StorageAway(error.errno, str(error)) from error
+        except Exception as error:
+            if type(error).__module__.partition(".")[0] not in _REMOTE:
+                raise
+            said = getattr(error, "response", {}).get("Error", {}).get("Code", "")
+            kind = FileNotFoundError if said in _GONE else StorageAway
+            raise kind(None, str(error)) from error
+
+    return ask
 
 
 class AtomicStorage(FileSystemStorage):
@@ -111,10 +142,16 @@ def new_pack() -> str:
     return f"packs/{uuid.uuid4().hex}"
 
 
+@_asks_the_store
+def save(name: str, file: File) -> None:
+    default_storage.save(name, file)
+
+
 def write(name: str, data: bytes) -> None:
-    default_storage.save(name, ContentFile(data))
+    save(name, ContentFile(data))
 
 
+@_asks_the_store
 def write_parts(name: str, parts: Sequence) -> None:
     """C-contiguous arrays one after the other as one file."""
     if isinstance(default_storage, AtomicStorage):
@@ -123,6 +160,7 @@ def write_parts(name: str, parts: Sequence) -> None:
         write(name, b"".join(parts))
 
 
+@_asks_the_store
 def read(name: str) -> bytes:
     if isinstance(default_storage, AtomicStorage):  # nothing of a `File` is needed
         return _read_all(default_storage.place(name))
@@ -142,6 +180,7 @@ def _read_all(path: str) -> bytes:
         os.close(file)
 
 
+@_asks_the_store
 def read_part(name: str, at: int, size: int) -> bytes:
     """Some bytes from the middle of a file."""
     with default_storage.open(name, "rb") as handle:
@@ -151,6 +190,7 @@ def read_part(name: str, at: int, size: int) -> bytes:
         return handle.read(size)
 
 
+@_asks_the_store
 def remove(names) -> None:
     """Delete copies; one that is gone already is no fault."""
     for name in names:
@@ -159,6 +199,7 @@ def remove(names) -> None:
                 default_storage.delete(name)
 
 
+@_asks_the_store
 def settle(names: Iterable[str]) -> None:
     """Wait until these files would survive a power cut: they are not synced when written."""
     if not isinstance(default_storage, AtomicStorage):

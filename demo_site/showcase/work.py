@@ -41,7 +41,12 @@ PAUSE = 64  # members unpacked, or files refused, until the worker looks whether
 PATIENCE = 0.3  # seconds that a free worker waits for a group of more than FIRST chips
 PAGE = 512  # uploads looked at together
 ATTEMPTS = 3  # without progress, until what is left of a batch counts as failed
-LATER = {"fault": 2, "disk": 10, "database": 10}  # seconds until a batch is tried again
+LATER = {
+    "fault": 2,
+    "disk": 10,
+    "storage": 10,
+    "database": 10,
+}  # seconds until a batch is tried again
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 #: This process in claims and heartbeats; the worker command sets its own name.
@@ -146,6 +151,8 @@ def setback(fault: Exception) -> str:
     """What a fault is to a batch: a code of `reasons.SETBACKS`."""
     if isinstance(fault, OSError) and fault.errno in FULL:
         return "disk"
+    if isinstance(fault, storage.StorageAway):
+        return "storage"
     if isinstance(fault, OperationalError | InterfaceError):
         return "disk" if "full" in str(fault) else "database"
     return "fault"
@@ -154,7 +161,8 @@ def setback(fault: Exception) -> str:
 def requeue(rows, setback: str) -> int:
     """Give running batches back to the queue; one that fails for the third time is given up.
 
-    A full disk or a database that is away is no fault of the batch: it waits as long as that lasts.
+    A full disk, a file store or a database that is away is no fault of the batch: it waits as long
+    as that lasts.
     """
     counts = setback in ("worker", "fault")
     count = 0
@@ -306,7 +314,7 @@ def _groups(pk: int, *, large: bool = True) -> Iterator[list[Cut] | list[Place]]
             yield from _cuts(ahead, FIRST if large else max(FIRST, EARLY_FILES))
         finally:
             ahead.close()
-            with contextlib.suppress(Error):  # else the sweep finds them
+            with contextlib.suppress(Error, OSError):  # else the sweep finds them
                 copies.drop_unused(ahead.packs)
 
 

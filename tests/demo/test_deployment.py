@@ -275,3 +275,38 @@ def test_the_site_on_s3_compatible_storage(s3, tmp_path):
         wait_for(lambda: site.client.get(f"/chip/{chip}/dehazed.image").status_code == 200)
         assert site.client.get("/chip/none/original.image").status_code == 404
         wait_for(lambda: site.client.get("/readyz").status_code == 200)
+
+
+@pytest.mark.slow
+def test_a_file_store_that_is_away_for_seconds_fails_no_batch(tmp_path):
+    moto = pytest.importorskip("moto.server")
+    import boto3
+
+    server = moto.ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    endpoint = f"http://{host}:{port}"
+    boto3.client(
+        "s3", endpoint_url=endpoint, region_name="us-east-1",
+        aws_access_key_id="test", aws_secret_access_key="test",
+    ).create_bucket(Bucket="chips")  # fmt: skip
+    access = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    store = {"SHOWCASE_S3_BUCKET": "chips", "SHOWCASE_S3_ENDPOINT": endpoint}
+    with RealSite(tmp_path, SHOWCASE_S3_REGION="us-east-1", **access, **store) as site:
+        try:
+            site.web()
+            token = site.send([(f"chip_{i}.png", pictures.png(i, 32)) for i in range(5)])
+            server.stop()
+            site.worker()
+            wait_for(lambda: "file store" in site.status(token)["trouble"])
+            answer = site.client.post(
+                "/", data=site.form(), files=[("files", ("a.png", pictures.png(9)))]
+            )
+            assert answer.status_code == 503
+            assert site.status(token)["state"] == "queued"
+            server = moto.ThreadedMotoServer(ip_address=host, port=port, verbose=False)
+            server.start()  # with what was in it
+            done = site.finished(token)
+            assert (done["state"], done["labelled"], done["failed"]) == ("done", 5, 0)
+        finally:
+            server.stop()

@@ -323,6 +323,26 @@ def test_a_locked_database_answers_503_with_a_page(client, monkeypatch):
     assert "try again" in answer.content.decode()
 
 
+def test_a_file_store_that_is_away_answers_503(client, showcase, monkeypatch):
+    from showcase import storage
+    from showcase.api import new_key
+
+    exceptions = pytest.importorskip("botocore.exceptions")
+    chip = Chip.objects.create(sha256="a", width=8, height=8, shown=True)
+
+    def away(*_):
+        raise exceptions.EndpointConnectionError(endpoint_url="http://s3")
+
+    monkeypatch.setattr(storage.AtomicStorage, "_save", away)
+    monkeypatch.setattr(storage, "_read_all", away)
+    assert showcase.send([("a.png", pictures.png(1))]).status_code == 503
+    assert client.get(f"/chip/{chip.key}/thumb.image").status_code == 503
+    sent = {"files": [SimpleUploadedFile("a.png", pictures.png(1))]}
+    answer = client.post("/api/v1/batches", sent, headers={"X-API-Key": new_key("a")})
+    assert (answer.status_code, "detail" in answer.json()) == (503, True)
+    assert not Batch.objects.filter(files__gt=0).exists()
+
+
 def test_a_full_disk_answers_503_and_accepts_nothing(client, showcase, monkeypatch):
     from showcase import storage
 

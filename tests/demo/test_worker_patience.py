@@ -30,6 +30,25 @@ def full(*_):
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
+def failing(*_):
+    raise OSError(errno.EIO, "Input/output error")  # a network disk
+
+
+def timed_out(*_):
+    raise OSError(errno.ETIMEDOUT, "Connection timed out")
+
+
+def unreachable(*_):
+    """What S3's client raises."""
+    exceptions = pytest.importorskip("botocore.exceptions")
+    raise exceptions.EndpointConnectionError(endpoint_url="http://s3")
+
+
+def refused_by_s3(*_):
+    exceptions = pytest.importorskip("botocore.exceptions")
+    raise exceptions.ClientError({"Error": {"Code": "503"}}, "PutObject")
+
+
 def locked(*_):
     raise OperationalError("database is locked")
 
@@ -43,6 +62,11 @@ def full_database(*_):
     [
         pytest.param((storage, "write_parts"), full, "disk", id="pack"),
         pytest.param((storage, "write"), full, "disk", id="member"),
+        pytest.param((storage.AtomicStorage, "save_parts"), full, "disk", id="full store"),
+        pytest.param((storage, "_read_all"), failing, "storage", id="copy"),
+        pytest.param((storage.AtomicStorage, "save_parts"), timed_out, "storage", id="pack away"),
+        pytest.param((storage.AtomicStorage, "save_parts"), unreachable, "storage", id="no S3"),
+        pytest.param((storage.AtomicStorage, "_save"), refused_by_s3, "storage", id="S3 errs"),
         pytest.param((settle, "keep"), full_database, "disk", id="full database"),
         pytest.param((settle, "write_down"), locked, "database", id="locked database"),
     ],

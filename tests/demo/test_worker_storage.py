@@ -38,3 +38,22 @@ def test_a_part_of_a_file_is_all_that_is_fetched(s3, monkeypatch):
     assert storage.read_part("packs/a", 2999, 1) == data[-1:]
     with pytest.raises(FileNotFoundError):
         storage.read_part("packs/none", 0, 1)
+    with pytest.raises(FileNotFoundError):
+        storage.read_part("packs/a", 5000, 1)  # behind its end
+    with pytest.raises(FileNotFoundError):
+        storage.read("packs/none")
+
+
+def test_what_the_store_raises_is_the_stores_being_away(s3):
+    import boto3
+
+    store = boto3.resource("s3", region_name="us-east-1").Bucket("chips")
+    storage.write("packs/a", b"a")
+    store.objects.all().delete()
+    store.delete()
+    for step in (
+        lambda: storage.write("packs/b", b"b"),
+        lambda: storage.write_parts("packs/b", [b"b"]),
+    ):
+        with pytest.raises(storage.StorageAway, match="NoSuchBucket"):
+            step()
