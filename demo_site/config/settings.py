@@ -199,6 +199,7 @@ SHOWCASE = {
     "MAX_CHIPS": env.number("SHOWCASE_MAX_CHIPS", 20_000, least=1),
     "CHIP_PIXELS": env.number("SHOWCASE_CHIP_PIXELS", 256, least=16),
     "READ_SECONDS": env.number("SHOWCASE_READ_SECONDS", 30, least=0.1),
+    "BATCH_READ_SECONDS": env.number("SHOWCASE_BATCH_READ_SECONDS", 900, least=0.1),
     "READ_MEGABYTES": env.number("SHOWCASE_READ_MEGABYTES", 2048, least=512),
     "HEARTBEAT_SECONDS": env.number("SHOWCASE_HEARTBEAT_SECONDS", 2, least=0.05),
     "LOST_SECONDS": env.number("SHOWCASE_LOST_SECONDS", 20, least=0.2),

@@ -92,6 +92,7 @@ class Ahead:
     placed    places of uploads whose reading was broken off, kept already: not to be kept again
     unpacked  members of the batch's archives so far, and their bytes
     packs     the names of the packs that were written
+    seconds   that were spent waiting for the decoder; more than were given are refused
     """
 
     def __init__(
@@ -104,7 +105,9 @@ class Ahead:
         large: bool = True,
         placed: dict[int, set[tuple[int, int]]] | None = None,
         unpacked: tuple[int, int] = (0, 0),
+        seconds: float = float("inf"),
     ):
+        self.most, self.began = seconds, reader.waited
         self.reader, self.uploads, self.room, self.large = reader, uploads, room, large
         self.fit, self.placed, self.unpacked = fit, placed or {}, unpacked
         self.packs: list[str] = []
@@ -128,6 +131,10 @@ class Ahead:
         if self.fault is not None:
             raise self.fault
         return None
+
+    @property
+    def seconds(self) -> float:
+        return self.reader.waited - self.began
 
     @property
     def over(self) -> bool:
@@ -195,6 +202,9 @@ class Ahead:
         """Uploads with their bytes, as many as fit into one request."""
         part, size, most = [], 0, FEW
         for upload in self.uploads:
+            if self.seconds > self.most:
+                self._put(Failed(upload, "batch_time"))
+                continue
             try:
                 data = storage.read(upload.copy) if upload.copy else None
             except (FileNotFoundError, ValueError):
@@ -253,6 +263,9 @@ class Ahead:
         """Read one file by itself: large ones, archives, and those that crash the child."""
         if not self.large:
             return  # another time
+        if self.seconds > self.most:
+            self._put(Failed(upload, "batch_time"))
+            return
         parts = self.reader.read(
             data, chips=max(self.room, 0), inside=upload.parent_id is not None,
             unpacked=self.unpacked,

@@ -68,6 +68,7 @@ class Batch(models.Model):
     )
     worker = models.CharField(max_length=64, blank=True)
     attempts = models.PositiveIntegerField(default=0)
+    read_seconds = models.FloatField(default=0)  # that the decoder took for its files
     setback = models.CharField(max_length=300, blank=True)  # a code of reasons.SETBACKS
     size = models.PositiveBigIntegerField(default=0)  # bytes of its files as they were sent
     files = models.PositiveIntegerField(default=0)

@@ -76,6 +76,7 @@ class Reader:
     def __init__(self) -> None:
         self.child: subprocess.Popen | None = None
         self.ready: selectors.BaseSelector | None = None
+        self.waited = 0.0  # seconds, for answers of the child
         self.late = False  # the child was killed for taking too long
         self.memory: mmap.mmap | None = None  # shared with the child; None where there is none
         self.sent: deque[tuple[int, int]] = deque()  # half and number of files, not answered yet
@@ -282,15 +283,19 @@ class Reader:
                 left = left[child.stdin.write(left) :]
 
     def _frame(self, seconds: float) -> tuple[dict, bytes]:
-        end = time.monotonic() + seconds + 1
-        size = struct.unpack(">I", self._exactly(4, end))[0]
-        if size > 1_000_000:
-            raise ValueError("a frame's head is too long")
-        value = json.loads(self._exactly(size, end))
-        payload = int(value["size"])
-        if not 0 <= payload <= max(site.limits().file_bytes, _LARGEST):
-            raise ValueError("a frame's payload is too long")
-        return value, self._exactly(payload, end)
+        began = time.monotonic()
+        end = began + seconds + 1
+        try:
+            size = struct.unpack(">I", self._exactly(4, end))[0]
+            if size > 1_000_000:
+                raise ValueError("a frame's head is too long")
+            value = json.loads(self._exactly(size, end))
+            payload = int(value["size"])
+            if not 0 <= payload <= max(site.limits().file_bytes, _LARGEST):
+                raise ValueError("a frame's payload is too long")
+            return value, self._exactly(payload, end)
+        finally:
+            self.waited += time.monotonic() - began
 
     def _exactly(self, size: int, end: float) -> bytes:
         """`size` bytes of the child's answer; a child that is silent until `end` is killed."""

@@ -23,6 +23,7 @@ REASONS = {
     "encrypted": _("The archive's entry is encrypted."),
     "memory": _("Decoding it took more memory than this site gives."),
     "time": _("Decoding it took longer than this site waits."),
+    "batch_time": _("Decoding the batch's files took longer than this site waits for all of them."),
     "crashed": _("The decoder crashed on this file."),
     "missing": _("The upload copy is gone; send the file again."),
     "predictor": _("The model could not predict this chip."),

@@ -38,6 +38,7 @@ log = logging.getLogger("showcase.work")
 FIRST, GROUP = 8, 128  # chips in a batch's first group, and in a later one at most
 FILLED = 16  # chips that a batch's last group may be filled up by
 PAUSE = 64  # members unpacked, or files refused, until the worker looks whether others wait
+BREATH = 1.0  # seconds after which it looks at the latest, whatever it waits for
 PATIENCE = 0.3  # seconds that a free worker waits for a group of more than FIRST chips
 PAGE = 512  # uploads looked at together
 ATTEMPTS = 3  # without progress, until what is left of a batch counts as failed
@@ -108,7 +109,8 @@ def early(batch: int) -> str:
     try:
         with contextlib.closing(_groups(batch, large=False)) as groups:
             for group in groups:
-                _set_busy(time.monotonic())
+                if group is not None:
+                    _set_busy(time.monotonic())
                 if not sent.filter(worker=me).exists():
                     return "given up"
                 if group:
@@ -221,11 +223,12 @@ def _all_groups(pk: int, version: ModelVersion, begun: Iterator[list] | None) ->
     since, chips = time.monotonic(), 0
     with contextlib.closing(_then_all(begun, pk)) as groups:
         for group in groups:
-            _set_busy(time.monotonic())
+            if group is not None:
+                _set_busy(time.monotonic())
             if not _still_mine(pk):
                 return _let_go(pk)
-            moved |= _settle(pk, version, group) if group else True
-            now, chips = time.monotonic(), chips + len(group)
+            moved |= _settle(pk, version, group) if group else group is not None
+            now, chips = time.monotonic(), chips + len(group or ())
             if chips and (first or now - since > 1):
                 _note_speed(chips, now - since, first)
                 since, first, chips = now, False, 0
@@ -244,7 +247,7 @@ def _all_groups(pk: int, version: ModelVersion, begun: Iterator[list] | None) ->
     return _finish(pk)
 
 
-def _then_all(begun: Iterator[list] | None, pk: int) -> Iterator[list]:
+def _then_all(begun: Iterator[list | None] | None, pk: int) -> Iterator[list | None]:
     if begun is not None:
         yield from begun
     yield from _groups(pk)
@@ -274,10 +277,11 @@ def _yield(pk: int, seconds: float = 0) -> str:
 # --- reading --------------------------------------------------------------------------------------
 
 
-def _groups(pk: int, *, large: bool = True) -> Iterator[list[Cut] | list[Place]]:
+def _groups(pk: int, *, large: bool = True) -> Iterator[list[Cut] | list[Place] | None]:
     """What is to be predicted, in groups: what waits from before, what is known, what is new.
 
-    An empty group is a pause in work that gives no chips.
+    An empty group is a pause in work that gives no chips; None is one in which nothing was done
+    since the last, while a large file is decoded.
     """
     last = 0
     while found := settle.waiting(pk, last, GROUP):
@@ -308,7 +312,7 @@ def _groups(pk: int, *, large: bool = True) -> Iterator[list[Cut] | list[Place]]
         unknown = [upload for upload in uploads if upload.pk not in done]
         ahead = Ahead(
             reader, unknown, room, engine.fitting(),
-            large=large, placed=placed, unpacked=settle.unpacked(pk),
+            large=large, placed=placed, unpacked=settle.unpacked(pk), seconds=_seconds_left(pk),
         )  # fmt: skip
         try:
             yield from _cuts(ahead, FIRST if large else max(FIRST, EARLY_FILES))
@@ -316,9 +320,18 @@ def _groups(pk: int, *, large: bool = True) -> Iterator[list[Cut] | list[Place]]
             ahead.close()
             with contextlib.suppress(Error, OSError):  # else the sweep finds them
                 copies.drop_unused(ahead.packs)
+            with contextlib.suppress(Error):
+                spent = F("read_seconds") + ahead.seconds
+                Batch.objects.filter(pk=pk).update(read_seconds=spent)
 
 
-def _cuts(ahead: Ahead, first: int) -> Iterator[list[Cut]]:
+def _seconds_left(pk: int) -> float:
+    """How long the decoder may still work for a batch; what is tried again counts again."""
+    ((spent,),) = find_rows(Batch, ("read_seconds",), "id", [pk]) or [(0,)]
+    return float(settings.SHOWCASE["BATCH_READ_SECONDS"]) - spent
+
+
+def _cuts(ahead: Ahead, first: int) -> Iterator[list[Cut] | None]:
     """Chips in groups of a power of two: as many as are there when the worker is free.
 
     So the first group, of `first`, is small and quick, later ones are larger and cost less for each
@@ -327,12 +340,12 @@ def _cuts(ahead: Ahead, first: int) -> Iterator[list[Cut]]:
     cuts: list[Cut] = []
     others = 0  # things done that give no chips
     least = enough = first
-    until = 0.0
+    until, looked = 0.0, time.monotonic()
     while True:
         seconds = None
         if len(cuts) >= first:
             seconds = max(until - time.monotonic(), 0) if len(cuts) < least else 0
-        item = ahead.take(seconds)
+        item = ahead.take(BREATH if seconds is None else seconds)
         if item is not None:
             _set_busy(time.monotonic())
         if isinstance(item, Cut):
@@ -347,16 +360,18 @@ def _cuts(ahead: Ahead, first: int) -> Iterator[list[Cut]]:
             others += bool(done)
             if done is None:  # whoever takes the groups looks whether the batch is still ours
                 yield []
-        elif seconds is None or ahead.over:
+        elif ahead.over:
             break
-        if others >= PAUSE:
-            others = 0
-            yield []
-        if item is None or len(cuts) >= enough:
+        # Files are refused after seconds, or in no time: neither keeps others waiting for long.
+        if others >= PAUSE or time.monotonic() - looked > BREATH:
+            yield [] if others else None
+            others, looked = 0, time.monotonic()
+        if (item is None and len(cuts) >= first) or len(cuts) >= enough:
             size = min(1 << (len(cuts).bit_length() - 1), GROUP)
             yield cuts[:size]
             cuts, least, enough = cuts[size:], min(4 * least, GROUP), GROUP
-            until = time.monotonic() + PATIENCE
+            looked = time.monotonic()
+            until = looked + PATIENCE
     while cuts:
         size = _last(len(cuts))
         yield cuts[:size]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import numpy as np
 import pictures
 import planted
@@ -144,3 +147,95 @@ def test_what_was_unpacked_before_a_pause_or_another_page_counts_once(
     assert codes == {"a": "", "b": "too_many_members", "c": ""}
     assert batch.chips_labelled == 1
     assert Placement.objects.count() == 1
+
+
+# --- files that take long and give nothing --------------------------------------------------------
+
+
+@pytest.fixture
+def slow_files(monkeypatch):
+    """A decoder that refuses each file after a moment, as it does large ones that are cut short."""
+    from showcase.reading import Reader, Refused
+
+    read = []
+
+    def refuse(reader, data, **_):
+        read.append(data)
+        time.sleep(0.05)
+        reader.waited += 0.05
+        raise Refused("truncated")
+        yield
+
+    monkeypatch.setattr(Reader, "read", refuse)
+    monkeypatch.setattr(Reader, "send", lambda *_, **__: False)
+    return read
+
+
+def test_few_files_that_take_long_each_give_others_their_turn(
+    showcase, settings, monkeypatch, slow_files
+):
+    settings.SHOWCASE["SLICE_SECONDS"] = 0.0
+    monkeypatch.setattr(work, "BREATH", 0.04)
+    batch = showcase.batch([(f"{i}.png", pictures.png(i)) for i in range(12)])
+    assert work.work(batch.pk) == "yielded"
+    assert 0 < batch.uploads.filter(state="failed").count() < 6
+
+
+def test_a_cancel_is_heard_while_a_file_is_decoded(showcase, monkeypatch):
+    from showcase import intake
+    from showcase.reading import Reader
+
+    batch = showcase.batch([("a.png", pictures.png(1))])
+    over, looks = threading.Event(), []
+
+    def hang(*_, **__):
+        over.wait(20)  # until the worker has let go
+        yield from ()
+
+    def mine(pk):
+        looks.append(pk)
+        if len(looks) == 2:
+            intake.cancel(batch)
+        return still(pk)
+
+    still, close = work._still_mine, work.Ahead.close
+    monkeypatch.setattr(work, "BREATH", 0.02)
+    monkeypatch.setattr(work, "_still_mine", mine)
+    monkeypatch.setattr(Reader, "read", hang)
+    monkeypatch.setattr(Reader, "send", lambda *_, **__: False)
+    monkeypatch.setattr(work.Ahead, "close", lambda ahead: (over.set(), close(ahead)))
+    assert work.work(batch.pk) == "cancelled"
+    assert len(looks) == 2
+
+
+def test_waiting_for_one_file_is_no_progress(showcase, settings, monkeypatch):
+    """Else a file that takes longer than a slice would be begun again in each, for ever."""
+    settings.SHOWCASE["SLICE_SECONDS"] = 0.0
+    monkeypatch.setattr(work, "BREATH", 0.01)
+    read = work.reader.read
+
+    def late(*args, **options):
+        time.sleep(0.2)
+        yield from read(*args, **options)
+
+    monkeypatch.setattr(work.reader, "read", late)
+    monkeypatch.setattr(work.reader, "send", lambda *_, **__: False)
+    batch = showcase.batch([("a.png", pictures.png(1))])
+    work.work(batch.pk)
+    assert batch.placements.filter(state="labelled").count() == 1
+
+
+def test_the_decoders_time_for_a_batch_is_limited_over_slices_and_tries(
+    showcase, settings, slow_files
+):
+    from showcase import intake
+
+    settings.SHOWCASE["BATCH_READ_SECONDS"] = 0.22
+    batch = showcase.work(showcase.batch([(f"{i}.png", pictures.png(i)) for i in range(9)]))
+    codes = sorted(batch.uploads.values_list("code", flat=True))
+    assert codes == 4 * ["batch_time"] + 5 * ["truncated"]
+    assert batch.read_seconds == pytest.approx(0.25)
+    assert intake.retry(batch)
+    showcase.work(batch)
+    assert set(batch.uploads.values_list("code", flat=True)) == {"batch_time"}
+    assert len(slow_files) == 5
