@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from .views import batches, chips, health, pages, staff, upload
+from .views import batches, chips, pages, staff, upload
 
 urlpatterns = [
     path("", upload.home, name="home"),
@@ -29,6 +29,4 @@ urlpatterns = [
     path("api/", pages.api_page, name="api_page"),
     path("login/", staff.Login.as_view(), name="login"),
     path("logout/", staff.Logout.as_view(), name="logout"),
-    path("healthz", health.alive, name="healthz"),
-    path("readyz", health.ready, name="readyz"),
 ]

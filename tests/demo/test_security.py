@@ -285,6 +285,18 @@ def test_health_says_what_is_missing_and_no_secrets(client):
     assert client.get("/readyz").status_code == 200
 
 
+def test_probes_may_call_the_site_by_any_name(client, settings):
+    settings.ALLOWED_HOSTS = ["chips.example.org"]
+    settings.SECURE_SSL_REDIRECT = True
+    for path, code in (("/healthz", 200), ("/readyz", 503)):
+        for host in ("10.0.0.7:8000", "evil.example", "chips.example.org"):
+            answer = client.get(path, headers={"host": host})
+            assert answer.status_code == code
+            assert "no-store" in answer["Cache-Control"]
+        assert client.post(path, headers={"host": "10.0.0.7"}).status_code == 405
+    assert client.get("/", headers={"host": "10.0.0.7"}).status_code == 400
+
+
 def test_asking_for_health_does_not_write_each_time(client, monkeypatch):
     """Anybody may ask; on S3 every write is billed."""
     from showcase import health, storage
