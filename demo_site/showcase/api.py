@@ -207,7 +207,7 @@ def upload(
 )
 def status(request: HttpRequest, token: str = Token):
     """How far a batch is; ask again every second or two."""
-    return _status(request, get_object_or_404(Batch, token=token))
+    return _status(request, get_object_or_404(Batch.objects.present(), token=token))
 
 
 @api.get(
@@ -220,7 +220,7 @@ def chips(
     limit: int = Query(100, ge=1, le=500),
 ):
     """The chips that are done so far, first sent first; results appear while the batch runs."""
-    batch = get_object_or_404(Batch, token=token)
+    batch = get_object_or_404(Batch.objects.present(), token=token)
     rows = batch.placements.filter(state__in=("labelled", "failed"), pk__gt=after)
     found = list(rows.select_related("chip", "upload", "prediction").order_by("pk")[: limit + 1])
     more = len(found) > limit
@@ -249,7 +249,7 @@ def chips(
 )
 def cancel(request: HttpRequest, token: str = Token):
     """Stop a batch that came with the same key; what was labelled stays."""
-    batch = get_object_or_404(Batch, token=token)
+    batch = get_object_or_404(Batch.objects.present(), token=token)
     if batch.key_id != request.auth.pk:  # a public batch's token stands in the gallery
         return Status(403, {"detail": _("Only the key that a batch came with may cancel it.")})
     if not intake.cancel(batch):

@@ -128,7 +128,7 @@ def select(filters: Filters) -> tuple[QuerySet[Chip], Batch | None]:
     batch = None
     if filters.batch:
         # The token is the right to see the batch; a private one's chips are on its own page only.
-        batch = Batch.objects.filter(token=filters.batch, private=False).first()
+        batch = Batch.objects.present().filter(token=filters.batch, private=False).first()
         rows = rows.filter(placements__batch=batch).distinct() if batch else rows.none()
     for term, label in terms(filters.text):
         if label:

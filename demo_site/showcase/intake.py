@@ -28,12 +28,18 @@ class Refused(Exception):
     """A file or batch that is not accepted: one line for the visitor."""
 
 
-def open_batch(*, title: str = "", private: bool = False, days: int = 0, example=False) -> Batch:
-    """A new batch that waits for files; it vanishes after `days` days, 0 keeps it."""
+def open_batch(
+    *, title: str = "", private: bool = False, days: int = 0, example=False, owner: str = ""
+) -> Batch:
+    """A new batch that waits for files; it vanishes after `days` days, 0 keeps it.
+
+    owner  of `visitors.owner`
+    """
     return Batch.objects.create(
         title=names.title(title),
         private=private,
         example=example,
+        owner=owner,
         vanishes_at=timezone.now() + timedelta(days=days) if days else None,
     )
 

@@ -48,6 +48,13 @@ class ModelVersion(models.Model):
         return cls.objects.order_by("-used_at").first()
 
 
+class Batches(models.QuerySet):
+    def present(self) -> Batches:
+        """Those whose time is not over: what has vanished is gone at that moment, though its rows
+        and files go with the next sweep."""
+        return self.exclude(vanishes_at__lt=timezone.now())
+
+
 class Batch(models.Model):
     """What one visitor sent at once."""
 
@@ -66,6 +73,7 @@ class Batch(models.Model):
     key = models.ForeignKey(  # that it came with through the API: only this one may cancel it
         "ApiKey", null=True, blank=True, on_delete=models.SET_NULL, related_name="batches"
     )
+    owner = models.CharField(max_length=32, blank=True)  # keyed hash of the browser's name
     worker = models.CharField(max_length=64, blank=True)
     attempts = models.PositiveIntegerField(default=0)
     read_seconds = models.FloatField(default=0)  # that the decoder took for its files
@@ -79,12 +87,15 @@ class Batch(models.Model):
     chips_known = models.PositiveIntegerField(default=0)  # labelled without a new prediction
     chips_failed = models.PositiveIntegerField(default=0)
 
+    objects = Batches.as_manager()
+
     class Meta:
         verbose_name = _("batch")
         verbose_name_plural = _("batches")
         indexes = [
             models.Index(fields=["state", "queued_at"], name="batch_queue"),
             models.Index(fields=["private", "-id"], name="batch_public"),
+            models.Index(fields=["owner", "-id"], name="batch_owner"),
             models.Index(
                 fields=["vanishes_at"], name="batch_vanish", condition=Q(vanishes_at__isnull=False)
             ),

@@ -8,11 +8,11 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.http import HttpRequest
-from django.utils.crypto import salted_hmac
+from django.utils.crypto import constant_time_compare, salted_hmac
 
-from .models import Batch, Count
+from .models import Batch, Count, token
 
-_OWN = "batches"  # session key: tokens of the batches this browser opened
+_VISITOR = "visitor"  # session key: a random name of this browser
 
 
 def address(request: HttpRequest) -> str:
@@ -48,14 +48,25 @@ def limited(request: HttpRequest, kind: str) -> bool:
     return not within(kind, alias(request), most)
 
 
-def own(request: HttpRequest, batch: Batch) -> None:
-    """Remember that this browser opened the batch."""
-    tokens = request.session.get(_OWN, [])
-    request.session[_OWN] = [*tokens, batch.token][-200:]
+def owner(request: HttpRequest) -> str:
+    """What the row of a batch that this browser opens keeps of it.
+
+    The session holds the browser's random name, the row a keyed hash of that. A list of batches in
+    the session would lose one of two that are opened at the same time.
+    """
+    if _VISITOR not in request.session:
+        request.session[_VISITOR] = token()
+    return _owner(request)
+
+
+def _owner(request: HttpRequest) -> str:
+    """How this browser stands in the batches it opened; "" for one that has opened none."""
+    name = request.session.get(_VISITOR, "")
+    return name and salted_hmac("showcase.owner", name, algorithm="sha256").hexdigest()[:32]
 
 
 def owns(request: HttpRequest, batch: Batch) -> bool:
-    return batch.token in request.session.get(_OWN, [])
+    return bool(batch.owner) and constant_time_compare(batch.owner, _owner(request))
 
 
 def may_change(request: HttpRequest, batch: Batch) -> bool:
@@ -65,7 +76,6 @@ def may_change(request: HttpRequest, batch: Batch) -> bool:
 
 def own_batches(request: HttpRequest, most: int = 10) -> list[Batch]:
     """The newest batches of this browser."""
-    tokens = request.session.get(_OWN, [])
-    if not tokens:
-        return []
-    return list(Batch.objects.filter(token__in=tokens[-most:]).order_by("-id"))
+    who = _owner(request)
+    rows = Batch.objects.present().filter(owner=who).order_by("-id")
+    return list(rows[:most]) if who else []

@@ -175,3 +175,52 @@ def test_who_comes_back_finds_the_batch_and_all_that_was_done_meanwhile(showcase
     assert shown(other, batch).count("/thumb.image") == 12
     batch.delete()
     assert 'id="own"' not in client.get("/").content.decode()
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_a_batch_whose_time_is_over_is_gone_before_any_sweep(showcase, client, private):
+    files = [("a.png", pictures.png(1)), ("big.png", pictures.png(2, 512))]
+    batch = showcase.run(files, days="1", **({"private": "1"} if private else {}))
+    own, api = batch.get_absolute_url(), f"/api/v1/batches/{batch.token}"
+    upload = batch.uploads.get(name="big")
+    paths = [own, f"{own}progress/", f"{own}picture/{upload.pk}/", f"{own}labels.csv"]
+    paths += [f"{own}labels.json", api, f"{api}/chips"]
+    assert {client.get(path).status_code for path in paths} == {200, 286}
+    filtered = f"/gallery/?batch={batch.token}"
+    assert (batch.token in client.get("/gallery/").content.decode()) is not private
+    chip = Chip.objects.first()
+    assert (batch.token in client.get(chip.get_absolute_url()).content.decode()) is not private
+    Batch.objects.update(vanishes_at=timezone.now() - timedelta(seconds=1))
+    assert {client.get(path).status_code for path in paths} == {404}
+    for step in ("files", "submit", "cancel", "retry"):
+        assert client.post(f"{own}{step}/").status_code == 404
+    assert "/chip/" not in client.get(filtered).content.decode().split("<main")[1]
+    for path in ("/", "/gallery/", chip.get_absolute_url()):
+        assert batch.token not in client.get(path).content.decode()
+    Batch.objects.update(vanishes_at=timezone.now() + timedelta(seconds=60))
+    assert client.get(own).status_code == 200
+
+
+def test_batches_opened_at_the_same_time_both_belong_to_the_browser(client, showcase):
+    """Both requests have read the session before either has written it."""
+    from django.contrib.sessions.backends.db import SessionStore
+    from django.test import RequestFactory
+    from showcase import intake, visitors
+
+    showcase.batch([("a.png", pictures.png(1))])
+    key = client.cookies["sessionid"].value
+    requests = [RequestFactory().get("/") for _ in range(2)]
+    for request in requests:
+        request.session = SessionStore(key)
+        request.session.load()
+    batches = [intake.open_batch(owner=visitors.owner(request)) for request in requests]
+    for request in requests:
+        request.session.save()
+    for batch in batches:
+        assert client.post(f"{batch.get_absolute_url()}cancel/").status_code == 302
+    home = client.get("/").content.decode()
+    assert all(batch.token in home for batch in batches)
+    assert Client().post(f"{batches[0].get_absolute_url()}cancel/").status_code == 403
+    nobodys = intake.open_batch()  # through the API, say
+    assert client.post(f"{nobodys.get_absolute_url()}cancel/").status_code == 403
+    assert Client().post(f"{nobodys.get_absolute_url()}cancel/").status_code == 403

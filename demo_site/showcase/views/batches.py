@@ -43,7 +43,7 @@ def _page(request: HttpRequest, rows, name: str) -> Page:
 @require_GET
 def batch(request: HttpRequest, token: str) -> HttpResponse:
     """The page to wait at and to come back to."""
-    found = get_object_or_404(Batch, token=token)
+    found = get_object_or_404(Batch.objects.present(), token=token)
     response = render(request, "showcase/batch.html", _context(request, found))
     response["Cache-Control"] = "no-store"
     if found.private:
@@ -54,7 +54,7 @@ def batch(request: HttpRequest, token: str) -> HttpResponse:
 @require_GET
 def progress(request: HttpRequest, token: str) -> HttpResponse:
     """The changing part of the page, asked for by htmx; 286 tells it to stop asking."""
-    found = get_object_or_404(Batch, token=token)
+    found = get_object_or_404(Batch.objects.present(), token=token)
     response = render(request, "showcase/_progress.html", _context(request, found))
     response["Cache-Control"] = "no-store"
     if found.finished:
@@ -63,7 +63,7 @@ def progress(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def _change(request: HttpRequest, token: str, act, done: str, not_done: str) -> HttpResponse:
-    found = get_object_or_404(Batch, token=token)
+    found = get_object_or_404(Batch.objects.present(), token=token)
     if not visitors.may_change(request, found):
         return errors.forbidden(request)
     if act(found):
@@ -88,20 +88,20 @@ def retry(request: HttpRequest, token: str) -> HttpResponse:
 
 @require_GET
 def as_csv(request: HttpRequest, token: str) -> HttpResponse:
-    found = get_object_or_404(Batch, token=token)
+    found = get_object_or_404(Batch.objects.present(), token=token)
     return exports.download(exports.csv_rows(found), f"labels-{found.pk}.csv", "text/csv")
 
 
 @require_GET
 def as_json(request: HttpRequest, token: str) -> HttpResponse:
-    found = get_object_or_404(Batch, token=token)
+    found = get_object_or_404(Batch.objects.present(), token=token)
     return exports.download(exports.json_rows(found), f"labels-{found.pk}.json", "application/json")
 
 
 @require_GET
 def picture(request: HttpRequest, token: str, upload: int) -> HttpResponse:
     """One upload that was larger than a chip, put together again as a labelled mosaic."""
-    found = get_object_or_404(Batch, token=token)
+    found = get_object_or_404(Batch.objects.present(), token=token)
     part = get_object_or_404(Upload, pk=upload, batch=found)
     if not part.rows:
         raise Http404

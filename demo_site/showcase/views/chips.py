@@ -19,14 +19,14 @@ from . import errors
 
 @require_GET
 def gallery(request: HttpRequest) -> HttpResponse:
-    page = gallery_of.page(request.GET)
+    page, there = gallery_of.page(request.GET), Batch.objects.present()
     context = {
         "page": page,
         "filters": page.filters,
         "all_labels": [{"name": n, "title": tags.title(n)} for n in LABELS],
         "weather": [{"name": n, "title": tags.title(n)} for n in WEATHER],
         "sorts": gallery_of.SORTS,
-        "batches": Batch.objects.filter(private=False, chips_labelled__gt=0).order_by("-id")[:30],
+        "batches": there.filter(private=False, chips_labelled__gt=0).order_by("-id")[:30],
     }
     part = request.htmx and not request.htmx.boosted and not request.htmx.history_restore_request
     template = "showcase/_gallery.html" if part else "showcase/gallery.html"
@@ -47,7 +47,7 @@ def chip(request: HttpRequest, key: str) -> HttpResponse:
         .order_by("-model__used_at")[:5]
     )
     newest = history[0] if history else None
-    public = found.placements.filter(batch__private=False).select_related("batch", "upload")
+    public = found.placements.filter(batch__in=Batch.objects.present().filter(private=False))
     context = {
         "chip": found,
         "prediction": newest,
@@ -55,7 +55,7 @@ def chip(request: HttpRequest, key: str) -> HttpResponse:
         "bars": bars(newest) if newest else [],
         "history": [{"prediction": p, "bars": bars(p)} for p in history],
         "similar": similar.to(found) if newest else [],
-        "placements": public.order_by("-id")[:10],
+        "placements": public.select_related("batch", "upload").order_by("-id")[:10],
         "flags": found.flags.exclude(state="rejected")[:5],
         "all_labels": [
             {"name": n, "title": tags.title(n), "on": bool(found.labels >> i & 1)}

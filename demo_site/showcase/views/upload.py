@@ -32,13 +32,12 @@ def home(request: HttpRequest) -> HttpResponse:
 
 def _open(request: HttpRequest) -> Batch:
     days = request.POST.get("days", "0")
-    batch = intake.open_batch(
+    return intake.open_batch(
         title=request.POST.get("title", ""),
         private=request.POST.get("private") in ("1", "on", "true"),
         days=int(days) if days in map(str, VANISH_DAYS) else 0,
+        owner=visitors.owner(request),
     )
-    visitors.own(request, batch)
-    return batch
 
 
 def _whole_batch(request: HttpRequest) -> HttpResponse:
@@ -80,7 +79,7 @@ def start(request: HttpRequest) -> JsonResponse | HttpResponse:
 
 
 def _mine(request: HttpRequest, token: str) -> Batch | None:
-    batch = get_object_or_404(Batch, token=token)
+    batch = get_object_or_404(Batch.objects.present(), token=token)
     return batch if visitors.owns(request, batch) else None
 
 
