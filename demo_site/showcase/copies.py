@@ -7,11 +7,13 @@ made from it when no batch waits, the first two also when somebody asks for them
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
-from django.db.models import Q
+from django.db import Error
+from django.db.models import F, Q
 
 from . import storage
 from .models import Chip
@@ -26,6 +28,9 @@ KINDS = {
 SUFFIX = {kind: mime.rsplit("/", 1)[-1].replace("jpeg", "jpg") for kind, mime in KINDS.items()}
 THUMB = 160  # pixels
 SLICE = 64  # chips drawn in one task
+TRIES = 3  # to draw a chip, until it stays without its copies
+
+log = logging.getLogger("showcase.copies")
 
 
 def png(image: np.ndarray) -> bytes:
@@ -68,32 +73,62 @@ def drop_unused(packs: Iterable[str]) -> None:
 
 
 def pixels(chip: Chip) -> np.ndarray:
-    """RGB `(H, W, 3)` uint8 from the gallery's own copy, or from the pack until there is one."""
+    """RGB `(H, W, 3)` uint8 from the gallery's own copy, or from the pack until there is one.
+
+    Raises `FileNotFoundError` where neither holds them whole.
+    """
     if chip.pack:
         size = 3 * chip.height * chip.width
         try:
             data = storage.read_part(chip.pack, chip.pack_at, size)
-            return np.frombuffer(data, np.uint8).reshape(chip.height, chip.width, 3)
+            if len(data) == size:
+                return np.frombuffer(data, np.uint8).reshape(chip.height, chip.width, 3)
         except FileNotFoundError:  # its copies were made since the row was read
             pass
     data = np.frombuffer(storage.read(storage.chip_copy(chip.key, "original")), np.uint8)
-    return cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1].copy()
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    if image is None:
+        raise FileNotFoundError(f"the copy of chip {chip.pk} is damaged")
+    return image[..., ::-1].copy()
 
 
 def read(chip: Chip, kind: str) -> bytes:
     """A copy's bytes; `original` and `thumb` are made here where nobody has asked before.
 
-    Raises `FileNotFoundError` for what is not there (yet).
+    Raises `FileNotFoundError` for what is not there (yet), or not any more.
     """
+    data, made = _read(chip, kind)
+    if made and not there(chip):
+        raise FileNotFoundError(f"chip {chip.pk} was deleted meanwhile")
+    return data
+
+
+def _read(chip: Chip, kind: str) -> tuple[bytes, bool]:
+    """A copy's bytes, and whether they were made just now."""
     name = storage.chip_copy(chip.key, kind)
     try:
-        return storage.read(name)
+        return storage.read(name), False
     except FileNotFoundError:
         if not chip.pack or kind not in ("original", "thumb"):
             raise
-    data = (png if kind == "original" else thumb)(pixels(chip))
+    try:
+        data = (png if kind == "original" else thumb)(pixels(chip))
+    except cv2.error as error:
+        raise FileNotFoundError(f"{name} cannot be made: {error}") from error
     storage.write(name, data)
-    return data
+    return data, True
+
+
+def there(chip: Chip) -> bool:
+    """Whether a chip is still there, asked after files of it were written.
+
+    Where it is not, nobody knows of these files, and they go. One that is retired now (its sha256
+    is another then) is deleted after this, files first.
+    """
+    if Chip.objects.filter(pk=chip.pk, sha256=chip.sha256).exists():
+        return True
+    storage.remove(storage.chip_copy(chip.key, kind) for kind in KINDS)
+    return False
 
 
 def unpack(chip: Chip) -> None:
@@ -103,7 +138,7 @@ def unpack(chip: Chip) -> None:
     of the same picture from it. The sweep for orphans takes it once it is old (`keeper`).
     """
     for kind in ("original", "thumb"):
-        read(chip, kind)
+        _read(chip, kind)
     storage.settle([storage.chip_copy(chip.key, "original")])
     chip.pack = ""
     Chip.objects.filter(pk=chip.pk).update(pack="", pack_at=0)
@@ -134,13 +169,15 @@ def scaled(size: int) -> tuple[int, int]:
 
 def missing():
     """Chips that lack a copy: labelled but not drawn, or still packed."""
-    return Chip.objects.filter(Q(confidence__gt=0) | ~Q(pack=""), views=False)
+    rows = Chip.objects.filter(Q(confidence__gt=0) | ~Q(pack=""), views=False)
+    return rows.filter(tries__lt=TRIES)
 
 
 def draw_missing(after: int = 0) -> int:
     """Make the copies of up to `SLICE` chips that lack some, then queue the rest; how many.
 
-    Ends early where other work waits, be it on files that still arrive: a visitor comes first.
+    Ends early where other work waits, be it on files that still arrive: a visitor comes first. A
+    chip that cannot be drawn keeps no other from it, and is left alone after `TRIES`.
     """
     from django_tasks_db.models import DBTaskResult
 
@@ -159,10 +196,14 @@ def draw_missing(after: int = 0) -> int:
                 unpack(chip)
             if chip.confidence > 0:
                 draw(chip)
-        except FileNotFoundError:
-            pass  # deleted meanwhile
-        if not Chip.objects.filter(pk=chip.pk).exists():  # and then nobody knows of these files
-            storage.remove(storage.chip_copy(chip.key, kind) for kind in KINDS)
+        except (Error, storage.StorageAway):
+            raise  # no fault of the chip's
+        except Exception as error:
+            if there(chip):
+                log.warning("not drawn", extra={"chip": chip.pk, "error": str(error)})
+                Chip.objects.filter(pk=chip.pk).update(tries=F("tries") + 1)
+        else:
+            there(chip)  # else what was just drawn goes again
     if rows.filter(pk__gt=after).exists():
         draw_views.enqueue(after)
     return done

@@ -170,8 +170,8 @@ def retry(batch: Batch) -> bool:
 def drop_copies(batch: Batch, *, keep_failed: bool = False) -> None:
     """Delete upload copies; `keep_failed` leaves those that may be tried again."""
     rows = batch.uploads.exclude(copy="")
-    if keep_failed:
-        rows = rows.exclude(state="failed")
+    if keep_failed:  # and nothing at all where the visitor has asked for another try since
+        rows = rows.exclude(state="failed").filter(batch__state__in=BATCH.final)
     # First the rows: a copy without a row is swept, a row without a copy would be a fault.
     with transaction.atomic():
         copies = list(rows.values_list("copy", flat=True))

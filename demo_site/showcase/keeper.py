@@ -13,13 +13,12 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import numpy as np
 from django.conf import settings
 from django.contrib.sessions.models import Session
-from django.core.files.storage import default_storage
 from django.db import Error, close_old_connections, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
@@ -34,6 +33,7 @@ from .states import BATCH
 from .tasks import draw_views, work_on
 
 log = logging.getLogger("showcase.keeper")
+_task = None  # key of the task that this process runs now
 _warm = threading.Event()  # the first attempt to load the model is over
 STUCK_SECONDS = 600  # a single group that takes longer has hung: the process ends itself
 
@@ -54,6 +54,14 @@ class _Worker(TaskWorker):
                 return
             else:
                 time.sleep(self.interval)
+
+    def run_task(self, db_task_result: DBTaskResult) -> None:
+        global _task
+        _task = db_task_result.pk
+        try:
+            super().run_task(db_task_result)
+        finally:
+            _task = None
 
     def shutdown(self, signum, frame) -> None:
         work.stopping.set()
@@ -189,7 +197,7 @@ def sweep() -> dict[str, int]:
     left = Batch.objects.filter(touched_at__lt=lost).exclude(pk=work.in_hand)
     done = {
         "batches": work.requeue(left, setback="worker"),
-        "tasks": _free_tasks(),
+        "tasks": _free_tasks(lost),
         "unqueued": _queue_again(lost),
         "abandoned": _abandoned(),
         "vanished": _vanish(),
@@ -200,13 +208,19 @@ def sweep() -> dict[str, int]:
     return done
 
 
-def _free_tasks() -> int:
-    """Tasks whose worker is gone are ready again; each of them may run twice without harm."""
+def _free_tasks(lost) -> int:
+    """Tasks that nobody runs any more are ready again; each of them may run twice without harm.
+
+    Those of workers that are gone; and those in this one's name that it does not run: the database
+    went away when it had taken or ended one.
+    """
     alive = set(health.alive().values_list("name", flat=True))
     running = DBTaskResult.objects.filter(status=TaskResultStatus.RUNNING)
     count = 0
     for row in running:
-        if not row.worker_ids or row.worker_ids[-1] not in alive:
+        whose = row.worker_ids[-1] if row.worker_ids else ""
+        mine = whose == work.me and row.pk != _task and row.started_at < lost
+        if mine or whose not in alive:
             count += running.filter(pk=row.pk, started_at=row.started_at).update(
                 status=TaskResultStatus.READY, started_at=None
             )
@@ -260,8 +274,9 @@ def tidy() -> None:
         batch__finished_at__lt=now - timedelta(hours=limits.KEEP_FAILED_HOURS),
     )
     for upload in failed.exclude(copy=""):
-        Upload.objects.filter(pk=upload.pk).update(copy="")
-        storage.remove([upload.copy])
+        # Not where the visitor has asked for another try since.
+        if failed.filter(pk=upload.pk, copy=upload.copy).update(copy=""):
+            storage.remove([upload.copy])
     Count.objects.filter(hour__lt=int(time.time() // 3600) - 1).delete()
     Session.objects.filter(expire_date__lt=now).delete()
     DBTaskResult.objects.finished().filter(finished_at__lt=now - timedelta(days=1)).delete()
@@ -280,22 +295,17 @@ def _tasks_for(task):
 
 def drop_orphans(minutes: float = 60) -> int:
     """Files without a row: a process killed between the file and the database leaves one."""
-    count = _orphans("uploads", Upload, "copy", minutes)
-    return count + _orphans("packs", Chip, "pack", minutes)
-
-
-def _orphans(folder: str, model, field: str, minutes: float) -> int:
-    try:
-        names = default_storage.listdir(folder)[1]
-    except FileNotFoundError:
-        return 0
     old = timezone.now() - timedelta(minutes=minutes)
-    count = 0
+    names = [*_without_row("uploads", Upload, "copy"), *_without_row("packs", Chip, "pack")]
+    names += [*storage.listing("health"), *storage.partials()]
+    orphans = [name for name in names if (at := storage.written_at(name)) and at < old]
+    storage.remove(orphans)
+    return len(orphans)
+
+
+def _without_row(folder: str, model, field: str) -> Iterator[str]:
+    names = storage.listing(folder)
     for start in range(0, len(names), 500):
-        part = [f"{folder}/{name}" for name in names[start : start + 500]]
+        part = names[start : start + 500]
         kept = set(model.objects.filter(**{f"{field}__in": part}).values_list(field, flat=True))
-        for name in part:
-            if name not in kept and default_storage.get_modified_time(name) < old:
-                storage.remove([name])
-                count += 1
-    return count
+        yield from (name for name in part if name not in kept)

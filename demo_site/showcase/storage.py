@@ -12,6 +12,7 @@ import os
 import re
 import uuid
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from django.core.files.base import ContentFile, File
@@ -197,6 +198,33 @@ def remove(names) -> None:
         if name:
             with contextlib.suppress(FileNotFoundError):
                 default_storage.delete(name)
+
+
+@_asks_the_store
+def listing(folder: str) -> list[str]:
+    """The names of all files of a folder, not of its folders."""
+    try:
+        return [f"{folder}/{name}" for name in default_storage.listdir(folder)[1]]
+    except FileNotFoundError:
+        return []
+
+
+@_asks_the_store
+def partials() -> list[str]:
+    """What a kill left half-written of chips' copies; only local files are ever half there."""
+    if not isinstance(default_storage, AtomicStorage):
+        return []
+    root = Path(default_storage.location)
+    found = (root / "chips").glob("*/*.partial")
+    return [path.relative_to(root).as_posix() for path in found]
+
+
+def written_at(name: str) -> datetime | None:
+    """When a file was written; None where it is gone."""
+    try:
+        return _asks_the_store(default_storage.get_modified_time)(name)
+    except FileNotFoundError:
+        return None
 
 
 @_asks_the_store

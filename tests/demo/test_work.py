@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from datetime import timedelta
 
+import cv2
 import numpy as np
 import pictures
 import planted
@@ -667,3 +668,151 @@ def test_deleting_a_chip_removes_it_everywhere(showcase, django_capture_on_commi
     assert not Chip.objects.exists()
     assert not Placement.objects.exists()
     assert showcase.stored() == []
+
+
+def test_a_task_that_its_living_worker_has_lost_is_freed(showcase, monkeypatch):
+    """The database went away between the worker's taking it and its beginning."""
+    from django_tasks_db.models import DBTaskResult
+
+    batch = showcase.batch([("a.png", pictures.png(1))])
+    Worker.objects.create(name=work.me, host="h", pid=1)
+    task = DBTaskResult.objects.get()
+    task.claim(work.me)
+    long_ago = timezone.now() - timedelta(hours=1)
+    Batch.objects.update(queued_at=long_ago)
+    assert keeper.sweep()["tasks"] == 0  # it may have begun this moment
+    DBTaskResult.objects.update(started_at=long_ago)
+    monkeypatch.setattr(keeper, "_task", task.pk)
+    assert keeper.sweep()["tasks"] == 0  # it is at it, and that takes long
+    monkeypatch.setattr(keeper, "_task", None)
+    assert keeper.sweep()["tasks"] == 1
+    assert DBTaskResult.objects.ready().get().pk == task.pk
+    batch.refresh_from_db()
+    assert batch.state == "queued"
+
+
+def test_a_worker_knows_which_task_it_runs(showcase, monkeypatch):
+    from django_tasks_db.models import DBTaskResult
+
+    showcase.batch([("a.png", pictures.png(1))])
+    worker = keeper._Worker(
+        queue_names=["default"], interval=0, batch=True, backend_name="default",
+        startup_delay=False, max_tasks=None, worker_id=work.me, excluded_queue_names=[],
+    )  # fmt: skip
+    seen = []
+    monkeypatch.setattr(work, "work", lambda batch: seen.append(keeper._task) or "done")
+    task = DBTaskResult.objects.get()
+    worker.run_task(task)
+    assert (seen, keeper._task) == ([task.pk], None)
+
+
+def test_a_retry_at_the_last_moment_keeps_its_copy(showcase, monkeypatch):
+    batch = showcase.run([("a.png", b"no picture"), ("b.png", pictures.png(1))])
+    (copy,) = [u.copy for u in batch.uploads.all() if u.copy]
+    Batch.objects.update(finished_at=timezone.now() - timedelta(days=2))
+    found = Upload.objects.filter
+
+    def late(*args, **kwargs):
+        rows = found(*args, **kwargs)
+        if "batch__finished_at__lt" in kwargs:  # the sweep has found it when the visitor asks
+            rows = rows.all()
+            list(rows)
+            plain = rows.exclude
+
+            def exclude(**excluded):
+                there = list(plain(**excluded))
+                assert intake.retry(batch)
+                return there
+
+            rows.exclude = exclude
+        return rows
+
+    monkeypatch.setattr(Upload.objects, "filter", late)
+    keeper.tidy()
+    monkeypatch.undo()
+    assert copy in showcase.stored()
+    assert batch.uploads.get(name="a").copy == copy
+    # And a sweep of finished batches' copies that has come too far does no harm either.
+    intake.drop_copies(batch, keep_failed=True)
+    assert batch.uploads.get(name="a").copy == copy
+    # A row without a copy is a file that is missing, not a store that is away.
+    batch.uploads.filter(name="a").update(copy="")
+    assert showcase.work(batch).files_failed == 1
+    assert batch.uploads.get(name="a").code == "missing"
+
+
+def test_what_a_kill_left_half_written_is_swept(showcase, settings):
+    from pathlib import Path
+
+    batch = showcase.run([("a.png", pictures.png(1))])
+    chip = batch.placements.get().chip
+    root = Path(settings.STORAGES["default"]["OPTIONS"]["location"])
+    (root / f"chips/{chip.key[:2]}/{chip.key}.dehazed.0a1b2c3d.partial").write_bytes(b"half")
+    storage.write("health/0a1b", b"ok")
+    kept = [name for name in showcase.stored() if name.count(".") == 1]
+    assert keeper.drop_orphans() == 0
+    assert keeper.drop_orphans(minutes=-1) == 2
+    assert showcase.stored() == kept
+    assert len(kept) == 2
+
+
+def test_a_picture_of_a_chip_that_is_deleted_while_it_is_made_is_not_left(
+    showcase, client, monkeypatch
+):
+    showcase.work(showcase.batch([("a.png", pictures.png(1))]))
+    chip = Chip.objects.get()
+    write = storage.write
+
+    def late(name, data):
+        Placement.objects.all().delete()
+        removal.retire([chip.pk])
+        removal.remove_retired()
+        write(name, data)
+
+    monkeypatch.setattr(storage, "write", late)
+    assert client.get(f"/chip/{chip.key}/thumb.image").status_code == 404
+    assert [name for name in showcase.stored() if name.startswith("chips/")] == []
+
+
+def test_a_chip_that_cannot_be_drawn_keeps_no_other_from_it(showcase, client, monkeypatch):
+    from django_tasks_db.models import DBTaskResult
+
+    batch = showcase.work(showcase.batch([(f"{i}.png", pictures.png(i)) for i in range(3)]))
+    first, second, third = Chip.objects.order_by("pk")
+    storage.write("packs/short", b"cut")
+    Chip.objects.filter(pk=first.pk).update(pack="packs/short", pack_at=0)
+    scaled = copies.thumb
+
+    def thumb(image):
+        if np.array_equal(image, pictures.pixels(1)):
+            raise cv2.error("no memory")
+        return scaled(image)
+
+    monkeypatch.setattr(copies, "thumb", thumb)
+    for _ in range(copies.TRIES + 1):
+        DBTaskResult.objects.all().delete()  # nothing waits
+        copies.draw_missing()
+    drawn = Chip.objects.in_bulk()
+    assert [drawn[c.pk].views for c in (first, second, third)] == [False, False, True]
+    assert [drawn[c.pk].tries for c in (first, second, third)] == [3, 3, 0]
+    assert not copies.missing().exists()  # nor is it tried for ever
+    for chip in (first, second):
+        assert client.get(f"/chip/{chip.key}/thumb.image").status_code == 404
+        assert client.get(f"/chip/{chip.key}/").status_code == 200
+    assert batch.chips_labelled == 3
+
+
+def test_a_store_that_is_away_is_not_held_against_a_chip(showcase, monkeypatch):
+    from django_tasks_db.models import DBTaskResult
+
+    showcase.work(showcase.batch([("a.png", pictures.png(1))]))
+    DBTaskResult.objects.all().delete()
+
+    def away(*_):
+        raise storage.StorageAway(5, "Input/output error")
+
+    monkeypatch.setattr(storage, "write", away)
+    with pytest.raises(storage.StorageAway):
+        copies.draw_missing()
+    assert Chip.objects.get().tries == 0
+    assert copies.missing().exists()
