@@ -12,8 +12,9 @@ graceful_timeout = 20
 # Longer than a proxy or a visitor's pause between two pages: whoever closes first may cut off a
 # request that is on its way. A kept connection holds no thread.
 keepalive = 75
-max_requests = 20_000
-max_requests_jitter = 2_000
+if workers > 1:  # a single process that begins anew would keep every visitor waiting
+    max_requests = 20_000
+    max_requests_jitter = 2_000
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
 control_socket_disable = True  # a socket in the home folder that nothing here uses
 

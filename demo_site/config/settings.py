@@ -39,6 +39,7 @@ MIDDLEWARE = [
     "showcase.middleware.LogRequests",
     "django.middleware.security.SecurityMiddleware",
     "showcase.middleware.ContentSecurityPolicy",
+    "showcase.middleware.Bodies",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -185,6 +186,7 @@ FILE_UPLOAD_HANDLERS = [
     "django.core.files.uploadhandler.TemporaryFileUploadHandler",
 ]
 
+UPLOADS_PER_HOUR = env.number("SHOWCASE_UPLOADS_PER_HOUR", 60)  # 0 lifts the others, too
 SHOWCASE = {
     # the predictor: a released model's name or folder for paperlib.predictor.load …
     "MODEL": env.text("SHOWCASE_MODEL", "planet32"),
@@ -206,7 +208,10 @@ SHOWCASE = {
     "SLICE_SECONDS": env.number("SHOWCASE_SLICE_SECONDS", 10, least=0.1),
     "EXAMPLES": env.number("SHOWCASE_EXAMPLES", 48),
     # events per hour and address; 0 lifts a limit
-    "UPLOADS_PER_HOUR": env.number("SHOWCASE_UPLOADS_PER_HOUR", 60),
+    "UPLOADS_PER_HOUR": UPLOADS_PER_HOUR,
+    "FILES_PER_HOUR": env.number("SHOWCASE_FILES_PER_HOUR", 200 * UPLOADS_PER_HOUR),
+    "MEGABYTES_PER_HOUR": env.number("SHOWCASE_MEGABYTES_PER_HOUR", 200 * UPLOADS_PER_HOUR),
+    "RETRIES_PER_HOUR": env.number("SHOWCASE_RETRIES_PER_HOUR", UPLOADS_PER_HOUR),
     "FLAGS_PER_HOUR": env.number("SHOWCASE_FLAGS_PER_HOUR", 120),
     "LOGINS_PER_HOUR": env.number("SHOWCASE_LOGINS_PER_HOUR", 20),
     "KEY_REQUESTS_PER_HOUR": env.number("SHOWCASE_KEY_REQUESTS_PER_HOUR", 600),

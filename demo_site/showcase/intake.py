@@ -22,6 +22,7 @@ from .models import Batch, Upload
 from .states import BATCH
 
 log = logging.getLogger("showcase.intake")
+RETRIES_PER_HOUR = 10  # of one batch
 
 
 class Refused(Exception):
@@ -53,14 +54,22 @@ def add_files(batch: Batch, files: Iterable[UploadedFile], after: int | None = N
     on disk and in the database.
     """
     answers, kept = [], []
+    ledger = _Ledger(Batch.objects.get(pk=batch.pk), after)
     try:
         for file in files:
             answer = {"name": names.clean(file.name or ""), "accepted": True, "reason": ""}
             answers.append(answer)
             try:
-                kept.append((answer, _store(answer["name"], file)))
+                upload = _weigh(answer["name"], file)
+                # Before it is stored: nothing is written for a batch that has no room for it.
+                new = ledger.enter(upload)
             except Refused as refusal:
                 answer |= {"accepted": False, "reason": str(refusal)}
+                continue
+            kept.append((answer, upload))
+            if new:
+                upload.copy = storage.new_copy()
+                storage.save(upload.copy, file)
         _write_down(batch, kept, after)
     except BaseException:
         storage.remove(upload.copy for _, upload in kept)
@@ -69,8 +78,8 @@ def add_files(batch: Batch, files: Iterable[UploadedFile], after: int | None = N
     return answers
 
 
-def _store(name: str, file: UploadedFile) -> Upload:
-    """Keep one file's bytes under a random name; a row that is not saved yet."""
+def _weigh(name: str, file: UploadedFile) -> Upload:
+    """The row of one file, not saved yet and without a copy."""
     most = limits()
     if not file.size:
         raise Refused(_("The file is empty."))
@@ -79,37 +88,51 @@ def _store(name: str, file: UploadedFile) -> Upload:
     digest = hashlib.sha256()
     for piece in file.chunks():
         digest.update(piece)
-    upload = Upload(name=name, size=file.size, sha256=digest.hexdigest(), copy=storage.new_copy())
-    storage.save(upload.copy, file)
-    return upload
+    return Upload(name=name, size=file.size, sha256=digest.hexdigest())
+
+
+class _Ledger:
+    """What a batch holds, to see whether further files fit in.
+
+    after  how many files their sender knows to have arrived
+    """
+
+    def __init__(self, batch: Batch, after: int | None):
+        self.batch, self.there = batch, Counter()
+        if after is not None and after < batch.files:
+            arrived = batch.uploads.filter(parent=None, position__gte=after)
+            self.there.update(arrived.values_list("name", "sha256"))
+
+    def enter(self, upload: Upload) -> bool:
+        """Count a file in; False where it has arrived before. Raises `Refused`."""
+        most, batch = limits(), self.batch
+        if self.there[upload.name, upload.sha256]:
+            self.there[upload.name, upload.sha256] -= 1
+            return False
+        if batch.state != "receiving":
+            raise Refused(_("The batch is already being worked on."))
+        if batch.files >= most.files:
+            raise Refused(_("A batch holds at most %(n)d files.") % {"n": most.files})
+        if batch.size + upload.size > most.batch_bytes:
+            raise Refused(_("A batch holds at most %(mb)g MB.") % {"mb": most.batch_mb})
+        upload.position = batch.files
+        batch.files, batch.size = batch.files + 1, batch.size + upload.size
+        return True
 
 
 def _write_down(batch: Batch, kept: list[tuple[dict, Upload]], after: int | None) -> None:
     """The rows of stored files, in one transaction; those over the batch's limits are refused."""
-    most = limits()
     with transaction.atomic():
         # The batch's row is the lock: counts of parallel requests do not overtake each other.
         held = Batch.objects.select_for_update().get(pk=batch.pk)
-        rows, there = [], Counter()
-        if after is not None and after < held.files:
-            arrived = held.uploads.filter(parent=None, position__gte=after)
-            there.update(arrived.values_list("name", "sha256"))
+        ledger, rows = _Ledger(held, after), []
         for answer, upload in kept:
-            if there[upload.name, upload.sha256]:
-                there[upload.name, upload.sha256] -= 1
-                continue
-            if held.state != "receiving":
-                reason = _("The batch is already being worked on.")
-            elif held.files >= most.files:
-                reason = _("A batch holds at most %(n)d files.") % {"n": most.files}
-            elif held.size + upload.size > most.batch_bytes:
-                reason = _("A batch holds at most %(mb)g MB.") % {"mb": most.batch_mb}
-            else:
-                upload.batch, upload.position = held, held.files
-                held.files, held.size = held.files + 1, held.size + upload.size
-                rows.append(upload)
-                continue
-            answer |= {"accepted": False, "reason": str(reason)}
+            try:
+                if ledger.enter(upload):
+                    upload.batch = held
+                    rows.append(upload)
+            except Refused as refusal:
+                answer |= {"accepted": False, "reason": str(refusal)}
         Upload.objects.bulk_create(rows)
         held.touched_at = timezone.now()
         held.save(update_fields=["files", "size", "touched_at"])

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 
+from django.core.exceptions import RequestDataTooBig
 from django.db import DatabaseError, OperationalError
 from django.utils.translation import gettext as _
+
+from . import uploads, visitors
 
 log = logging.getLogger("showcase.requests")
 
@@ -57,6 +61,37 @@ class Health:
 
         view = {"/healthz": health.alive, "/readyz": health.ready}.get(request.path_info)
         return view(request) if view else self.get_response(request)
+
+
+class Bodies:
+    """How large a form may be, and how much an address may send: asked before anything is read.
+
+    Whatever looks at the form first, the check against forgery for one, has all of it read and its
+    files kept on disk.
+    """
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        return self.get_response(request)
+
+    def process_view(self, request, view, args, kwargs):
+        if request.content_type != "multipart/form-data":
+            return None  # Django's own limit of a megabyte holds
+        try:
+            size = int(request.META.get("CONTENT_LENGTH") or 0)
+        except ValueError:
+            size = 0  # Django reads nothing then
+        if size > uploads.most(request) + uploads.HEADS:
+            raise RequestDataTooBig("the form is larger than this address takes")
+        if not uploads.takes_files(request):
+            return None
+        if visitors.limited(request, "megabytes", math.ceil(size / 1e6)):
+            from .views.errors import too_many
+
+            return too_many(request)
+        return None
 
 
 class LogRequests:

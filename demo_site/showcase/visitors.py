@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import time
 
 from django.conf import settings
@@ -25,27 +26,44 @@ def address(request: HttpRequest) -> str:
     return request.META.get("REMOTE_ADDR", "")
 
 
+def network(text: str) -> str:
+    """What counts as one visitor: an IPv4 address, or the /64 that one subscriber of IPv6 has."""
+    try:
+        found = ipaddress.ip_address(text)
+    except ValueError:
+        return text
+    if found.version == 4:
+        return text
+    if found.ipv4_mapped:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.ip_network((int(found), 64), strict=False))
+
+
 def alias(request: HttpRequest) -> str:
     """A keyed hash of the address: enough to count by, useless to find somebody by."""
-    return salted_hmac("showcase.visitor", address(request), algorithm="sha256").hexdigest()[:32]
+    who = network(address(request))
+    return salted_hmac("showcase.visitor", who, algorithm="sha256").hexdigest()[:32]
 
 
-def within(kind: str, who: str, most: int) -> bool:
-    """Count one event; False once there were more than `most` in this hour. 0 lifts the limit."""
+def within(kind: str, who: str, most: int, events: int = 1) -> bool:
+    """Count events; False once there were more than `most` in this hour. 0 lifts the limit."""
     if not most:
         return True
     hour, what = int(time.time() // 3600), f"{kind}:{who}"
     with transaction.atomic():
         Count.objects.bulk_create([Count(what=what, hour=hour)], ignore_conflicts=True)
         row = Count.objects.filter(what=what, hour=hour)
-        row.update(events=F("events") + 1)
+        row.update(events=F("events") + events)
         return row.values_list("events", flat=True).get() <= most
 
 
-def limited(request: HttpRequest, kind: str) -> bool:
-    """True where this address has used up its hour's share of `kind` (uploads, flags, logins)."""
+def limited(request: HttpRequest, kind: str, events: int = 1) -> bool:
+    """True where this address has used up its hour's share of `kind`.
+
+    kind  uploads, files, megabytes, retries, flags, logins
+    """
     most = int(settings.SHOWCASE[f"{kind.upper()}_PER_HOUR"])
-    return not within(kind, alias(request), most)
+    return not within(kind, alias(request), most, events)
 
 
 def owner(request: HttpRequest) -> str:

@@ -364,3 +364,109 @@ def test_a_full_disk_answers_503_and_accepts_nothing(client, showcase, monkeypat
     monkeypatch.setattr(storage.AtomicStorage, "_save", full)
     assert showcase.send([("a.png", pictures.png(1))]).status_code == 503
     assert not Batch.objects.get().uploads.exists()
+
+
+# --- what an address may send ---------------------------------------------------------------------
+
+
+def test_files_and_retries_are_limited_per_address(client, showcase, settings):
+    settings.SHOWCASE |= {"FILES_PER_HOUR": 4, "RETRIES_PER_HOUR": 2}
+    token = client.post("/upload/").json()["token"]
+    path = f"/batch/{token}/files/"
+    codes = []
+    for start in (0, 2, 4):
+        sent = [file(str(start), 10), file(str(start + 1), 10)]
+        codes.append(client.post(path, {"files": sent}).status_code)
+    assert codes == [200, 200, 429]
+    assert Batch.objects.get(token=token).files == 4
+    assert client.post("/", {"files": [file("z", 10)]}).status_code == 429
+    retry = f"/batch/{token}/retry/"
+    assert [client.post(retry).status_code for _ in range(3)] == [302, 302, 429]
+
+
+def test_retries_of_one_batch_are_limited_whoever_asks(client, showcase, settings, monkeypatch):
+    from showcase import intake
+
+    monkeypatch.setattr(intake, "RETRIES_PER_HOUR", 2)
+    batch = showcase.work(showcase.batch([("a.png", b"no picture")]))
+    codes = []
+    for i in range(3):
+        answer = client.post(f"/batch/{batch.token}/retry/", REMOTE_ADDR=f"10.0.0.{i}")
+        codes.append(answer.status_code)
+        showcase.work(batch)
+    assert codes == [302, 302, 429]
+
+
+def test_a_subscriber_of_ipv6_is_one_visitor(client, settings):
+    settings.SHOWCASE["UPLOADS_PER_HOUR"] = 1
+    for addresses in (
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", "2001:db8:1:3::1"),
+        ("::ffff:10.0.0.1", "10.0.0.1", "::ffff:10.0.0.2"),
+    ):
+        codes = [client.post("/upload/", REMOTE_ADDR=a).status_code for a in addresses]
+        assert codes == [201, 429, 201]
+
+
+def test_nothing_is_stored_for_a_batch_without_room(client, showcase, settings, monkeypatch):
+    from showcase import storage
+
+    settings.SHOWCASE |= {"MAX_FILES": 2, "MAX_BATCH_MB": 0.001}
+    token = client.post("/upload/").json()["token"]
+    path, saved, save = f"/batch/{token}/files/", [], storage.save
+    monkeypatch.setattr(storage, "save", lambda name, f: saved.append(name) or save(name, f))
+
+    def send(*files, **more):
+        answers = client.post(path, {"files": list(files), **more}).json()["files"]
+        return [one["accepted"] for one in answers]
+
+    sent = [send(file(name, size)) for name, size in (("a", 600), ("b", 600), ("c", 300))]
+    assert sent == [[True], [False], [True]]
+    assert len(saved) == 2
+    assert send(file("d", 10)) == [False]  # two files are all
+    # Whoever has lost the answer asks again, and what is there counts as taken.
+    assert send(file("a", 600), file("c", 300), after="0") == [True, True]
+    client.post(f"/batch/{token}/submit/")
+    settings.SHOWCASE |= {"MAX_FILES": 9}
+    assert send(file("e", 10)) == [False]
+    assert len(saved) == 2
+    assert len(showcase.stored()) == 2
+
+
+def test_files_are_read_at_the_addresses_that_take_them_only(client, settings, monkeypatch):
+    from django.core.files import uploadhandler
+
+    begun, new_file = [], uploadhandler.TemporaryFileUploadHandler.new_file
+    monkeypatch.setattr(
+        uploadhandler.TemporaryFileUploadHandler,
+        "new_file",
+        lambda *a, **k: begun.append(1) or new_file(*a, **k),
+    )
+    large = {"files": [file("a", 2_500_000)]}
+    for path in ("/login/", "/gallery/", "/upload/", "/i18n/setlang/", "/nowhere", "/admin/login/"):
+        answer = Client(enforce_csrf_checks=True).post(path, large)
+        assert answer.status_code == (404 if path == "/nowhere" else 413), path
+        large["files"][0].seek(0)
+    assert "No files are taken" in client.post("/login/", large).content.decode()
+    assert begun == []
+
+
+def test_how_much_an_address_may_send_is_asked_before_it_is_read(client, showcase, settings):
+    settings.SHOWCASE["MEGABYTES_PER_HOUR"] = 3
+    codes = [showcase.send([(str(i), b"x" * 1_500_000)]).status_code for i in range(3)]
+    assert codes == [302, 429, 429]
+    assert len(showcase.stored()) == 1
+
+
+def test_a_path_that_is_too_long_is_named(client):
+    body, kind = pictures.form([("deep/" * 300 + "a.png", pictures.png(1))])
+    answer = client.post("/", body, content_type=kind)
+    assert answer.status_code == 400
+    assert "with its folders is too long" in answer.content.decode()
+
+
+def test_whoever_asks_for_the_head_of_a_page_gets_it(client, done):
+    chip = Chip.objects.first()
+    own = done.get_absolute_url()
+    for path in (*PAGES[:4], own, f"{own}labels.csv", chip.get_absolute_url(), "/flags.csv"):
+        answer = client.head(path)
+        assert (answer.status_code, answer.content if not answer.streaming else b"") == (200, b"")

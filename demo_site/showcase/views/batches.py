@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from .. import exports, health, intake, visitors
 from .. import progress as progress_of
@@ -40,7 +40,7 @@ def _page(request: HttpRequest, rows, name: str) -> Page:
     return Paginator(rows, SHOWN).get_page(request.GET.get(name))
 
 
-@require_GET
+@require_safe
 def batch(request: HttpRequest, token: str) -> HttpResponse:
     """The page to wait at and to come back to."""
     found = get_object_or_404(Batch.objects.present(), token=token)
@@ -51,7 +51,7 @@ def batch(request: HttpRequest, token: str) -> HttpResponse:
     return response
 
 
-@require_GET
+@require_safe
 def progress(request: HttpRequest, token: str) -> HttpResponse:
     """The changing part of the page, asked for by htmx; 286 tells it to stop asking."""
     found = get_object_or_404(Batch.objects.present(), token=token)
@@ -66,6 +66,12 @@ def _change(request: HttpRequest, token: str, act, done: str, not_done: str) -> 
     found = get_object_or_404(Batch.objects.present(), token=token)
     if not visitors.may_change(request, found):
         return errors.forbidden(request)
+    # Each retry has the decoder work on the same files again, of one batch from any address.
+    if act is intake.retry and (
+        visitors.limited(request, "retries")
+        or not visitors.within("retry", str(found.pk), intake.RETRIES_PER_HOUR)
+    ):
+        return errors.too_many(request)
     if act(found):
         messages.success(request, done)
     else:
@@ -86,19 +92,19 @@ def retry(request: HttpRequest, token: str) -> HttpResponse:
     return _change(request, token, intake.retry, done, not_done)
 
 
-@require_GET
+@require_safe
 def as_csv(request: HttpRequest, token: str) -> HttpResponse:
     found = get_object_or_404(Batch.objects.present(), token=token)
     return exports.download(exports.csv_rows(found), f"labels-{found.pk}.csv", "text/csv")
 
 
-@require_GET
+@require_safe
 def as_json(request: HttpRequest, token: str) -> HttpResponse:
     found = get_object_or_404(Batch.objects.present(), token=token)
     return exports.download(exports.json_rows(found), f"labels-{found.pk}.json", "application/json")
 
 
-@require_GET
+@require_safe
 def picture(request: HttpRequest, token: str, upload: int) -> HttpResponse:
     """One upload that was larger than a chip, put together again as a labelled mosaic."""
     found = get_object_or_404(Batch.objects.present(), token=token)

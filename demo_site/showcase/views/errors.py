@@ -22,13 +22,21 @@ def answer(request: HttpRequest, status: int, title: str, text: str) -> HttpResp
 
 def bad_request(request, exception=None):
     from django.core.exceptions import RequestDataTooBig, TooManyFilesSent
+    from django.http.multipartparser import MultiPartParserError
 
+    from .. import uploads
+
+    if isinstance(exception, RequestDataTooBig) and not uploads.takes_files(request):
+        return answer(request, 413, _("Too large"), _("No files are taken at this address."))
     if isinstance(exception, RequestDataTooBig):
         text = _("A batch holds at most %(mb)g MB.") % {"mb": limits().batch_mb}
         return answer(request, 413, _("Too large"), text)
     if isinstance(exception, TooManyFilesSent):
         text = _("A batch holds at most %(n)d files.") % {"n": limits().files}
         return answer(request, 413, _("Too many files"), text)
+    if isinstance(exception, MultiPartParserError):
+        text = _("The form could not be read. Perhaps a file's name with its folders is too long.")
+        return answer(request, 400, _("Bad request"), text)
     return answer(request, 400, _("Bad request"), _("The request could not be understood."))
 
 

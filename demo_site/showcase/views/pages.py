@@ -6,14 +6,14 @@ from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from .. import api_description, results
 from .. import report as report_of
 from ..models import ModelVersion
 
 
-@require_GET
+@require_safe
 def model(request: HttpRequest) -> HttpResponse:
     version = ModelVersion.current()
     context = {
@@ -30,7 +30,7 @@ def model(request: HttpRequest) -> HttpResponse:
     return render(request, "showcase/model.html", context)
 
 
-@require_GET
+@require_safe
 def report(request: HttpRequest) -> HttpResponse:
     """The report that `paper report` wrote in this checkout, under a policy of its own."""
     try:
@@ -42,7 +42,7 @@ def report(request: HttpRequest) -> HttpResponse:
     return response
 
 
-@require_GET
+@require_safe
 def api_page(request: HttpRequest) -> HttpResponse:
     base = request.build_absolute_uri(reverse("api-1:api-root")).rstrip("/")
     context = {
@@ -54,7 +54,7 @@ def api_page(request: HttpRequest) -> HttpResponse:
     return render(request, "showcase/api.html", context)
 
 
-@require_GET
+@require_safe
 def api_docs(request: HttpRequest) -> HttpResponse:
     base = request.build_absolute_uri(reverse("api-1:api-root")).rstrip("/")
     context = {

@@ -47,6 +47,8 @@ def _whole_batch(request: HttpRequest) -> HttpResponse:
     if not files:
         messages.error(request, _("Choose at least one picture."))
         return redirect("home")
+    if visitors.limited(request, "files", len(files)):
+        return errors.too_many(request)
     batch = _open(request)
     taken = intake.add_files(batch, files)
     for one in (one for one in taken if not one["accepted"]):
@@ -93,8 +95,10 @@ def add(request: HttpRequest, token: str) -> JsonResponse | HttpResponse:
         return errors.forbidden(request)
     after = request.POST.get("after", "")
     known = int(after) if after.isascii() and after.isdigit() and len(after) < 7 else None
-    there = batch.files
-    answers = intake.add_files(batch, request.FILES.getlist("files"), known)
+    there, files = batch.files, request.FILES.getlist("files")
+    if visitors.limited(request, "files", max(len(files), 1)):
+        return errors.too_many(request)
+    answers = intake.add_files(batch, files, known)
     arrived = there + sum(one["accepted"] for one in answers)
     if arrived // EARLY_FILES > there // EARLY_FILES:
         work_early.enqueue(batch.pk)
