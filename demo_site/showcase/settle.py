@@ -7,11 +7,12 @@ group in its hands.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models import Count, Sum
 from django.utils import timezone
 
@@ -22,7 +23,27 @@ from .names import place_name
 from .rows import find_rows, insert_rows, update_rows
 from .states import PLACEMENT, UPLOAD
 
+_DEADLOCKS = 3  # in a row
 _PLACE = ("batch", "upload", "chip", "row", "column")
+
+
+def _at_once_again(step: Callable) -> Callable:
+    """Of two transactions that wait crosswise PostgreSQL ends one: that one is done again.
+
+    It is rare: rows that others may write, too, are written in the order of their keys.
+    """
+
+    @functools.wraps(step)
+    def repeated(*args, **kwargs):
+        for _ in range(_DEADLOCKS):
+            try:
+                return step(*args, **kwargs)
+            except OperationalError as error:
+                if getattr(error.__cause__, "sqlstate", "") != "40P01":
+                    raise
+        return step(*args, **kwargs)
+
+    return repeated
 
 
 @dataclass(slots=True)
@@ -94,6 +115,7 @@ def known(uploads: list[Sent], room: int) -> list[tuple[Sent, Upload, list[tuple
     return found
 
 
+@_at_once_again
 def place_known(batch: int, group: list[tuple[Sent, Upload, list[tuple]]]) -> list[Place]:
     """Placements for bytes that were read before; they wait for their labels."""
     with transaction.atomic():
@@ -121,6 +143,7 @@ def _mark_read(uploads: Iterable[tuple[int, object, bool]]) -> None:
 # --- first transaction: keep and claim ------------------------------------------------------------
 
 
+@_at_once_again
 def keep(batch: int, cuts: list[Cut], version: ModelVersion, me: str) -> list[Place]:
     """Chips and placements of a group, and claims on the chips that are new.
 
@@ -133,6 +156,8 @@ def keep(batch: int, cuts: list[Cut], version: ModelVersion, me: str) -> list[Pl
         insert_rows(
             Chip,
             ("key", "sha256", "height", "width", "pack", "pack_at"),
+            # In the order they came, which is the gallery's: where two workers keep the same new
+            # chips crosswise, one of them does it again.
             [(token(), sha, *cut.size, cut.pack, cut.at) for sha, cut in one.items()],
         )
         there, new = {}, []
@@ -169,6 +194,7 @@ def _claim_new(chips: list[int], version: ModelVersion, me: str) -> dict[int, in
     return dict(find_rows(Prediction, ("chip", "id"), "chip", chips))
 
 
+@_at_once_again
 def claim(
     places: list[Place], version: ModelVersion, me: str
 ) -> tuple[dict[int, Said], dict[int, int]]:
@@ -183,7 +209,7 @@ def claim(
     said, mine, foreign = _split(others, version, me)
     if free := others - set(said) - set(mine) - foreign:
         names = ("chip", "model", "worker")
-        insert_rows(Prediction, names, [(chip, version.pk, me) for chip in free])
+        insert_rows(Prediction, names, [(chip, version.pk, me) for chip in sorted(free)])
         said, mine, _ = _split(others, version, me)
     return said, claimed | mine
 
@@ -218,6 +244,7 @@ def images(places: list[Place], chips: Iterable[int]) -> list[np.ndarray]:
 # --- second transaction: write down and label -----------------------------------------------------
 
 
+@_at_once_again
 def write_down(claims: dict[int, int], results: list[tuple | None]) -> dict[int, Said | None]:
     """Predictions into the rows that were claimed for them; None for a chip the model refused."""
     now = timezone.now()
@@ -240,6 +267,7 @@ def write_down(claims: dict[int, int], results: list[tuple | None]) -> dict[int,
     return done
 
 
+@_at_once_again
 def label(
     batch: int, places: list[Place], said: dict[int, Said], predicted: dict[int, Said | None]
 ) -> None:
@@ -255,7 +283,7 @@ def label(
         ((private, started),) = find_rows(Batch, ("private", "started_at"), "id", [batch])
         names = {place.chip: place.name for place in reversed(good)}
         _label_chips(
-            [(said[chip], name, chip) for chip, name in names.items()],
+            [(said[chip], name, chip) for chip, name in sorted(names.items())],
             private or started is None,
         )
         rows = [(said[p.chip].pk, p.chip not in predicted, p.pk) for p in good]
@@ -281,6 +309,7 @@ def _label_chips(rows: list[tuple[Said, str, int]], private: bool) -> None:
         )
 
 
+@_at_once_again
 def publish(batch: int) -> None:
     """Show the chips that were labelled while the batch was still being sent."""
     rows = Placement.objects.filter(
@@ -293,7 +322,7 @@ def publish(batch: int) -> None:
             cursor.executemany(
                 f"UPDATE {table} SET public = TRUE, shown = NOT hidden, "
                 "name = CASE WHEN name = '' THEN %s ELSE name END WHERE id = %s",
-                [(name, chip) for chip, name in names.items()],
+                [(name, chip) for chip, name in sorted(names.items())],
             )
 
 

@@ -178,3 +178,54 @@ def test_a_step_that_fails_is_tried_again(settings, monkeypatch):
     monkeypatch.setattr(keeper, "beat", beat)
     keeper._heartbeat(stop)
     assert len(calls) == 3
+
+
+@pytest.mark.parametrize("step", ["keep", "claim", "write_down", "label"])
+def test_a_deadlock_is_tried_again_at_once(showcase, log, monkeypatch, step):
+    """PostgreSQL ends one of two transactions that wait for each other."""
+    batch = showcase.batch([(f"{i}.png", pictures.png(i)) for i in range(3)])
+    inner = {"keep": "_claim_new", "claim": "_split", "write_down": "update_rows"}
+    inner = inner.get(step, "_label_chips")
+    good, fell = getattr(settle, inner), []
+
+    class Deadlock(Exception):
+        sqlstate = "40P01"
+
+    def crosswise(*args, **kwargs):
+        if not fell:
+            fell.append(1)
+            raise OperationalError("deadlock detected") from Deadlock()
+        return good(*args, **kwargs)
+
+    if step in ("claim", "write_down"):  # called in others, too: not before its own turn
+        monkeypatch.setattr(settle, inner, good)
+        whole = getattr(settle, step)
+
+        def own(*args, **kwargs):
+            if not fell:
+                monkeypatch.setattr(settle, inner, crosswise)
+            return whole(*args, **kwargs)
+
+        monkeypatch.setattr(settle, step, own)
+        if step == "claim":  # there are claims of ours only for chips that others may see
+            monkeypatch.setattr(settle, "_claim_new", lambda *_: {})
+    else:
+        monkeypatch.setattr(settle, inner, crosswise)
+    assert work.work(batch.pk) == "finished"
+    batch.refresh_from_db()
+    assert (fell, batch.chips_labelled, batch.attempts) == ([1], 3, 0)
+    assert sorted(log()) == sorted(set(log()))
+
+
+def test_rows_that_others_write_too_are_written_in_the_order_of_their_keys(showcase, monkeypatch):
+    files = [(f"{i}.png", pictures.png(i)) for i in range(5)]
+    showcase.work(showcase.batch(files))
+    given, label = [], settle._label_chips
+    monkeypatch.setattr(
+        settle,
+        "_label_chips",
+        lambda rows, p: given.append([r[-1] for r in rows]) or label(rows, p),
+    )
+    showcase.work(showcase.batch(files[::-1]))
+    assert [len(keys) for keys in given] == [5]
+    assert given[0] == sorted(given[0])
