@@ -32,6 +32,7 @@ api = NinjaAPI(
     description="Send satellite chips, get their labels. Keys come from those who run the site.",
     docs_url=None,  # the site's own page: readable without scripts, and by screen readers
 )
+_FAILED = 500  # failed files in one answer
 Token = Path(..., pattern="^[A-Za-z0-9_-]{1,32}$", description="From the answer to the upload")
 
 
@@ -120,8 +121,11 @@ class FailedFile(Schema):
 
 class Results(Schema):
     chips: list[ChipResult]
-    failed_files: list[FailedFile]
+    failed_files: list[FailedFile] = Field(description="At most 500, on the first page only")
     next: int | None = Field(None, description="Give it as `after` for the next page")
+    next_failed: int | None = Field(
+        None, description="Give it as `failed_after` for further failed files"
+    )
 
 
 class ChipInfo(Schema):
@@ -218,6 +222,7 @@ def chips(
     token: str = Token,
     after: int = Query(0, ge=0, le=2**62),
     limit: int = Query(100, ge=1, le=500),
+    failed_after: int | None = Query(None, ge=0, le=2**62),
 ):
     """The chips that are done so far, first sent first; results appear while the batch runs."""
     batch = get_object_or_404(Batch.objects.present(), token=token)
@@ -226,10 +231,16 @@ def chips(
     more = len(found) > limit
     found = found[:limit]
     name = exports.chip_names(batch)
+    failed, more_failed = [], False
+    if failed_after is not None or not after:
+        rows = batch.uploads.filter(state="failed", pk__gt=failed_after or 0).order_by("pk")
+        failed = list(rows[: _FAILED + 1])
+        more_failed, failed = len(failed) > _FAILED, failed[:_FAILED]
     return {
         "chips": [exports.chip_entry(place, name(place)) for place in found],
-        "failed_files": list(batch.uploads.filter(state="failed")[:500]),
+        "failed_files": failed,
         "next": found[-1].pk if more else None,
+        "next_failed": failed[-1].pk if more_failed else None,
     }
 
 

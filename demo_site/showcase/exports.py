@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
-from django.db.models import Case, Value, When
+from django.db.models import Case, Count, Max, Value, When
 from django.http import StreamingHttpResponse
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
@@ -32,14 +34,22 @@ def _labelled(batch: Batch):
     return rows.order_by("id").iterator(chunk_size=500)
 
 
+@functools.lru_cache(4)
+def _upload_names(token: str, count: int, last: int) -> dict[int, str]:
+    """Names of a batch's uploads, as long as it has so many; for pages asked for one by one."""
+    rows = Upload.objects.filter(batch__token=token).order_by("id")
+    held = list(rows.values_list("id", "name"))
+    found = names.distinct(names.image_name(name) for _, name in held)
+    return {pk: name for (pk, _), name in zip(held, found, strict=True)}
+
+
 def chip_names(batch: Batch) -> Callable[[Placement], str]:
     """A function from a placement to its name in downloads, which no other of the batch has.
 
     Uploads are numbered in the order they came, so a name stays as it is while more arrive.
     """
-    held = list(batch.uploads.order_by("id").values_list("id", "name"))
-    found = names.distinct(names.image_name(name) for _, name in held)
-    of_upload = {pk: name for (pk, _), name in zip(held, found, strict=True)}
+    there = batch.uploads.aggregate(count=Count("id"), last=Max("id"))
+    of_upload = _upload_names(batch.token, there["count"], there["last"] or 0)
 
     def name(place: Placement) -> str:
         chips = place.upload.rows * place.upload.columns
@@ -109,17 +119,23 @@ def chip_entry(place: Placement, name: str) -> dict:
 def flag_rows() -> Iterator[str]:
     """`image_name,tags` of each shown chip's flag: the newest accepted one, else the newest open.
 
-    What a stranger says never overrides what staff has accepted; rejected flags stay out.
+    What a stranger says never overrides what staff has accepted; rejected flags stay out, and so
+    do those from a time when only few could see the chip. Chips of the same name have their keys
+    behind it.
     """
     yield _line(["image_name", "tags"])
-    flags = Flag.objects.exclude(state="rejected").filter(chip__shown=True)
+    flags = Flag.objects.exclude(state="rejected").filter(chip__shown=True, private=False)
+    named = flags.order_by().values_list("chip", "chip__name").distinct()
+    same = Counter(names.image_name(name) for _, name in named.iterator(chunk_size=500))
     seen: set[int] = set()
     accepted_first = Case(When(state="accepted", then=Value(0)), default=Value(1))
     rows = flags.select_related("chip").order_by(accepted_first, "-id").iterator(chunk_size=500)
     for flag in rows:
         if flag.chip_id not in seen:
             seen.add(flag.chip_id)
-            name = names.image_name(flag.chip.name or flag.chip.key)
+            name = names.image_name(flag.chip.name)
+            if same[name] > 1 or not name:
+                name = f"{name}_{flag.chip.key}" if name else flag.chip.key
             yield _line([name, " ".join(tags.names(flag.labels))])
 
 

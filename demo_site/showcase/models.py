@@ -283,6 +283,7 @@ class Flag(models.Model):
     chip = models.ForeignKey(Chip, on_delete=models.CASCADE, related_name="flags")
     labels = models.PositiveIntegerField()
     comment = models.CharField(max_length=500, blank=True)
+    private = models.BooleanField(default=False)  # given while the chip was in no public batch
     state = models.CharField(max_length=10, choices=STATES, default="open", db_index=True)
     address = models.CharField(max_length=64, blank=True)  # keyed hash, never the address itself
     created_at = models.DateTimeField(default=timezone.now)

@@ -68,6 +68,30 @@ def test_results_come_in_pages(client, key, showcase):
     assert names == [str(i) for i in range(7)]
 
 
+def test_every_failed_file_is_given_once(client, key, showcase, monkeypatch):
+    from showcase import api, exports
+
+    monkeypatch.setattr(api, "_FAILED", 2)
+    files = [(f"{i}.png", pictures.png(i)) for i in range(4)]
+    files += [(f"bad{i}.png", b"no picture %d" % i) for i in range(5)]
+    token = post(client, key, files).json()["token"]
+    showcase.work(Batch.objects.get(token=token))
+    path, names, pages = f"/api/v1/batches/{token}/chips?limit=3", [], []
+    exports._upload_names.cache_clear()
+    first = client.get(path).json()
+    pages.append(first["failed_files"])
+    pages.append(client.get(f"{path}&after={first['next']}").json()["failed_files"])
+    after = first["next_failed"]
+    while after is not None:
+        page = client.get(f"{path}&failed_after={after}").json()
+        pages.append(page["failed_files"])
+        after = page["next_failed"]
+    names = [one["name"] for page in pages for one in page]
+    assert [len(page) for page in pages] == [2, 0, 2, 1]
+    assert names == [f"bad{i}" for i in range(5)]
+    assert exports._upload_names.cache_info().misses == 1  # not read again for each page
+
+
 def test_writing_needs_a_key_that_is_not_revoked(client, key):
     for wrong in ("", "pk_wrong", key[:-1]):
         assert post(client, wrong, [("a.png", pictures.png(1))]).status_code == 401

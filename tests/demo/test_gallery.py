@@ -259,6 +259,34 @@ def test_a_strangers_flag_does_not_override_an_accepted_one(showcase, client):
     assert flag.state == "open"
 
 
+def test_chips_of_the_same_name_are_told_apart_in_the_flags(showcase, client):
+    for i, name in enumerate(("a b", "a_b", "c")):
+        showcase.run([(f"{name}.png", pictures.png(i))])
+    chips = list(Chip.objects.order_by("pk"))
+    for chip in chips:
+        client.post(f"/chip/{chip.key}/flag/", {"label": "water"})
+        client.post(f"/chip/{chip.key}/flag/", {"label": "haze"})
+    text = b"".join(client.get("/flags.csv").streaming_content).decode()
+    found = sorted(line.split(",")[0] for line in text.splitlines()[1:])
+    assert found == sorted([f"a_b_{chips[0].key}", f"a_b_{chips[1].key}", "c"])
+
+
+def test_what_was_said_while_a_chip_was_private_stays_private(showcase, client):
+    files = [("a.png", pictures.png(1))]
+    showcase.run(files, private="1")
+    chip = Chip.objects.get()
+    client.post(f"/chip/{chip.key}/flag/", {"label": "haze", "comment": "our own field"})
+    assert "our own field" in client.get(chip.get_absolute_url()).content.decode()
+    showcase.run([("a.png", files[0][1])])
+    chip.refresh_from_db()
+    assert chip.public
+    assert "our own field" not in client.get(chip.get_absolute_url()).content.decode()
+    assert b"haze" not in b"".join(client.get("/flags.csv").streaming_content)
+    client.post(f"/chip/{chip.key}/flag/", {"label": "water", "comment": "seen by all"})
+    assert "seen by all" in client.get(chip.get_absolute_url()).content.decode()
+    assert b"water" in b"".join(client.get("/flags.csv").streaming_content)
+
+
 def test_a_flag_without_labels_is_not_kept(showcase, client):
     showcase.run([("a.png", pictures.png(1))])
     client.post(f"/chip/{Chip.objects.get().key}/flag/", {"comment": "just wrong"})

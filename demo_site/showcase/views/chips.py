@@ -6,7 +6,7 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from paperlib.labels import LABELS, WEATHER
 
@@ -17,7 +17,7 @@ from ..models import Batch, Chip, Flag
 from . import errors
 
 
-@require_GET
+@require_safe
 def gallery(request: HttpRequest) -> HttpResponse:
     page, there = gallery_of.page(request.GET), Batch.objects.present()
     context = {
@@ -35,7 +35,7 @@ def gallery(request: HttpRequest) -> HttpResponse:
     return response
 
 
-@require_GET
+@require_safe
 def chip(request: HttpRequest, key: str) -> HttpResponse:
     """A chip's key is as hard to guess as a batch's; who has it was given it."""
     found = get_object_or_404(Chip, key=key)
@@ -48,6 +48,9 @@ def chip(request: HttpRequest, key: str) -> HttpResponse:
     )
     newest = history[0] if history else None
     public = found.placements.filter(batch__in=Batch.objects.present().filter(private=False))
+    flags = found.flags.exclude(state="rejected")
+    if found.public:  # what those few said who saw it before stays among them
+        flags = flags.filter(private=False)
     context = {
         "chip": found,
         "prediction": newest,
@@ -56,7 +59,7 @@ def chip(request: HttpRequest, key: str) -> HttpResponse:
         "history": [{"prediction": p, "bars": bars(p)} for p in history],
         "similar": similar.to(found) if newest else [],
         "placements": public.select_related("batch", "upload").order_by("-id")[:10],
-        "flags": found.flags.exclude(state="rejected")[:5],
+        "flags": flags[:5],
         "all_labels": [
             {"name": n, "title": tags.title(n), "on": bool(found.labels >> i & 1)}
             for i, n in enumerate(LABELS)
@@ -65,7 +68,7 @@ def chip(request: HttpRequest, key: str) -> HttpResponse:
     return render(request, "showcase/chip.html", context)
 
 
-@require_GET
+@require_safe
 def image(request: HttpRequest, key: str, kind: str) -> HttpResponse:
     """A picture that this site encoded itself; never an upload's bytes, name or type."""
     if kind not in copies.KINDS:
@@ -96,6 +99,7 @@ def flag(request: HttpRequest, key: str) -> HttpResponse:
         return redirect(found)
     Flag.objects.create(
         chip=found,
+        private=not found.public,
         labels=tags.mask(names),
         comment=request.POST.get("comment", "").replace("\x00", "").strip()[:500],
         address=visitors.alias(request),
@@ -104,7 +108,7 @@ def flag(request: HttpRequest, key: str) -> HttpResponse:
     return redirect(found)
 
 
-@require_GET
+@require_safe
 def flags_csv(request: HttpRequest) -> HttpResponse:
     """Visitors' labels as the competition's csv, one row per chip: its newest flag."""
     return exports.download(exports.flag_rows(), "flags.csv", "text/csv")
