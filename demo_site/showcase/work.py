@@ -42,12 +42,8 @@ BREATH = 1.0  # seconds after which it looks at the latest, whatever it waits fo
 PATIENCE = 0.3  # seconds that a free worker waits for a group of more than FIRST chips
 PAGE = 512  # uploads looked at together
 ATTEMPTS = 3  # without progress, until what is left of a batch counts as failed
-LATER = {
-    "fault": 2,
-    "disk": 10,
-    "storage": 10,
-    "database": 10,
-}  # seconds until a batch is tried again
+#: Seconds until a batch is tried again.
+LATER = {"fault": 2, "disk": 10, "storage": 10, "database": 10}
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 #: This process in claims and heartbeats; the worker command sets its own name.

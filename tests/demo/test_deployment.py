@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -60,6 +61,14 @@ def test_a_wrong_setting_is_said_at_start(tmp_path, name, value, said):
     done = manage(tmp_path, "check", **{"SHOWCASE_HEARTBEAT_SECONDS": "2", name: value})
     assert done.returncode == 1
     assert said in done.stderr
+
+
+@pytest.mark.parametrize(("processes", "renewed"), [("1", False), ("2", True)])
+def test_a_single_web_process_is_never_replaced_under_its_visitors(monkeypatch, processes, renewed):
+    import runpy
+
+    monkeypatch.setenv("SHOWCASE_WEB_PROCESSES", processes)
+    assert ("max_requests" in runpy.run_path(str(SITE / "config/gunicorn.py"))) is renewed
 
 
 def test_the_models_and_the_migrations_agree(tmp_path):
@@ -140,11 +149,21 @@ def postgres(tmp_path_factory):
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.STDOUT, "cwd": "/"}
     base = [initdb, "-D", str(data), "-U", "showcase", "--auth=trust", "--no-sync", "-E", "UTF8"]
     subprocess.run(base, check=True, **quiet, **as_user)
-    process = subprocess.Popen(
-        [server, "-D", str(data), "-p", str(port), "-h", "127.0.0.1", "-k", "", "-F"],
-        **quiet, **as_user,
-    )  # fmt: skip
     import psycopg
+
+    class Server(str):
+        """Its address, and what a restart of it takes."""
+
+        def start(self) -> None:
+            self.process = subprocess.Popen(
+                [server, "-D", str(data), "-p", str(port), "-h", "127.0.0.1", "-k", "", "-F"],
+                **quiet, **as_user,
+            )  # fmt: skip
+            wait_for(there, 30)
+
+        def stop(self) -> None:
+            self.process.send_signal(signal.SIGINT)  # whoever is connected is cut off
+            self.process.wait(20)
 
     def there() -> bool:
         try:
@@ -153,12 +172,12 @@ def postgres(tmp_path_factory):
             return False
         return True
 
+    running = Server(f"postgresql://showcase@127.0.0.1:{port}/postgres")
     try:
-        wait_for(there, 30)
-        yield f"postgresql://showcase@127.0.0.1:{port}/postgres"
+        running.start()
+        yield running
     finally:
-        process.terminate()
-        process.wait(20)
+        running.stop()
         shutil.rmtree(data, ignore_errors=True)
 
 
@@ -194,6 +213,26 @@ def test_the_site_on_postgresql_with_two_workers(postgres, tmp_path):
         assert flagged.status_code == 302
         assert ",water\n" in site.client.get("/flags.csv").text
         assert site.client.get(f"/batch/{tokens[0]}/labels.csv").text.count("\n") == 81
+
+
+@pytest.mark.slow
+def test_postgresql_restarted_in_the_middle_of_a_batch(postgres, tmp_path):
+    """What is in hand is done again; nothing is given up, and both processes live on."""
+    with RealSite(tmp_path, DATABASE_URL=postgres) as site:
+        site.web()
+        site.hold.write_text("8")
+        worker = site.worker()
+        files = [(f"restart_{i}.png", pictures.png(1000 + i, 32)) for i in range(60)]
+        token = site.send(files)
+        wait_for(lambda: len(site.calls()) == 2)  # the second group is in its hands
+        postgres.stop()
+        site.hold.unlink()
+        assert site.client.get("/gallery/").status_code == 503
+        postgres.start()
+        done = site.finished(token, 90)
+        assert (done["state"], done["labelled"], done["failed"]) == ("done", 60, 0)
+        assert worker.poll() is None
+        assert site.client.get("/gallery/?q=restart").status_code == 200
 
 
 @pytest.mark.slow

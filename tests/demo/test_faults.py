@@ -159,6 +159,26 @@ def test_a_full_disk_is_said_and_passes(site):
     assert site.finished(site.send([big]))["labelled"] >= 1
 
 
+def test_a_disk_that_is_full_for_the_worker_is_waited_for(site):
+    """The worker may write no file over 2.5 MB, as pixels of a large picture are; then one may."""
+    from real_site import SITE
+
+    limited = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2_500_000, -1)); sys.argv = sys.argv[1:]; "
+        "import runpy; runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    token = site.send([("big.png", pictures.png(1, 1000)), *files(3)])
+    worker = site.start("-c", limited, str(SITE / "manage.py"), "showcase_worker")
+    wait_for(lambda: "file store" in site.status(token)["trouble"])
+    status = site.status(token)
+    assert (status["state"], status["files_failed"]) == ("queued", 0)
+    site.kill(worker)
+    site.worker()
+    done = site.finished(token)
+    assert (done["state"], done["labelled"], done["files_failed"]) == ("done", 19, 0)
+
+
 def test_a_missing_model_is_said_and_taken_up_when_it_comes(tmp_path):
     missing = tmp_path / "missing"
     missing.touch()
