@@ -92,7 +92,9 @@ def test_a_stopped_worker_that_wakes_up_leaves_the_finished_batch_alone(tmp_path
     for i in range(count):
         image = np.full((side, side, 3), 10 * i, np.uint8)
         files.append((f"{i}.tif", pictures.encode(image, "TIFF")))
-    with RealSite(tmp_path, SHOWCASE_CHIP_PIXELS=str(side), SHOWCASE_LOG_LEVEL="INFO") as site:
+    env = {"SHOWCASE_CHIP_PIXELS": str(side), "SHOWCASE_LOG_LEVEL": "INFO"}
+    # Else it would not read on after the group in its hands, but end its slice.
+    with RealSite(tmp_path, SHOWCASE_SLICE_SECONDS="600", **env) as site:
         site.web()
         site.hold.write_text("0")  # its first group is held
         stopped = site.worker()
