@@ -11,6 +11,7 @@ import csv
 import io
 import os
 import re
+import sqlite3
 import zipfile
 
 import numpy as np
@@ -625,6 +626,125 @@ def test_waiting_page_keeps_still_for_those_who_ask(visit, hold):
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator("#progress")).to_have_attribute("data-state", "cancelled")
     expect(page.locator(".note.success")).to_contain_text("cancelled")
+
+
+def _waiting(visit, hold, seed: int, **options):
+    """A page that waits for a worker which stands still."""
+    page = visit("/", **options)
+    hold(0)
+    drop(page, {f"wait_{seed + i}.png": png(seed + i) for i in range(12)})
+    page.click("[data-send]")
+    page.wait_for_url("**/batch/*/")
+    expect(page.locator("#progress")).to_have_attribute("data-state", "running")
+    return page
+
+
+def test_a_site_that_does_not_answer_says_so_and_goes_on(visit, hold):
+    page = _waiting(visit, hold, 620)
+    says, told = page.locator(".says"), page.locator("[data-live]")
+    expect(says).to_contain_text("You may close this page")
+    for fail in (
+        lambda route: route.fulfill(status=503, body="later"),
+        lambda route: route.abort("connectionrefused"),
+    ):
+        page.route("**/progress/", fail)
+        expect(says).to_contain_text("The site does not answer. Nothing is lost")
+        expect(told).to_contain_text("The site does not answer. Nothing is lost")
+        moving = "document.getAnimations().filter((a) => a.playState === 'running').length"
+        assert page.evaluate(moving) == 0  # numbers that are old do not look alive
+        page.unroute("**/progress/")
+        expect(says).to_contain_text("You may close this page")
+        expect(told).to_contain_text("of 12 chips")
+        assert page.evaluate(moving) > 0
+    asked = []
+    page.route(
+        "**/progress/",
+        lambda route: asked.append(1) or (
+            route.fulfill(status=503) if len(asked) == 1 else route.continue_()
+        ),
+    )  # fmt: skip
+    page.evaluate(
+        """() => new MutationObserver(() => {
+          if (document.querySelector(".says .error")) window.cried = true;
+        }).observe(document.querySelector(".waits"), { childList: true, subtree: true })"""
+    )
+    for _ in range(100):
+        if len(asked) > 2:
+            break
+        page.wait_for_timeout(100)
+    assert len(asked) > 2
+    assert not page.evaluate("window.cried")  # one request that is lost is no trouble
+    page.unroute("**/progress/")
+    hold(None)
+    page.wait_for_selector("#progress[data-finished]")
+    assert page.evaluate("window.shifts") == []
+    while visit.faults:
+        assert re.search("503|net::ERR|htmx", visit.faults.pop())
+
+
+def test_a_batch_that_has_vanished_is_said_to_be_gone_and_not_asked_for(visit, hold):
+    page = _waiting(visit, hold, 640)
+    asked = []
+    page.route("**/progress/", lambda route: asked.append(1) or route.fulfill(status=404))
+    expect(page.locator(".says")).to_contain_text("no longer on the site")
+    expect(page.locator("[data-live]")).to_contain_text("no longer on the site")
+    page.wait_for_timeout(2500)  # it would have asked twice
+    assert len(asked) == 1
+    while visit.faults:
+        assert re.search("404|htmx", visit.faults.pop())
+
+
+def test_trouble_moves_nothing_on_the_waiting_page(visit, hold, folder):
+    page = _waiting(visit, hold, 660)
+    token = page.url.rstrip("/").rpartition("/")[2]
+    says, grid = page.locator(".says"), page.locator("#chips")
+
+    def change(statement: str, *values) -> None:
+        with sqlite3.connect(folder / "showcase.sqlite3", timeout=20) as database:
+            database.execute(statement, values)
+
+    def setback(code: str) -> None:
+        change("UPDATE showcase_batch SET setback = ? WHERE token = ?", code, token)
+
+    def room() -> list[dict]:
+        """Where the results begin at each width, while the page says the same."""
+        found = []
+        for width in (1280, 768, 360):
+            page.set_viewport_size({"width": width, "height": 1400})
+            found.append(grid.bounding_box())
+        return found
+
+    expect(says).to_contain_text("You may close this page")
+    usual = room()
+    page.evaluate("window.shifts = []")  # of this test's own doing
+    for code, said in {"worker": "in the middle", "disk": "is full", "model": "by itself"}.items():
+        setback(code)
+        expect(says).to_contain_text(said)  # comes in at 360 pixels, where it is longest
+        assert page.evaluate("window.shifts") == []
+        assert room() == usual
+        page.evaluate("window.shifts = []")
+    setback("")
+    # A worker's next heartbeat would set this right.
+    change(
+        "CREATE TRIGGER unready AFTER UPDATE OF ready ON showcase_worker WHEN NEW.ready "
+        "BEGIN UPDATE showcase_worker SET ready = 0; END"
+    )
+    try:
+        change("UPDATE showcase_worker SET ready = 1")
+        expect(says).to_contain_text("The model is not loaded yet")
+        assert room() == usual
+    finally:
+        change("DROP TRIGGER unready")
+        change("UPDATE showcase_worker SET ready = 1")
+    expect(says).to_contain_text("You may close this page")
+    page.evaluate("window.shifts = []")
+    page.route("**/progress/", lambda route: route.abort("connectionrefused"))
+    expect(says).to_contain_text("The site does not answer")
+    assert page.evaluate("window.shifts") == []
+    assert room() == usual
+    page.unroute("**/progress/")
+    while visit.faults:
+        assert re.search("net::ERR|htmx", visit.faults.pop())
 
 
 def test_five_hundred_chips_by_drag_and_drop(visit):
