@@ -7,6 +7,7 @@ A notebook declares in its metadata, under `"paper"`, what it makes and what it 
      "results": ["f2_toy.csv"],                        results/<profile>/f2_toy.csv
      "minutes": 5,                                     limit; or {"tiny": 1, "default": 30}
      "needs": ["05_train"],                            earlier notebooks, or outputs of theirs
+     "if_possible": ["fig09_showcase.png"],            a figure that not every machine can make
      "chips": "needed"}                                not run where there are no chips
 
 and has one cell tagged `parameters` that assigns literals and does nothing else.
@@ -37,7 +38,7 @@ from .errors import PaperError  # noqa: E402
 
 FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
 REQUIRED = {"title": str, "section": str, "figures": list, "results": list, "minutes": object}
-OPTIONAL = {"needs": list, "chips": str}
+OPTIONAL = {"needs": list, "if_possible": list, "chips": str}
 _NAME = re.compile(r"(\d\d)_[a-z0-9_]+")
 # Tags by which papermill, nbclient or pytest would pass over a cell or its error without a word.
 _SILENT_TAGS = {"skip-execution", "raises-exception", "injected-parameters"}
@@ -52,6 +53,7 @@ class Notebook:
     results     paths under `results/<profile>/`
     minutes     time limit, or a limit per profile with `"default"`
     needs       names of earlier notebooks and outputs of theirs, as written
+    if_possible  figures that it may make; it says itself why it did not
     chips       True where it cannot run without chips
     parameters  name -> default, from the cell tagged `parameters`
     """
@@ -64,6 +66,7 @@ class Notebook:
     results: tuple[str, ...]
     minutes: float | Mapping[str, float]
     needs: tuple[str, ...]
+    if_possible: tuple[str, ...]
     chips: bool
     parameters: Mapping[str, Any]
 
@@ -138,6 +141,7 @@ def read(path: Path) -> Notebook:
         results=tuple(_inside(path, "results", name) for name in paper["results"]),
         minutes=_minutes(path, paper["minutes"]),
         needs=tuple(paper.get("needs", [])),
+        if_possible=_figures(path, paper.get("if_possible", [])),
         chips=paper.get("chips", "") == "needed",
         parameters=_parameters(path, node),
     )

@@ -13,7 +13,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from . import __version__, claims, manifest, notebook_rules
+from . import __version__, claims, files, manifest, notebook_rules
 from .claims import Finding, Measure
 from .display import duration
 from .profiles import PROFILES
@@ -180,12 +180,13 @@ def figures(root: Path, names: Sequence[str]) -> list[dict[str, Any]]:
     makers = {
         Path(figure).stem: notebook
         for notebook in notebook_rules.read_all(root / "notebooks")
-        for figure in notebook.figures
+        for figure in (*notebook.figures, *notebook.if_possible)
     }
     listed = []
     for figure in claims.published()["figure"]:
-        # The page of the site is pictured by a command of the site's, for all profiles at once.
-        where = ["sample"] if figure["name"] == "fig09_showcase" else names
+        # The page of the site is pictured once, for all profiles.
+        once = figure["name"] == "fig09_showcase"
+        where = ["sample"] if once else names
         pictures = {name: inline(root, name, figure["name"]) for name in where}
         maker = makers.get(figure["name"])
         listed.append(
@@ -194,9 +195,16 @@ def figures(root: Path, names: Sequence[str]) -> list[dict[str, Any]]:
                 "pictures": {name: data for name, data in pictures.items() if data},
                 "notebook": maker.name if maker else "",
                 "title": maker.title if maker else "",
+                "why_not": why_no_new_picture(root) if once else "",
             }
         )
     return listed
+
+
+def why_no_new_picture(root: Path) -> str:
+    """Why the last run of the profile `sample` did not picture the site; "" where it did."""
+    path = root / "results/sample/showcase.json"
+    return files.read_json(path)["figure 9"]["why not"] if path.is_file() else ""
 
 
 def inline(root: Path, profile: str, name: str) -> str:

@@ -255,6 +255,21 @@ def test_the_kernel_is_this_python_without_the_users_settings(tmp_path, monkeypa
     assert seed == "0"
 
 
+def test_a_figure_that_not_every_machine_can_make_may_be_made_or_not(tmp_path):
+    draw = "(paper.figures / 'page.png').parent.mkdir(parents=True, exist_ok=True)\n"
+    draw += "epochs and (paper.figures / 'page.png').write_bytes(b'drawn')"
+    plant(tmp_path, "01_first", OPEN, draw, parameters="epochs = 0", if_possible=["page.png"])
+    go(tmp_path)
+    assert not (tmp_path / "figures/tiny/page.png").exists()
+    runner, _ = go(tmp_path, parameters={"epochs": 1})
+    assert (tmp_path / "figures/tiny/page.png").exists()
+    assert (
+        runner.manifest["notebooks"]["01_first"]["outputs"]
+        .keys()
+        .isdisjoint({"figures/tiny/page.png"})
+    )
+
+
 # ---- what it refuses -----------------------------------------------------------------------------
 
 

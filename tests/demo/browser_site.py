@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -15,19 +14,12 @@ from pathlib import Path
 
 import axe_playwright_python
 
+from paperlib.site_picture import chromium
+
 HERE = Path(__file__).resolve().parent
 SITE = HERE.parents[1] / "demo_site"
+__all__ = ["AXE", "SITE", "chromium", "free_port", "running"]
 AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
-
-
-def chromium() -> str | None:
-    """Debian's Chromium, or what `CHROMIUM` names; no browser is ever downloaded."""
-    named = os.environ.get("CHROMIUM")
-    if named:
-        return shutil.which(named)
-    return next(
-        (p for p in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(p).exists()), None
-    )
 
 
 def free_port() -> int:

@@ -1,0 +1,63 @@
+"""Figure 9, the picture of the running showcase: made where this machine can, else why not.
+
+The site's own command does the work (`manage.py figure9`): nothing here imports from `demo_site`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+PLACES = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
+#: Of 255. Two drawings of one page by one browser differ by up to 3 in some dozens of pixels.
+EYE = 8
+
+
+def chromium() -> str | None:
+    """The browser that `CHROMIUM` names, or an installed one; none is ever downloaded."""
+    if named := os.environ.get("CHROMIUM"):
+        return shutil.which(named)
+    return next((place for place in PLACES if Path(place).exists()), None)
+
+
+def make(root: Path, picture: Path, *, profile: str = "sample", seconds: float = 120) -> str:
+    """Start the site, picture its first page into `picture`; "" or the reason why not.
+
+    root     the checkout
+    profile  only `sample` makes it: one page serves all profiles, and the others have other limits
+    seconds  patience for the site, and as much again for the browser
+
+    Raises nothing: without a new picture the paper is as whole as before; the reason is a result.
+    """
+    if profile != "sample":
+        return f"the profile sample makes it, not {profile}"
+    if chromium() is None:
+        return "no Chromium is installed here (apt-get install chromium, or set CHROMIUM)"
+    if importlib.util.find_spec("django") is None:
+        return "the showcase's packages are not installed (pip install 'paperlib[demo]')"
+    command = [sys.executable, "demo_site/manage.py", "figure9"]
+    # No limit around it: a killed command could not end the site it started.
+    done = subprocess.run(
+        [*command, "--out", str(picture), "--seconds", str(seconds)],
+        cwd=root, capture_output=True, text=True,
+    )  # fmt: skip
+    if done.returncode == 0:
+        return ""
+    said = (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1]
+    return f"the command figure9 failed: {said}"
+
+
+def looks_like(one: Path, other: Path) -> bool:
+    """Whether two pictures are the same to the eye: equal in size, no channel off by over `EYE`."""
+    with Image.open(one) as a, Image.open(other) as b:
+        if a.size != b.size:
+            return False
+        difference = np.asarray(a.convert("RGB"), int) - np.asarray(b.convert("RGB"), int)
+    return bool(np.abs(difference).max(initial=0) <= EYE)
