@@ -29,6 +29,7 @@ def gallery(request: HttpRequest) -> HttpResponse:
         "batches": there.filter(private=False, chips_labelled__gt=0).order_by("-id")[:30],
     }
     part = request.htmx and not request.htmx.boosted and not request.htmx.history_restore_request
+    context["part"] = part
     template = "showcase/_gallery.html" if part else "showcase/gallery.html"
     response = render(request, template, context)
     response["Vary"] = "HX-Request, Cookie, Accept-Language"
