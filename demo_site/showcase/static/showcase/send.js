@@ -1,6 +1,7 @@
 // Sends a batch: open it, the files in parts one after the other, then hand it over.
 const PART_FILES = 20;
 const PART_BYTES = 8_000_000;
+const SILENCE = 120_000; // milliseconds without a byte sent and without an answer: the line is dead
 const PATIENCE = [1, 2, 5, 10, 20]; // seconds before each new try
 
 const pause = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
@@ -94,14 +95,23 @@ export class Sending {
       const request = (this.request = new XMLHttpRequest());
       request.open("POST", address);
       request.setRequestHeader("Accept", "application/json");
-      request.timeout = 300_000;
-      request.upload.onprogress = ({ loaded }) =>
+      // No limit on the whole: a large file takes as long as a slow line needs.
+      let silence;
+      const heard = () => {
+        clearTimeout(silence);
+        silence = setTimeout(() => request.abort(), SILENCE);
+      };
+      request.upload.onprogress = ({ loaded }) => {
+        heard();
         this.onProgress({ done: this.done, bytes: this.bytes + loaded });
+      };
       request.onloadend = () => {
+        clearTimeout(silence);
         let answer = null;
         try { answer = JSON.parse(request.responseText); } catch { /* a proxy's own page */ }
         settled({ status: request.status, answer });
       };
+      heard();
       request.send(body);
     });
   }
