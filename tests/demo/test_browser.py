@@ -299,6 +299,92 @@ def test_zip_and_mosaic(visit):
     page.wait_for_url("**/chip/*/")
 
 
+def test_the_labels_of_a_fine_mosaic_can_be_read_by_pointer_keyboard_and_finger(visit):
+    page = visit("/", has_touch=True, viewport={"width": 700, "height": 900})
+    send(page, {"fine.png": png(205, 512, 8 * 256)})
+    page.get_by_role("link", name="See it as one picture").click()
+    links, here = page.locator("[data-cell] a"), page.locator("[data-here]")
+    assert links.count() == 16
+    assert page.locator("[data-cell] text").count() == 0  # no room for words
+    groups = {"weather": "circle", "common": "rect", "rare": "path"}
+    drawn = page.evaluate(
+        """() => [...document.querySelectorAll("[data-cell] .dot")].map((dot) => {
+          const mark = document.querySelector(dot.getAttribute("href"));
+          return [dot.classList[1], mark.firstElementChild.tagName];
+        })"""
+    )
+    assert drawn
+    assert all(groups[group] == shape for group, shape in drawn)  # not by colour alone
+    names = [link.get_attribute("aria-label") for link in links.all()]
+    assert names[9].startswith("row 2, column 2: ")
+    links.nth(9).hover()
+    expect(here).to_have_text(names[9])
+    links.nth(3).focus()
+    expect(here).to_have_text(names[3])
+    place = here.bounding_box()
+    links.nth(12).tap()
+    expect(here).to_have_text(names[12])
+    assert "/picture/" in page.url
+    assert here.bounding_box() == place
+    assert _axe(page) == []
+    links.nth(12).tap()
+    page.wait_for_url("**/chip/*/")
+
+
+def test_a_slow_line_is_given_its_time_and_a_dead_one_is_not(visit):
+    """No limit on the whole of a request, as long as bytes go."""
+    page = visit()
+    page.clock.install()
+    page.evaluate(
+        """() => {
+          window.aborted = 0;
+          window.reached = [];
+          window.XMLHttpRequest = class {
+            upload = {};
+            open(method, address) { this.step = address; }
+            setRequestHeader() {}
+            answer(status, body) {
+              this.status = status;
+              this.responseText = JSON.stringify(body);
+              this.onloadend();
+            }
+            abort() {
+              window.aborted += 1;
+              this.answer(0, null);
+            }
+            send() {
+              window.reached.push(this.step);
+              if (this.step === "files") {
+                let bytes = 0;
+                const slow = setInterval(() => {
+                  bytes += 1000;
+                  this.upload.onprogress({ loaded: bytes });
+                  if (bytes < 9000) return;
+                  clearInterval(slow);
+                  this.answer(200, { files: [{ accepted: true }] });
+                }, 100_000);
+              } else if (this.step !== "submit") {
+                const steps = { files_url: "files", submit_url: "submit", cancel_url: "/" };
+                this.answer(201, steps);
+              }
+            }
+          };
+        }"""
+    )
+    drop(page, {"large.png": png(206)})
+    page.click("[data-send]")
+    page.clock.run_for(890_000)
+    assert page.evaluate("window.reached.slice(1)") == ["files"]
+    page.clock.run_for(20_000)  # all is sent, a quarter of an hour later
+    assert page.evaluate("window.reached.slice(1)") == ["files", "submit"]
+    assert page.evaluate("window.aborted") == 0
+    page.clock.run_for(90_000)
+    assert page.evaluate("window.aborted") == 0
+    page.clock.run_for(30_000)  # nothing went and nothing came: tried again
+    assert page.evaluate("window.aborted") == 1
+    assert page.evaluate("window.reached.slice(1)") == ["files", "submit", "submit"]
+
+
 def test_a_folder_by_picker_and_by_drop(visit, tmp_path):
     (tmp_path / "scene/inner").mkdir(parents=True)
     for i in range(3):
@@ -450,11 +536,24 @@ def test_gallery_filters(visit):
     everything = count()
     assert everything >= 8
     page.evaluate("window.same = true")
+    # A status is read out when its text changes, not when it is itself another.
+    page.evaluate(
+        """() => {
+          window.counts = [];
+          const status = document.querySelector("#found");
+          new MutationObserver(() => window.counts.push(status.textContent.trim()))
+            .observe(status, { childList: true, characterData: true, subtree: true });
+        }"""
+    )
     water = results_of(page.get_by_label("water", exact=True).check)
     assert page.url.endswith("/gallery/?label=water")  # can be shared; no defaults in it
     assert water
     assert all("water" in text for text in water)
     assert count() < everything
+    told = page.evaluate("window.counts")
+    assert told[-1].startswith(str(count()))
+    assert page.locator("#found").count() == 1
+    assert page.locator("#results #found").count() == 0
     both = results_of(page.get_by_label("road", exact=True).check)
     assert all("water" in text and "road" in text for text in both)
     some = results_of(lambda: page.locator("[name=match][value=any]").check(force=True))
