@@ -1,4 +1,4 @@
-"""The generated parts of README.md: what came out, what each notebook makes, what runs took.
+"""The generated parts of README.md and the showcase's: what came out, what runs took.
 
 A part stands between `<!-- begin:NAME -->` and `<!-- end:NAME -->`. `paper readme` writes the parts
 again; a test holds all of them current but `measured`, which comes from the manifests in the
@@ -20,17 +20,19 @@ from .profiles import DEFAULT, PROFILES
 
 
 def update(root: Path) -> list[str]:
-    """Write the generated parts of `root`/README.md again; names of those that changed."""
-    path = root / "README.md"
-    text = path.read_text(encoding="utf-8")
-    new, changed = text, []
-    for name, make in PARTS.items():
-        after = replaced(new, name, make(root))
-        if after != new:
-            changed.append(name)
-        new = after
-    if changed:
-        files.write_text(path, new)
+    """Write the generated parts of `root`'s pages again; names of those that changed."""
+    changed = []
+    for page, parts in PAGES.items():
+        path = root / page
+        text = path.read_text(encoding="utf-8")
+        new = text
+        for name, make in parts.items():
+            after = replaced(new, name, make(root))
+            if after != new:
+                changed.append(name)
+            new = after
+        if new != text:
+            files.write_text(path, new)
     return changed
 
 
@@ -38,9 +40,7 @@ def replaced(text: str, name: str, part: str) -> str:
     """`text` with `part` between the markers of `name`; `PaperError` where they are not there."""
     pattern = re.compile(rf"(<!-- begin:{name} -->\n).*?(<!-- end:{name} -->)", re.DOTALL)
     if len(pattern.findall(text)) != 1:
-        raise PaperError(
-            f"README.md: no one part called {name}", f"mark it <!-- begin:{name} --> … end"
-        )
+        raise PaperError(f"no one part called {name}", f"mark it <!-- begin:{name} --> … end")
     return pattern.sub(lambda m: f"{m[1]}{part}\n{m[2]}", text)
 
 
@@ -60,7 +60,8 @@ def notebooks(root: Path) -> str:
 
 def _figures(notebook: Notebook) -> list[str]:
     """Figure names once each, without the suffixes they are written in."""
-    stems = (name.removesuffix(Path(name).suffix) for name in notebook.figures)
+    named = (*notebook.figures, *notebook.if_possible)
+    stems = (name.removesuffix(Path(name).suffix) for name in named)
     return list(dict.fromkeys(stems))
 
 
@@ -202,6 +203,24 @@ def completeness(root: Path) -> str:
     return "\n".join(lines)
 
 
+def showcase_speed(root: Path) -> str:
+    """What `tests/benchmarks/demo_load.py --write` measured: a table for each day and machine."""
+    path = root / "demo_site/speed.json"
+    if not path.is_file():
+        return "Not measured yet: `python tests/benchmarks/demo_load.py --write`."
+    tables: dict[str, list[str]] = {}
+    for part in files.read_json(path)["parts"].values():
+        card = root / "paperlib/released" / part["model"] / "card.json"
+        now = card.is_file() and files.sha256(card) == part["card"]
+        release = "as released now" if now else "of an earlier release"
+        said = f"On {part['date']}, {_machine(part['hardware'])}, model {part['model']} {release}:"
+        rows = tables.setdefault(said, ["| measured | | target |", "|" + " --- |" * 3])
+        for row in part["rows"]:
+            target = row["target"] if row["met"] else f"{row['target']}, **missed**"
+            rows.append(f"| {row['what']} | {row['value']} | {target} |")
+    return "\n\n".join(f"{said}\n\n" + "\n".join(rows) for said, rows in tables.items())
+
+
 #: Of the table of all systems, those that the front page shows.
 SYSTEMS = (
     "one network, threshold 0.2",
@@ -227,3 +246,4 @@ PARTS = {
     "measured": measured,
     "profiles": profiles,
 }
+PAGES = {"README.md": PARTS, "demo_site/README.md": {"speed": showcase_speed}}

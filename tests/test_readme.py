@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from paperlib import readme
+from paperlib import files, readme
 from paperlib.errors import PaperError
 
 
@@ -22,6 +22,32 @@ def text(root) -> str:
 def test_the_generated_parts_are_current(root, text, part):
     again = readme.replaced(text, part, readme.PARTS[part](root))
     assert again == text, "run: make readme"
+
+
+def test_the_showcases_speed_is_current(root):
+    page = (root / "demo_site/README.md").read_text(encoding="utf-8")
+    assert readme.replaced(page, "speed", readme.showcase_speed(root)) == page, "run: make readme"
+
+
+def test_the_showcases_speed_names_day_machine_release_and_what_was_missed(root, tmp_path):
+    assert "--write" in readme.showcase_speed(tmp_path)
+    card = tmp_path / "paperlib/released/planet32/card.json"
+    card.parent.mkdir(parents=True)
+    card.write_text("{}")
+    machine = {"cores": 2, "processor": "a chip", "memory_gb": 8, "gpus": []}
+    part = {"date": "2026-01-02", "hardware": machine, "model": "planet32", "rows": [
+        {"what": "a page", "value": "9 ms", "target": "10 ms", "met": True},
+        {"what": "a chip", "value": "11 ms", "target": "10 ms", "met": False},
+    ]}  # fmt: skip
+    now = part | {"card": files.sha256(card)}
+    parts = {"one": now, "two": now, "three": part | {"card": "0"}}
+    files.write_json(tmp_path / "demo_site/speed.json", {"parts": parts})
+    said = readme.showcase_speed(tmp_path)
+    assert said.count("On 2026-01-02, 2 cores of a chip, 8 GB, model planet32") == 2
+    first, second = said.split("planet32 of an earlier release:")
+    assert "planet32 as released now:" in first
+    assert first.count("| a page | 9 ms | 10 ms |") == 2
+    assert second.count("| a chip | 11 ms | 10 ms, **missed** |") == 1
 
 
 def test_a_changed_result_makes_the_verdicts_stale(root, text, tmp_path):

@@ -28,6 +28,11 @@ FAST = {
 }
 
 
+#: Arguments: a core, then those of Python; on that core alone, threads and children too.
+PINNED = (
+    "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])}); "
+    "os.execv(sys.executable, [sys.executable, *sys.argv[2:]])"
+)
 _EMPTY: list[str] = []  # the migrated database as SQL
 
 
@@ -116,10 +121,11 @@ class RealSite:
         self.running.append(process)
         return process
 
-    def web(self) -> subprocess.Popen:
-        process = self.start(
-            "-m", "gunicorn", "-c", str(SITE / "config/gunicorn.py"), "config.wsgi"
-        )
+    def web(self, core: int | None = None) -> subprocess.Popen:
+        """gunicorn; on one `core` alone where one is named."""
+        pin = () if core is None else ("-c", PINNED, str(core))
+        config = str(SITE / "config/gunicorn.py")
+        process = self.start(*pin, "-m", "gunicorn", "-c", config, "config.wsgi")
         wait_for(lambda: self.answers("/healthz"))
         return process
 
