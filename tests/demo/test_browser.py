@@ -12,6 +12,8 @@ import io
 import os
 import re
 import sqlite3
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -70,6 +72,18 @@ def site(folder):
     (results / "report.html").write_text(REPORT, encoding="utf-8")
     with running(folder, SHOWCASE_RESULTS=str(results)) as address:
         yield address
+
+
+@pytest.fixture(scope="module")
+def staff(site, folder):
+    """Name and password of one who may hide, delete and review."""
+    env = os.environ | {
+        "SHOWCASE_VAR": str(folder), "SHOWCASE_LOOPBACK": "1", "DJANGO_SUPERUSER_EMAIL": "",
+        "DJANGO_SUPERUSER_USERNAME": "keeper", "DJANGO_SUPERUSER_PASSWORD": "a pass phrase",
+    }  # fmt: skip
+    command = [sys.executable, str(SITE / "manage.py"), "createsuperuser", "--noinput"]
+    subprocess.run(command, env=env, check=True, capture_output=True)
+    return "keeper", "a pass phrase"
 
 
 @pytest.fixture
@@ -281,7 +295,9 @@ def test_zip_and_mosaic(visit):
         archive.writestr("inside/two.png", png(201))
         archive.writestr("inside/readme.txt", "no picture")
     page = visit()
-    send(page, {"pack.zip": packed.getvalue(), "wide.png": png(202, 512, 768)})
+    drop(page, {"pack.zip": packed.getvalue()})
+    expect(page.locator("[data-blind]")).to_contain_text("no picture before they are sent")
+    send(page, {"wide.png": png(202, 512, 768)})
     assert page.locator("#progress .tile").count() == 2 + 6
     expect(page.locator("#failed")).to_contain_text("readme")
     page.get_by_role("link", name="See it as one picture").click()
@@ -372,6 +388,7 @@ def test_a_slow_line_is_given_its_time_and_a_dead_one_is_not(visit):
         }"""
     )
     drop(page, {"large.png": png(206)})
+    expect(page.locator("[data-blind]")).to_be_hidden()
     page.click("[data-send]")
     page.clock.run_for(890_000)
     assert page.evaluate("window.reached.slice(1)") == ["files"]
@@ -489,6 +506,15 @@ def test_every_page_fits_every_width(visit, folder):
         page.goto(path)
         page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
         _widths(page, name, shots)
+    fine = send(visit("/"), {"fine.png": png(292, 512, 2048)})
+    page.goto(fine)
+    page.goto(page.locator("#whole").get_attribute("href"))
+    _widths(page, "mosaic-fine", shots)
+    chinese = visit("/", locale="zh-CN", reduced_motion="reduce")
+    for name in pages:
+        if name not in ("report", "error"):
+            chinese.goto(pages[name])
+            _widths(chinese, f"chinese-{name}", shots)
     # The report's own style and script came through its policy, and nothing else asked to.
     page.goto("/report/")
     assert page.evaluate("getComputedStyle(document.querySelector('p')).color") == "rgb(1, 2, 3)"
@@ -689,7 +715,16 @@ def test_axe_finds_nothing_serious(visit):
     picture = page.locator("#whole").get_attribute("href")
     page.goto("/gallery/?sort=oldest")
     chip = page.locator(".tile a").first.get_attribute("href")
-    pages = ("/", "/gallery/", "/model/", "/api/", "/api/v1/docs", "/login/", "/nowhere")
+    pages = (
+        "/",
+        "/gallery/",
+        "/gallery/?q=nothing+like+it",
+        "/model/",
+        "/api/",
+        "/api/v1/docs",
+        "/login/",
+        "/nowhere",
+    )
     for path in (batch, picture, chip, *pages):
         page.emulate_media(color_scheme="light")
         page.goto(path)
@@ -700,6 +735,89 @@ def test_axe_finds_nothing_serious(visit):
         serious[f"{path} (dark)"] = _axe(page, "color-contrast")  # nothing else can differ
     assert visit.faults.pop().startswith("console: Failed to load resource")  # the 404
     assert {path: found for path, found in serious.items() if found} == {}
+
+
+def test_axe_finds_nothing_serious_in_chinese(visit):
+    page = visit("/", locale="zh-CN", color_scheme="light", reduced_motion="reduce")
+    batch = send(page, {"three.png": png(505), "broken.png": b"nothing", "big.png": png(506, 512)})
+    page.goto("/gallery/?sort=oldest")
+    chip = page.locator(".tile a").first.get_attribute("href")
+    serious = {}
+    for path in (batch, chip, "/", "/gallery/", "/gallery/?q=nothing+like+it", "/model/", "/api/",
+                 "/api/v1/docs", "/login/"):  # fmt: skip
+        page.goto(path)
+        assert page.locator("html").get_attribute("lang") == "zh-hans"
+        serious[path] = _axe(page)
+    assert {path: found for path, found in serious.items() if found} == {}
+
+
+def test_batches_that_wait_are_held_up_or_failed(visit, hold, folder):
+    """Axe, widths and pictures of what a page shows only for a while."""
+    shots = os.environ.get("SCREENSHOTS")
+    page = _waiting(visit, hold, 680, color_scheme="light", reduced_motion="reduce")
+    token = page.url.rstrip("/").rpartition("/")[2]
+    other = visit("/", color_scheme="light", reduced_motion="reduce")
+    drop(other, {"queued.png": png(700)})
+    other.click("[data-send]")
+    other.wait_for_url("**/batch/*/")
+    expect(other.locator("#progress")).to_have_attribute("data-state", "queued")
+    serious = {"queued": _axe(other)}
+    _widths(other, "batch-queued", shots)
+    _widths(page, "batch-running", shots)
+    serious["running"] = _axe(page)
+    with sqlite3.connect(folder / "showcase.sqlite3", timeout=20) as database:
+        database.execute("UPDATE showcase_batch SET setback = 'disk' WHERE token = ?", (token,))
+    expect(page.locator(".says")).to_contain_text("The disk is full")
+    _widths(page, "batch-held-up", shots)
+    serious["held up"] = _axe(page)
+    page.emulate_media(color_scheme="dark")
+    serious["held up, dark"] = _axe(page, "color-contrast")
+    page.route("**/progress/", lambda route: route.abort("connectionrefused"))
+    expect(page.locator(".says")).to_contain_text("does not answer")
+    _widths(page, "batch-silent", shots)
+    serious["silent"] = _axe(page)
+    hold(None)
+    other.wait_for_selector("#progress[data-finished]")
+    other.goto("/")
+    send(other, {"broken.png": b"nothing", "other.png": b"no picture"})
+    expect(other.locator("#progress")).to_have_attribute("data-state", "failed")
+    _widths(other, "batch-failed", shots)
+    serious["failed"] = _axe(other)
+    assert {name: found for name, found in serious.items() if found} == {}
+    while visit.faults:
+        assert re.search("net::ERR|htmx", visit.faults.pop())
+
+
+def test_pages_of_staff(visit, staff):
+    """The administration and what staff sees on the usual pages: axe, widths, pictures."""
+    shots = os.environ.get("SCREENSHOTS")
+    page = visit("/admin/", color_scheme="light", reduced_motion="reduce")
+    serious = {"sign in": _axe(page)}
+    _widths(page, "staff-sign-in", shots)
+    page.fill("[name=username]", staff[0])
+    page.fill("[name=password]", staff[1])
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/admin/")
+    page.goto("/gallery/?sort=oldest")
+    chip = page.locator(".tile a").first.get_attribute("href")
+    page.goto(chip)
+    batch = page.locator("main a[href^='/batch/']").first.get_attribute("href")
+    pages = {"index": "/admin/", "chip": chip, "batch": batch}
+    for model in ("batch", "chip", "flag", "worker", "modelversion", "apikey"):
+        address = f"/admin/showcase/{model}/"
+        if page.request.get(address).ok:
+            pages[f"list-{model}"] = address
+    assert len(pages) > 4
+    for name, path in pages.items():
+        page.goto(path)
+        page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+        serious[name] = _axe(page)
+        if "/admin/" in path:  # Django's own layout
+            if shots:
+                page.screenshot(path=f"{shots}/staff-{name}.png", full_page=True)
+        else:
+            _widths(page, f"staff-{name}", shots)
+    assert {name: found for name, found in serious.items() if found} == {}
 
 
 def _axe(page, *rules: str) -> list[str]:

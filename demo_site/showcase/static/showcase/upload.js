@@ -13,6 +13,7 @@ const fill = (pattern, values) => pattern.replace(/\{(\w+)\}/g, (_, name) => val
 /** What was chosen: name, size and date of a file -> `{file, item, bad}`. */
 const chosen = new Map();
 const good = () => [...chosen.values()].filter((one) => !one.bad).map((one) => one.file);
+const drawable = (file) => /JPEG|PNG/.test(kind(file)); // what a browser decodes
 const total = () => good().reduce((sum, file) => sum + file.size, 0);
 const usual = part("send-text").textContent;
 let sending = null;
@@ -35,6 +36,7 @@ function draw() {
   const files = good();
   part("chosen").hidden = !chosen.size;
   part("total").textContent = fill(files.length === 1 ? text.tOne : text.tMany, { n: files.length, mb: megabytes(total()) });
+  part("blind").hidden = files.every(drawable);
   part("send").disabled = busy || !files.length;
 }
 
@@ -82,7 +84,7 @@ function tile(key, file, bad) {
   remove.setAttribute("aria-label", fill(text.tRemove, { name: file.name }));
   remove.append(part("clear").querySelector("svg").cloneNode(true));
   item.append(picture, name, remove);
-  if (!bad && /JPEG|PNG/.test(kind(file))) thumbnail(item, picture, file);
+  if (!bad && drawable(file)) thumbnail(item, picture, file);
   return item;
 }
 
