@@ -22,6 +22,7 @@ ALLOWED_HOSTS = env.words("SHOWCASE_HOSTS", "localhost 127.0.0.1 [::1]")
 CSRF_TRUSTED_ORIGINS = env.words("SHOWCASE_ORIGINS")
 
 INSTALLED_APPS = [
+    "showcase",  # before the administration, whose pages get this site's head
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -31,7 +32,6 @@ INSTALLED_APPS = [
     "django_tasks",
     "django_tasks_db",
     "django_htmx",
-    "showcase",
 ]
 
 MIDDLEWARE = [

@@ -1,5 +1,5 @@
-// The legend of a mosaic: chips without the pressed labels step back. Where cells are too small for
-// words, the words of the one that is pointed at, focused or tapped stand below.
+// The legend of a mosaic: chips without the pressed labels step back. The words of the cell that is
+// pointed at, focused or tapped stand below: inside it they may be too small, or only marks.
 const mosaic = document.querySelector("[data-mosaic]");
 const buttons = [...document.querySelectorAll("[data-legend] button")];
 const cells = [...mosaic.querySelectorAll("[data-cell]")].map(
@@ -33,18 +33,16 @@ function tell(event) {
   read.classList.add("read");
   here.textContent = link.getAttribute("aria-label");
 }
-if (here) {
-  let tapped = null, touch = false;
-  mosaic.addEventListener("pointerover", tell);
-  mosaic.addEventListener("focusin", tell);
-  mosaic.addEventListener("pointerdown", (event) => { touch = event.pointerType === "touch"; });
-  mosaic.addEventListener("keydown", () => { touch = false; });
-  // A finger cannot point without pressing: the first tap reads, the second goes.
-  mosaic.addEventListener("click", (event) => {
-    const link = event.target.closest("a[aria-label]");
-    if (!link || !touch || link === tapped) return;
-    event.preventDefault();
-    tapped = link;
-    tell(event);
-  });
-}
+let tapped = null, touch = false;
+mosaic.addEventListener("pointerover", tell);
+mosaic.addEventListener("focusin", tell);
+mosaic.addEventListener("pointerdown", (event) => { touch = event.pointerType === "touch"; });
+mosaic.addEventListener("keydown", () => { touch = false; });
+// A finger cannot point without pressing: the first tap reads, the second goes.
+mosaic.addEventListener("click", (event) => {
+  const link = event.target.closest("a[aria-label]");
+  if (!link || !touch || link === tapped) return;
+  event.preventDefault();
+  tapped = link;
+  tell(event);
+});
