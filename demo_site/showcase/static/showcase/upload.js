@@ -7,7 +7,10 @@ const form = document.getElementById("upload");
 const part = (name) => form.querySelector(`[data-${name}]`);
 const text = form.dataset;
 const MOST = { files: +text.files, file: +text.fileBytes, batch: +text.batchBytes };
-const megabytes = (bytes) => (bytes / 1e6).toFixed(bytes < 1e5 ? 2 : bytes < 1e7 ? 1 : 0);
+const megabytes = (bytes) => {
+  const shown = bytes && Math.max(bytes, 1e4); // of a small file something is said
+  return (shown / 1e6).toFixed(shown < 1e5 ? 2 : shown < 1e7 ? 1 : 0);
+};
 const fill = (pattern, values) => pattern.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 
 /** What was chosen: name, size and date of a file -> `{file, item, bad}`. */
