@@ -268,11 +268,15 @@ class Evaluation:
     def across(self) -> list[str]:
         """The comparisons between designs, in words: who, less whom, and in what they differ."""
         return [
-            f"*{system}* ({self.networks[system]}) less *{other}* ({self.networks[other]}) differ "
-            f"in {_listed(unlike(self.designs[system], self.designs[other]))}"
+            f"{self._named(system)} less {self._named(other)}: they differ in "
+            f"{_listed(unlike(self.designs[system], self.designs[other]))}"
             for system, other in self.less.items()
             if self.designs[system] != self.designs[other]
         ]
+
+    def _named(self, system: str) -> str:
+        networks = self.networks[system]
+        return f"*{system}*" if system == networks else f"*{system}* ({networks})"
 
     def fixed(self) -> list[str]:
         """Threshold 0.2 less fitted thresholds, nested, in words: a line for each network."""

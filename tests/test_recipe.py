@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from test_families import BASE, EACH, JOINT, NARROW
+from test_selection import FakeConfig, FakeRun
 
 from paperlib import accuracy_against_size, families, recipe
 from paperlib.chips import split
@@ -68,9 +69,7 @@ def test_teaching_is_measured_over_all_seeds_and_not_on_one(family, monkeypatch)
     right, half = pool.probability["dehazed, log"], pool.probability["original, log"]
 
     def run(probability):
-        part = SimpleNamespace(truth=pool.truth, probability=probability, names=pool.names)
-        config = SimpleNamespace(network="vgg16", width=0.5)
-        return SimpleNamespace(config=config, tags=LABELS, part=lambda _: part)
+        return FakeRun(pool.names, pool.truth, probability, FakeConfig(width=0.5))
 
     kept = {"a0": run(half), "t0": run(right)} | {k: run(half) for k in ("a1", "t1", "a2", "t2")}
     sides = (["a0", "a1", "a2"], ["t0", "t1", "t2"])
