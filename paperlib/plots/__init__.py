@@ -7,7 +7,7 @@ the files, so that equal figures are equal bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec
@@ -83,6 +83,17 @@ def rows_header(ax: Axes, text: str) -> None:
         text, (0, 1), (-4, 5), xycoords="axes fraction", textcoords="offset points", ha="right",
         fontsize=7.5, color="#666666",
     )  # fmt: skip
+
+
+def legend(figure: Figure, axes: Sequence[Axes], *last: str, **options: Any) -> None:
+    """The figure's legend of `axes`; names that begin with one of `last` stand at the end.
+
+    options  of `Figure.legend`
+    """
+    found = [pair for ax in axes for pair in zip(*ax.get_legend_handles_labels(), strict=True)]
+    found.sort(key=lambda pair: pair[1].startswith(last) if last else False)
+    if found:
+        figure.legend(*zip(*found, strict=True), **options)
 
 
 #: The formats every figure is written in, with what keeps times and versions out of each.

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from ..calibration import FEW
 from ..labels import ENGLISH, GROUP
-from . import COLOURS, ends, root, rows_header, styled
+from . import COLOURS, ends, legend, root, rows_header, styled
 
 Array = np.ndarray
 PROTOCOL = {
@@ -77,16 +77,8 @@ def table1(table: pd.DataFrame) -> Figure:
     _rows(ax, where, names)
     rows_header(ax, "label (chips that carry it)")
     ax.set(xlim=(-0.02, 1.02), xlabel="F2 of the label, 95 % interval over chips")
-    handles, labels = ax.get_legend_handles_labels()
-    last = ("printed in table 1", "no hit, no interval", "never given")
-    order = np.argsort([label in last for label in labels], kind="stable")
-    figure.legend(
-        [handles[i] for i in order],
-        [labels[i] for i in order],
-        loc="outside upper center",
-        ncols=3,
-        columnspacing=1.2,
-    )
+    last = ("no hit", "never given", "printed")
+    legend(figure, [ax], *last, loc="outside upper center", ncols=3, columnspacing=1.2)
     return figure
 
 
@@ -258,7 +250,7 @@ def precision_recall(table: pd.DataFrame) -> Figure:
     figure.supxlabel("share, own threshold, nested, 95 % interval over chips", fontsize=9)
     hollow = {"ms": 4.5, "mfc": "white", "color": COLOURS["ink"]}
     axes[0].plot([], [], "o", **hollow, label="none or all: exact interval")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    legend(figure, axes[:1], "none or all", loc="outside upper center", ncols=4)
     return figure
 
 
@@ -337,7 +329,7 @@ def reliability(
         )
     hollow = {"ms": 4, "mfc": "white", "color": COLOURS["ink"]}
     top.plot([], [], "o", **hollow, label=f"fewer than {FEW} chips: no interval")
-    figure.legend(loc="outside upper left")
+    legend(figure, [top], "fewer than", loc="outside upper left")
     bottom.set(yscale="log", xlabel="probability given", ylabel="predictions")
     bottom.grid(axis="y")
     if beside:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..labels import ENGLISH
-from . import COLOURS, ends, rows_header, seeds_of, styled
+from . import COLOURS, ends, legend, rows_header, seeds_of, styled
 from .flow import LOSS_NAMES
 from .scoring import LOSS_STYLE
 
@@ -136,7 +136,9 @@ def by_label(
             ax.axhspan(y - 0.5, y + 0.5, color="#F5F5F5", zorder=0)
     figure.get_layout_engine().set(wspace=0.05)
     figure.suptitle(networks, fontsize=8.5, color="#555555")
-    figure.legend(loc="outside lower center", ncols=4, columnspacing=1.0, handletextpad=0.4)
+    how = {"ncols": 4, "columnspacing": 1.0, "handletextpad": 0.4}
+    last = ("no hit", "other seeds", "seeds of", "the paper's")
+    legend(figure, (left, right), *last, loc="outside lower center", **how)
     return figure
 
 
@@ -317,13 +319,8 @@ def by_weather(table: pd.DataFrame, networks: str) -> Figure:
         ax.axhspan(y - 0.5, y + 0.5, color="#F5F5F5", zorder=0)
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="x")
-    handles, names = ax.get_legend_handles_labels()
-    if losses:  # the seeds last
-        last = np.argsort([" loss" not in n and "hard" not in n for n in names], kind="stable")
-        figure.legend(
-            [handles[i] for i in last], [names[i] for i in last],
-            loc="outside lower center", ncols=4, columnspacing=1.2,
-        )  # fmt: skip
+    last = ("other seeds", "seeds of")
+    legend(figure, [ax], *last, loc="outside lower center", ncols=4, columnspacing=1.2)
     return figure
 
 
