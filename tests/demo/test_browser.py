@@ -751,6 +751,27 @@ def test_axe_finds_nothing_serious_in_chinese(visit):
     assert {path: found for path, found in serious.items() if found} == {}
 
 
+def test_the_real_report_as_a_page_of_the_site(visit, folder):
+    """The one that `paper report` wrote into this checkout: axe, widths, its own policy."""
+    real = SITE.parent / "results/report.html"
+    if not real.is_file():
+        pytest.skip("no report in this checkout: paper report")
+    shown = folder / "results/report.html"
+    planted = shown.read_bytes()
+    try:
+        shown.write_bytes(real.read_bytes())
+        page = visit("/report/", color_scheme="light", reduced_motion="reduce")
+        assert page.locator("figure").count() >= 9
+        assert page.evaluate(
+            "[...document.images].every((i) => i.loading === 'lazy' || i.complete)"
+        )
+        found = _axe(page)
+        _widths(page, "report-real", os.environ.get("SCREENSHOTS"))
+    finally:
+        shown.write_bytes(planted)
+    assert found == []
+
+
 def test_batches_that_wait_are_held_up_or_failed(visit, hold, folder):
     """Axe, widths and pictures of what a page shows only for a while."""
     shots = os.environ.get("SCREENSHOTS")
