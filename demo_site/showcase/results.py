@@ -162,7 +162,7 @@ def _cell(text: str) -> dict:
 
 def _head(column: str) -> str:
     """A column's name for people; the file itself keeps the one for programs."""
-    words = gettext(column.replace("_", " "))
+    words = _part(column.replace("_", " "))
     return re.sub(r"\b(f2|ap)\b", lambda found: found[0].upper(), words)
 
 

@@ -12,7 +12,7 @@ import pytest
 from django.db import OperationalError
 from django.utils import timezone
 from showcase import keeper, settle, storage, work
-from showcase.models import Batch
+from showcase.models import Batch, Worker
 
 pytestmark = pytest.mark.django_db
 
@@ -76,6 +76,7 @@ def test_a_batch_waits_for_as_long_as_disk_or_database_are_away(
 ):
     packed = pictures.archive([(f"{i}.png", pictures.png(i)) for i in range(20, 23)])
     files = [(f"{i}.png", pictures.png(i)) for i in range(20)]
+    Worker.objects.create(name="w", host="h", pid=1, ready=True)  # else that is what is wrong
     batch = showcase.batch([*files, ("a.zip", packed)])
     good = getattr(*where)
     monkeypatch.setattr(*where, fault)
