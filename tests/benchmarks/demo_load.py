@@ -54,7 +54,7 @@ import pictures  # noqa: E402
 from real_site import RealSite, wait_for  # noqa: E402
 
 FILL = """
-import django, os, sys; django.setup()
+import django, os, shutil, sys; django.setup()
 from datetime import timedelta
 from pathlib import Path
 import numpy as np
@@ -86,10 +86,13 @@ for start in range(0, count, 500):  # one picture of 500 chips in each batch
         for i, chip in zip(part, chips))
     Placement.objects.bulk_create(Placement(batch=batch, upload=upload, chip=chip, column=column,
         state="labelled", prediction=p) for column, (chip, p) in enumerate(zip(chips, made)))
+    source = f"{root / thumb}.{start // 20_000}"  # a file system allows some 65,000 links to a file
+    if not os.path.exists(source):
+        shutil.copyfile(root / thumb, source)
     for chip in chips:
         target = root / storage.chip_copy(chip.key, "thumb")
         target.parent.mkdir(parents=True, exist_ok=True)
-        os.link(root / thumb, target)
+        os.link(source, target)
 """
 GALLERY = [
     "", "label=water", "label=water&label=road", "label=blow_down&label=blooming&match=any",
