@@ -119,7 +119,7 @@ def _of_haze(pool: Pool, pairs: list[tuple[str, str]]) -> f2.Interval:
     for pair in pairs:
         a, b = (_given(pool, name, "labels")[:, column] for name in pair)
         change.append(f2.f2_score(truth, b, "labels")[0] - f2.f2_score(truth, a, "labels")[0])
-        draws = [f2._label_draws(truth, given, _REPLICATES, 0)[:, 0] for given in (a, b)]
+        draws = [f2.label_draws(truth, given, _REPLICATES, 0)[:, 0] for given in (a, b)]
         drawn.append(draws[1] - draws[0])
     return f2.Interval(float(np.mean(change)), *_ends(np.mean(drawn, axis=0)))
 
@@ -130,7 +130,7 @@ def _given(pool: Pool, name: str, thresholds: str) -> Array:
 
 
 def _draws(values: Array) -> Array:
-    return f2._means(values, _REPLICATES, 0)
+    return f2.mean_draws(values, _REPLICATES, 0)
 
 
 def _ends(draws: Array) -> tuple[float, float]:

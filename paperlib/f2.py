@@ -250,9 +250,9 @@ def bootstrap(
     """
     value = f2_score(y_true, y_pred, average)
     if average == "samples":
-        draws = _means(chip_f2(y_true, y_pred), replicates, seed)
+        draws = mean_draws(chip_f2(y_true, y_pred), replicates, seed)
     else:
-        draws = _label_draws(y_true, y_pred, replicates, seed)
+        draws = label_draws(y_true, y_pred, replicates, seed)
     return _interval(value, draws, level)
 
 
@@ -269,10 +269,10 @@ def paired_bootstrap(
     """F2 of `pred_b` minus F2 of `pred_a`, with its interval; both on the same drawn chips."""
     value = f2_score(y_true, pred_b, average) - f2_score(y_true, pred_a, average)
     if average == "samples":
-        draws = _means(chip_f2(y_true, pred_b) - chip_f2(y_true, pred_a), replicates, seed)
+        draws = mean_draws(chip_f2(y_true, pred_b) - chip_f2(y_true, pred_a), replicates, seed)
     else:
-        draws = _label_draws(y_true, pred_b, replicates, seed)
-        draws = draws - _label_draws(y_true, pred_a, replicates, seed)
+        draws = label_draws(y_true, pred_b, replicates, seed)
+        draws = draws - label_draws(y_true, pred_a, replicates, seed)
     return _interval(value, draws, level)
 
 
@@ -331,12 +331,17 @@ def _kept_counts(n: int, replicates: int, seed: int) -> tuple[Array, ...]:
     return tuple(_draw(n, replicates, seed))
 
 
-def _means(values: Array, replicates: int, seed: int) -> Array:
+def mean_draws(values: Array, replicates: int, seed: int) -> Array:
+    """Bootstrap draws, `(R,)`, of the mean over chips of `values` `(N,)`."""
     n = len(values)
     return np.concatenate([t.astype(float) @ values / n for t in drawn_counts(n, replicates, seed)])
 
 
-def _label_draws(y_true: Array, y_pred: Array, replicates: int, seed: int) -> Array:
+def label_draws(y_true: Array, y_pred: Array, replicates: int, seed: int) -> Array:
+    """Bootstrap draws over chips, `(R, L)`, of each label's binary F2; equal seeds are paired.
+
+    Raises `ValueError` unless both are `(N, L)` of 0 and 1.
+    """
     y_true, y_pred = _pair(y_true, y_pred)
     n, count = y_true.shape
     # Per-label F2 needs three sums over the drawn chips; how often each chip was drawn gives them.

@@ -196,7 +196,7 @@ def table(
             truth, probability.astype(np.float32), names, labels=tags
         )
         value, low, high = outcome.interval
-        by_label = f2._label_draws(truth, outcome.prediction, 2000, 0).mean(1)
+        by_label = f2.label_draws(truth, outcome.prediction, 2000, 0).mean(1)
         rows.append(
             {
                 "method": method,
