@@ -1,6 +1,6 @@
 """Reading ahead: a thread that has the next files decoded while the worker predicts.
 
-The thread touches no database. It stores the pixels it gets, several files' as one pack, and keeps
+The thread touches no database. It stores the chips it gets, several files' as one pack, and keeps
 in memory only what the predictor needs of them. What it finds goes through a lane of bounded size,
 in the order of the uploads: `Cut` for each chip, `Failed` for a file that is refused, `Unpacked`
 for the members of an archive.
@@ -37,7 +37,7 @@ class Sent:
 
 @dataclass(slots=True)
 class Cut:
-    """One chip on its way to its placement; its pixels are stored in `pack` from byte `at` on."""
+    """One chip on its way to its placement; it is stored in `pack` from byte `at` on."""
 
     upload: Sent
     row: int
@@ -49,6 +49,7 @@ class Cut:
     last: bool  # of its upload: when it is kept, the upload is read
     pack: str = ""
     at: int = 0
+    jpeg: int = 0  # bytes of the JPEG that is stored instead of pixels
 
     @property
     def bytes(self) -> int:
@@ -88,6 +89,7 @@ class Ahead:
 
     room   how many chips the batch may still hold
     fit    a chip's pixels -> what the predictor needs of them, in memory of its own
+    side   what the decoder may fit pixels to by itself (`engine.side`)
     large  also read archives and large pictures, which the child gets one by one
     placed    places of uploads whose reading was broken off, kept already: not to be kept again
     unpacked  members of the batch's archives so far, and their bytes
@@ -102,6 +104,7 @@ class Ahead:
         room: int,
         fit: Callable[[np.ndarray], np.ndarray],
         *,
+        side: int | None = None,
         large: bool = True,
         placed: dict[int, set[tuple[int, int]]] | None = None,
         unpacked: tuple[int, int] = (0, 0),
@@ -109,7 +112,8 @@ class Ahead:
     ):
         self.most, self.began = seconds, reader.waited
         self.reader, self.uploads, self.room, self.large = reader, uploads, room, large
-        self.fit, self.placed, self.unpacked = fit, placed or {}, unpacked
+        self.fit, self.side = fit, side
+        self.placed, self.unpacked = placed or {}, unpacked
         self.packs: list[str] = []
         self.changed = threading.Condition()
         self.lane: deque[Cut | Failed | Unpacked] = deque()
@@ -122,7 +126,8 @@ class Ahead:
     def take(self, seconds: float | None = None) -> Cut | Failed | Unpacked | None:
         """The next thing; None at the end, or where nothing has come after `seconds`."""
         with self.changed:
-            self.changed.wait_for(lambda: self.lane or self.ended, seconds)
+            if not self.lane:
+                self.changed.wait_for(lambda: self.lane or self.ended, seconds)
             if self.lane:
                 item = self.lane.popleft()
                 self.waiting -= item.bytes
@@ -131,6 +136,16 @@ class Ahead:
         if self.fault is not None:
             raise self.fault
         return None
+
+    def cuts(self, most: int) -> list[Cut]:
+        """Chips that are there already and come next, so many at most."""
+        found = []
+        with self.changed:
+            while self.lane and len(found) < most and isinstance(self.lane[0], Cut):
+                found.append(self.lane.popleft())
+                self.waiting -= found[-1].bytes
+            self.changed.notify_all()
+        return found
 
     @property
     def seconds(self) -> float:
@@ -212,6 +227,7 @@ class Ahead:
             if data is None:
                 self._put(Failed(upload, "missing"))
                 continue
+            upload.sha256 = upload.sha256 or hashlib.sha256(data).hexdigest()
             if part and (len(part) >= most or size + len(data) > FILES):
                 yield part
                 part, size, most = [], 0, MANY
@@ -223,7 +239,7 @@ class Ahead:
     def _send(self, part: list[tuple[Sent, bytes]]) -> bool:
         files = [(data, upload.parent_id is not None) for upload, data in part]
         try:
-            return self.reader.send(files, chips=max(self.room, 0))
+            return self.reader.send(files, chips=max(self.room, 0), side=self.side)
         except Refused:
             return False
 
@@ -239,7 +255,7 @@ class Ahead:
             return
         late: list[tuple[Sent, bytes]] = []
         items: list[Cut | Failed] = []
-        stored: list[np.ndarray] = []
+        stored: list[Piece] = []
         for (upload, data), entry in zip(queue.popleft(), found, strict=True):
             if entry is None:
                 late.append((upload, data))
@@ -250,7 +266,7 @@ class Ahead:
             else:
                 head, pieces = entry[0], list(self._new(upload, *entry))
                 items += self._cuts(upload, head, pieces)
-                stored += [piece.pixels for piece in pieces]
+                stored += pieces
         self._pack([item for item in items if isinstance(item, Cut)], stored)
         self._put(*items)  # the worker is woken once, not for each chip
         if late:
@@ -282,7 +298,7 @@ class Ahead:
             else:
                 for pieces in _some(self._new(upload, head, parts)):
                     cuts = list(self._cuts(upload, head, pieces))
-                    self._pack(cuts, [piece.pixels for piece in pieces])
+                    self._pack(cuts, pieces)
                     self._put(*cuts)
         except Refused as refusal:
             self._put(Failed(upload, str(refusal)))
@@ -301,14 +317,18 @@ class Ahead:
         for piece in pieces:
             last = (piece.row + 1, piece.column + 1) == (head.rows, head.columns)
             mark = fingerprint(upload, head, piece)
-            pixels, size = self.fit(piece.pixels), piece.pixels.shape[:2]
-            yield Cut(upload, piece.row, piece.column, pixels, size, mark, head, last)
+            fitted = piece.jpeg is not None and self.side  # else the view would hold the others
+            pixels = piece.pixels.copy() if fitted else self.fit(piece.pixels)
+            yield Cut(upload, piece.row, piece.column, pixels, piece.size, mark, head, last)
             if last:
                 self.room -= head.rows * head.columns
 
-    def _pack(self, cuts: list[Cut], pixels: list[np.ndarray]) -> None:
-        """Store the pixels of cuts; the row of a chip is written only after that."""
-        for cut, (cut.pack, cut.at) in zip(cuts, copies.keep(pixels), strict=True):
+    def _pack(self, cuts: list[Cut], pieces: list[Piece]) -> None:
+        """Store the chips of cuts; the row of a chip is written only after that."""
+        parts = [piece.pixels if piece.jpeg is None else piece.jpeg for piece in pieces]
+        for cut, piece, place in zip(cuts, pieces, copies.keep(parts), strict=True):
+            cut.pack, cut.at = place
+            cut.jpeg = 0 if piece.jpeg is None else piece.jpeg.size
             if cut.at == 0:
                 self.packs.append(cut.pack)
 
@@ -333,7 +353,7 @@ def fingerprint(upload: Sent, head: Head, piece: Piece) -> str:
     and the chip's place in it: to hash its pixels, ten times as many bytes, would cost a tenth of
     the prediction, and the same picture encoded again has other pixels anyway.
     """
-    if head.kind == "jpeg" and upload.sha256:
+    if head.kind == "jpeg":
         place = (head.rows, head.columns, piece.row, piece.column)
         return hashlib.sha256(f"jpeg {upload.sha256} {place}".encode()).hexdigest()
     digest = hashlib.sha256(repr(piece.pixels.shape).encode())

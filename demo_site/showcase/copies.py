@@ -1,8 +1,9 @@
 """The gallery's copies of a chip, encoded here from pixels: no byte of an upload survives.
 
-While a visitor waits, the pixels of a group of chips are kept as they are in one file, a pack: a
-worker can start again from it. `original` (lossless), `thumb`, `dehazed` and `transmission` are
-made from it when no batch waits, the first two also when somebody asks for them before.
+While a visitor waits, a group of chips is kept in one file, a pack: a chip that came as a plain
+JPEG as that JPEG's bare picture, which is not served, any other as its pixels. A worker can start
+again from it. `original` (lossless), `thumb`, `dehazed` and `transmission` are made from it when no
+batch waits, the first two also when somebody asks for them before; then the pack goes.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from django.db.models import F, Q
 
 from . import storage
 from .models import Chip
+from .reading import Refused, decode
 from .rows import find_rows
 
 KINDS = {
@@ -51,14 +53,14 @@ def thumb(image: np.ndarray) -> bytes:
     return cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
 
 
-def keep(images: Sequence[np.ndarray]) -> list[tuple[str, int]]:
-    """Store pixels as one pack; for each image the pack's name and the byte it begins at."""
+def keep(parts: Sequence[np.ndarray]) -> list[tuple[str, int]]:
+    """Store uint8 arrays as one pack; for each the pack's name and the byte it begins at."""
     pack, places, at = storage.new_pack(), [], 0
-    for image in images:
+    for part in parts:
         places.append((pack, at))
-        at += image.size
-    if images:
-        storage.write_parts(pack, [np.ascontiguousarray(image) for image in images])
+        at += part.size
+    if parts:
+        storage.write_parts(pack, [np.ascontiguousarray(part) for part in parts])
     return places
 
 
@@ -78,12 +80,14 @@ def pixels(chip: Chip) -> np.ndarray:
     Raises `FileNotFoundError` where neither holds them whole.
     """
     if chip.pack:
-        size = 3 * chip.height * chip.width
+        shape = chip.height, chip.width, 3
+        size = chip.pack_jpeg or chip.height * chip.width * 3
         try:
             data = storage.read_part(chip.pack, chip.pack_at, size)
-            if len(data) == size:
-                return np.frombuffer(data, np.uint8).reshape(chip.height, chip.width, 3)
-        except FileNotFoundError:  # its copies were made since the row was read
+            found = decode(data) if chip.pack_jpeg else np.frombuffer(data, np.uint8)
+            if found.size == chip.height * chip.width * 3:
+                return found.reshape(shape)
+        except (FileNotFoundError, Refused):  # its copies were made since the row was read
             pass
     data = np.frombuffer(storage.read(storage.chip_copy(chip.key, "original")), np.uint8)
     image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
@@ -141,7 +145,7 @@ def unpack(chip: Chip) -> None:
         _read(chip, kind)
     storage.settle([storage.chip_copy(chip.key, "original")])
     chip.pack = ""
-    Chip.objects.filter(pk=chip.pk).update(pack="", pack_at=0)
+    Chip.objects.filter(pk=chip.pk).update(pack="", pack_at=0, pack_jpeg=0)
 
 
 def draw(chip: Chip) -> None:

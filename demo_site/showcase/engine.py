@@ -123,6 +123,22 @@ def fitting():
     return lambda pixels: np.array(fit(pixels))
 
 
+def side() -> int | None:
+    """Pixels of the square that the decoder may fit chips to in the predictor's place.
+
+    None where the predictor does not fit them as `paperlib.chips.decode` does.
+    """
+    from paperlib.chips.decode import fit
+
+    predictor = load()[0]
+    size, own = getattr(predictor, "size", None), getattr(predictor, "fit", None)
+    if not isinstance(size, int) or own is None:
+        return None
+    y, x = np.mgrid[:45, :51]
+    probe = np.stack([5 * y + x, 7 * x - 3 * y, 11 * (x ^ y)], axis=2).astype(np.uint8)
+    return size if np.array_equal(own(probe), fit(probe, size)) else None
+
+
 def predict(images: list[np.ndarray]):
     """`(probability, raw, masks, confidence)` of N chips: `(N, 17)` twice, N integers, `(N,)`."""
     predictor, version = load()

@@ -176,9 +176,11 @@ class Chip(models.Model):
     confidence = models.FloatField(default=0)  # 0 only until its first prediction
     views = models.BooleanField(default=False)  # dehazed copy and transmission map are there
     tries = models.PositiveSmallIntegerField(default=0)  # to make its copies, that failed
-    # Until its own copies are made, its pixels lie in a pack, from this byte on.
+    # Until its own copies are made, it lies in a pack, from this byte on: its pixels, or a JPEG of
+    # so many bytes.
     pack = models.CharField(max_length=60, blank=True)
     pack_at = models.PositiveBigIntegerField(default=0)
+    pack_jpeg = models.PositiveIntegerField(default=0)
 
     class Meta:
         indexes = [

@@ -1,4 +1,4 @@
-"""The parent's side of `reader_child`: one child per worker, replaced when it dies or dawdles."""
+"""The parent's side of `decoder`: one child per worker, replaced when it dies or dawdles."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import selectors
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -28,7 +29,12 @@ _LARGEST = 2**24  # bytes of one chip at most
 #: Small files are decoded many at a time through shared memory: how many, and bytes of memory for
 #: the files and for the pixels. There are two such halves: one is filled while the other is read.
 MANY, FILES, PIXELS = 32, 4 * 2**20, 8 * 2**20
-_SCRIPT = Path(__file__).with_name("reader_child.py")
+#: Isolated, the child finds nothing but the standard library, what is installed, and these.
+_HERE = Path(__file__).resolve()
+_SCRIPT = (
+    f"import sys; sys.path[:0] = [{str(_HERE.parents[2])!r}]; sys.path += [{str(_HERE.parent)!r}]; "
+    "from decoder.child import main; main()"
+)
 
 
 class Refused(Exception):
@@ -48,11 +54,16 @@ class Head:
 
 @dataclass(frozen=True)
 class Piece:
-    """One chip of a picture: RGB `(H, W, 3)` uint8 at its place in the grid."""
+    """One chip of a picture, at its place in the grid: RGB `(H, W, 3)` uint8.
+
+    Where `jpeg` holds the chip, its pixels may be fitted to the predictor's size already.
+    """
 
     row: int
     column: int
     pixels: np.ndarray
+    size: tuple[int, int]  # height and width of the chip
+    jpeg: np.ndarray | None = None  # a plain JPEG without metadata, `(bytes,)` uint8
 
 
 @dataclass(frozen=True)
@@ -79,11 +90,17 @@ class Reader:
         self.waited = 0.0  # seconds, for answers of the child
         self.late = False  # the child was killed for taking too long
         self.memory: mmap.mmap | None = None  # shared with the child; None where there is none
-        self.sent: deque[tuple[int, int]] = deque()  # half and number of files, not answered yet
+        #: What is not answered yet: half, number of files, side.
+        self.sent: deque[tuple[int, int, int | None]] = deque()
         self.half = 0
 
-    def send(self, files: Sequence[tuple[bytes, bool]], *, chips: int) -> bool:
+    def send(
+        self, files: Sequence[tuple[bytes, bool]], *, chips: int, side: int | None = None
+    ) -> bool:
         """Ask for small files (bytes, whether from an archive), at most `MANY`; `receive` answers.
+
+        chips  how many chips the batch may still hold
+        side   fit the pixels of chips that are plain JPEGs to a square of so many pixels
 
         The first may be followed by a second request before it is received. False where they do
         not fit or there is no shared memory: then each is to be read alone. Raises `Refused` where
@@ -106,6 +123,7 @@ class Reader:
             request = {
                 "files": places,
                 "most": self._most(chips),
+                "side": side,
                 "pixels_at": begin + FILES,
                 "pixels_end": begin + FILES + PIXELS,
             }
@@ -113,7 +131,7 @@ class Reader:
         except OSError as error:
             self.close()
             raise Refused("crashed") from error
-        self.sent.append((self.half, len(files)))
+        self.sent.append((self.half, len(files), side))
         self.half = 1 - self.half
         return True
 
@@ -125,22 +143,24 @@ class Reader:
         """
         if not self.sent:
             raise Refused("crashed")
-        half, count = self.sent[0]
+        half, count, side = self.sent[0]
         begin = half * (FILES + PIXELS) + FILES
         try:
             entries = self._frame(float(settings.SHOWCASE["READ_SECONDS"]))[0]["files"]
             if len(entries) != count:
                 raise ValueError("not as many answers as files")
-            used = 0
-            for *_, height, width, at in (p for e in entries for p in e.get("pieces", ())):
-                if not (begin <= at and at + 3 * height * width <= begin + PIXELS):
-                    raise ValueError("pixels outside the memory")
-                used = max(used, at - begin + 3 * height * width)
+            spans = [_spans(entry, side) for entry in entries]
+            used = max((end for some in spans for _, end in some), default=begin)
+            if used > begin + PIXELS or any(at < begin for some in spans for at, _ in some):
+                raise ValueError("pixels outside the memory")
             # Ours from here on: a child that somebody took over could else show other pixels to
             # whoever hashes them than to whoever labels them.
-            pixels = np.frombuffer(self.memory, np.uint8, used, begin).copy()
-            pixels.flags.writeable = False
-            found = [self._found(entry, pixels, begin) for entry in entries]
+            memory = np.frombuffer(self.memory, np.uint8, used - begin, begin).copy()
+            memory.flags.writeable = False
+            found = [
+                self._found(entry, side, [memory[at - begin : end - begin] for at, end in some])
+                for entry, some in zip(entries, spans, strict=True)
+            ]
         except (OSError, EOFError, ValueError, KeyError, TypeError, struct.error) as error:
             reason = "time" if self.late or self._out_of_time() else "crashed"
             log.warning("decoder ended", extra={"reason": reason, "error": str(error)})
@@ -150,16 +170,20 @@ class Reader:
         return found
 
     @staticmethod
-    def _found(entry: dict, pixels: np.ndarray, begin: int) -> Found:
+    def _found(entry: dict, side: int | None, parts: list[np.ndarray]) -> Found:
         if "refused" in entry:
             code = entry["refused"]
             return Refused(code if code in REASONS else "broken")
         if "large" in entry:
             return None
         pieces = []
-        for row, column, height, width, at in entry["pieces"]:
-            part = pixels[at - begin : at - begin + 3 * height * width]
-            pieces.append(Piece(int(row), int(column), part.reshape(height, width, 3)))
+        jpeg = parts.pop() if "jpeg" in entry else None
+        for (row, column, *size, _), part in zip(entry["pieces"], parts, strict=True):
+            shape = (side, side) if side and jpeg is not None else size
+            pixels = part.reshape(*shape, 3)
+            pieces.append(Piece(int(row), int(column), pixels, (int(size[0]), int(size[1])), jpeg))
+        if jpeg is not None and len(pieces) != 1:
+            raise ValueError("one JPEG for several chips")
         return Head(**entry["head"]), pieces
 
     def _most(self, chips: int, unpacked: tuple[int, int] = (0, 0)) -> dict:
@@ -183,27 +207,31 @@ class Reader:
         chips: int,
         inside: bool = False,
         unpacked: tuple[int, int] = (0, 0),
+        whole: bool = False,
     ) -> Iterator[Head | Piece | Member]:
         """The file's `Head`, then its `Piece`s or `Member`s.
 
         chips     how many chips the batch may still hold
         inside    the file comes from an archive; an archive is then refused
         unpacked  members of other archives of the batch, and their bytes: the limits are for all
+        whole     cut no picture into chips
         Raises `Refused`, also in the middle; an abandoned iterator costs the child its life.
         """
         seconds = float(settings.SHOWCASE["READ_SECONDS"])
         request = {**self._most(chips, unpacked), "size": len(data), "inside": inside}
-        whole = False
+        if whole:
+            request["chip"] = request["pixels"]  # no side is longer
+        answered = False
         try:
             self._send(request, data)
             while True:
                 value, payload = self._frame(seconds)
                 if "refused" in value:
-                    whole = True
+                    answered = True
                     code = value["refused"]
                     raise Refused(code if code in REASONS else "broken")
                 if "end" in value:
-                    whole = True
+                    answered = True
                     return
                 yield self._part(value, payload)
         except (OSError, EOFError, ValueError, KeyError, struct.error) as error:
@@ -211,7 +239,7 @@ class Reader:
             log.warning("decoder ended", extra={"reason": reason, "error": str(error)})
             raise Refused(reason) from error
         finally:
-            if not whole:
+            if not answered:
                 self.close()
 
     @staticmethod
@@ -222,7 +250,7 @@ class Reader:
             return Member(value["position"], value["name"], value["reason"], payload)
         shape = (value["height"], value["width"], 3)
         pixels = np.frombuffer(payload, np.uint8).reshape(shape)
-        return Piece(int(value["row"]), int(value["column"]), pixels)
+        return Piece(int(value["row"]), int(value["column"]), pixels, shape[:2])
 
     def _start(self) -> subprocess.Popen:
         if self.child is None or self.child.poll() is not None:
@@ -243,7 +271,7 @@ class Reader:
             if "LD_LIBRARY_PATH" in os.environ:
                 env["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
             shared = _shared_memory(2 * (FILES + PIXELS))
-            command = [sys.executable, "-I", "-B", str(_SCRIPT)]
+            command = [sys.executable, "-I", "-B", "-c", _SCRIPT]
             command.append(str(int(settings.SHOWCASE["READ_MEGABYTES"])))
             if shared is not None:
                 self.memory = mmap.mmap(shared, 2 * (FILES + PIXELS))
@@ -334,6 +362,22 @@ class Reader:
                     pipe.close()
 
 
+def _spans(entry: dict, side: int | None) -> list[tuple[int, int]]:
+    """Where the pixels of an entry's pieces begin and end in the memory; last, its JPEG."""
+    fitted = side if "jpeg" in entry else None
+    spans = []
+    for *_, height, width, at in entry.get("pieces", ()):
+        if min(height, width) < 1:
+            raise ValueError("a chip without pixels")
+        spans.append((at, at + 3 * (fitted * fitted if fitted else height * width)))
+    if "jpeg" in entry:
+        at, size = entry["jpeg"]
+        if size < 1:
+            raise ValueError("a JPEG without bytes")
+        spans.append((at, at + size))
+    return spans
+
+
 def _shared_memory(size: int) -> int | None:
     """A descriptor of memory that nobody can make smaller or larger; None where there is no such.
 
@@ -351,4 +395,17 @@ def _shared_memory(size: int) -> int | None:
     return shared
 
 
+def decode(data: bytes) -> np.ndarray:
+    """One small picture's pixels, RGB `(H, W, 3)` uint8, for any thread of any process.
+
+    By a child that is started at the first call and stays. Raises `Refused`.
+    """
+    with _alone:
+        parts = _single.read(data, chips=1, whole=True)
+        next(parts)  # the head
+        (piece,) = parts
+        return piece.pixels
+
+
 reader = Reader()
+_single, _alone = Reader(), threading.Lock()

@@ -75,12 +75,20 @@ def waiting(batch: int, after: int, most: int) -> list[Place]:
     return [Place(p.pk, p.chip_id, p.name) for p in rows.select_related("upload")[:most]]
 
 
+_STORED = """
+    SELECT file.id, file.batch_id, file.parent_id, file.name, file.copy, file.sha256
+    FROM showcase_upload file LEFT JOIN showcase_upload parent ON parent.id = file.parent_id
+    WHERE file.batch_id = %s AND 'stored' = file.state AND file.id > %s
+      AND (parent.id IS NULL OR parent.state <> 'stored')
+    ORDER BY file.id LIMIT %s
+"""
+
+
 def stored(batch: int, after: int, most: int) -> list[Sent]:
     """Uploads of a batch that are to be read, by key; of an archive only when it is whole."""
-    rows = Upload.objects.filter(batch_id=batch, state="stored", pk__gt=after).order_by("pk")
-    rows = rows.exclude(parent__state="stored")
-    names = ("pk", "batch_id", "parent_id", "name", "copy", "sha256")
-    return [Sent(*row) for row in rows.values_list(*names)[:most]]
+    with connection.cursor() as cursor:
+        cursor.execute(_STORED, [batch, after, most])
+        return [Sent(*row) for row in cursor.fetchall()]
 
 
 def unpacked(batch: int) -> tuple[int, int]:
@@ -97,10 +105,10 @@ def known(uploads: list[Sent], room: int) -> list[tuple[Sent, Upload, list[tuple
     """
     marks = {upload.sha256 for upload in uploads} - {""}
     found = find_rows(Upload, ("id", "state", "rows"), "sha256", marks)
-    same = Upload.objects.filter(
-        pk__in=[pk for pk, state, rows in found if state == "read" and rows]
-    )
-    likes = {like.sha256: like for like in same.order_by("-pk")}
+    same = [pk for pk, state, rows in found if state == "read" and rows]
+    if not same:
+        return []
+    likes = {like.sha256: like for like in Upload.objects.filter(pk__in=same).order_by("-pk")}
     places: dict[int, list[tuple]] = {}
     rows = Placement.objects.filter(upload__in=[like.pk for like in likes.values()])
     for upload, *place in rows.values_list("upload", "chip", "row", "column"):
@@ -155,10 +163,10 @@ def keep(batch: int, cuts: list[Cut], version: ModelVersion, me: str) -> list[Pl
     with transaction.atomic():
         insert_rows(
             Chip,
-            ("key", "sha256", "height", "width", "pack", "pack_at"),
+            ("key", "sha256", "height", "width", "pack", "pack_at", "pack_jpeg"),
             # In the order they came, which is the gallery's: where two workers keep the same new
             # chips crosswise, one of them does it again.
-            [(token(), sha, *cut.size, cut.pack, cut.at) for sha, cut in one.items()],
+            [(token(), sha, *c.size, c.pack, c.at, c.jpeg) for sha, c in one.items()],
         )
         there, new = {}, []
         for sha, pk, pack, at in find_rows(
@@ -314,8 +322,12 @@ def publish(batch: int) -> None:
     """Show the chips that were labelled while the batch was still being sent."""
     rows = Placement.objects.filter(
         batch_id=batch, batch__private=False, state="labelled", chip__public=False
-    ).select_related("upload")
-    names = {place.chip_id: place.name for place in rows.order_by("-pk")}
+    ).order_by("-pk")
+    where = ("upload__name", "upload__rows", "upload__columns", "row", "column")
+    names = {
+        chip: place_name(name, down * across, row, column)
+        for chip, name, down, across, row, column in rows.values_list("chip", *where)
+    }
     if names:
         table = connection.ops.quote_name(Chip._meta.db_table)
         with transaction.atomic(), connection.cursor() as cursor:

@@ -277,10 +277,11 @@ def _groups(pk: int, *, large: bool = True) -> Iterator[list[Cut] | list[Place] 
     """What is to be predicted, in groups: what waits from before, what is known, what is new.
 
     An empty group is a pause in work that gives no chips; None is one in which nothing was done
-    since the last, while a large file is decoded.
+    since the last, while a large file is decoded. What waits, archives and large files are for
+    when the batch has been submitted (`large`).
     """
     last = 0
-    while found := settle.waiting(pk, last, GROUP):
+    while large and (found := settle.waiting(pk, last, GROUP)):
         last = found[-1].pk
         yield found
     last = 0
@@ -308,7 +309,8 @@ def _groups(pk: int, *, large: bool = True) -> Iterator[list[Cut] | list[Place] 
         unknown = [upload for upload in uploads if upload.pk not in done]
         ahead = Ahead(
             reader, unknown, room, engine.fitting(),
-            large=large, placed=placed, unpacked=settle.unpacked(pk), seconds=_seconds_left(pk),
+            side=engine.side(), large=large, placed=placed,
+            unpacked=settle.unpacked(pk) if large else (0, 0), seconds=_seconds_left(pk),
         )  # fmt: skip
         try:
             yield from _cuts(ahead, FIRST if large else max(FIRST, EARLY_FILES))
@@ -345,7 +347,7 @@ def _cuts(ahead: Ahead, first: int) -> Iterator[list[Cut] | None]:
         if item is not None:
             _set_busy(time.monotonic())
         if isinstance(item, Cut):
-            cuts.append(item)
+            cuts += [item, *ahead.cuts(enough - len(cuts) - 1)]
         elif isinstance(item, Unpacked | Failed):
             if isinstance(item, Unpacked):
                 done = _unpack(item)

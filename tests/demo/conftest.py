@@ -41,11 +41,12 @@ from django.utils import translation  # noqa: E402
 
 @pytest.fixture(scope="session", autouse=True)
 def _reader_ends():
-    """The decoder process of this session ends with it."""
+    """The decoder processes of this session end with it."""
     yield
-    from showcase.work import reader
+    from showcase import reading
 
-    reader.close()
+    reading.reader.close()
+    reading._single.close()
 
 
 @pytest.fixture(autouse=True)

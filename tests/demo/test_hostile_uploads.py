@@ -12,7 +12,8 @@ import numpy as np
 import pictures
 import pytest
 from PIL import Image, PngImagePlugin
-from showcase import names, reader_child, reading, storage
+from showcase import names, reading, storage
+from showcase.decoder import pictures as formats
 from showcase.models import Batch, Chip, Placement, Upload
 
 pytestmark = pytest.mark.django_db
@@ -136,7 +137,7 @@ def test_random_bytes_behind_every_magic_do_no_harm(showcase):
     rng = np.random.default_rng(0)
     files = [
         (f"{i}_{kind}.png", magic + rng.bytes(2000))
-        for i, (magic, kind) in enumerate(reader_child.MAGIC)
+        for i, (magic, kind) in enumerate(formats.MAGIC)
     ]
     batch = showcase.run([*files, ("good.png", pictures.png(1))])
     assert (batch.state, batch.chips_labelled, batch.files_failed) == ("done", 1, len(files))
