@@ -28,22 +28,16 @@ def insert_rows(model: type[models.Model], names: Sequence[str], rows: Iterable[
     rows = list(rows)
     if not rows:
         return
-    fields = [f for f in model._meta.concrete_fields if not f.primary_key]
-    blank = model()
-    columns, places = [], []
-    for field in fields:
-        if field.name in names:
-            places.append((names.index(field.name), _converter(field)))
-        else:
-            value = field.get_db_prep_save(getattr(blank, field.attname), connection)
-            places.append((-1, value))
-        columns.append(field.column)
+    blank, given = model(), [model._meta.get_field(name) for name in names]
+    others = [f for f in model._meta.concrete_fields if not (f.primary_key or f in given)]
+    usual = [f.get_db_prep_save(getattr(blank, f.attname), connection) for f in others]
     quote = connection.ops.quote_name
+    columns = [field.column for field in (*given, *others)]
     statement = (
         f"INSERT INTO {quote(model._meta.db_table)} ({', '.join(map(quote, columns))}) "
-        f"VALUES ({', '.join(['%s'] * len(fields))}) ON CONFLICT DO NOTHING"
+        f"VALUES ({', '.join(['%s'] * len(columns))}) ON CONFLICT DO NOTHING"
     )
-    _execute(statement, [[p if i < 0 else p(row[i]) for i, p in places] for row in rows])
+    _execute(statement, [[*row, *usual] for row in _converted(given, rows)])
 
 
 def update_rows(
@@ -65,7 +59,6 @@ def update_rows(
     columns = [model._meta.get_field(name) for name in names]
     quote = connection.ops.quote_name
     changes = [f"{quote(column.column)} = %s" for column in columns]
-    ways = [*map(_converter, columns)]
     where, still = f"{quote(model._meta.pk.column)} = %s", []
     if sources:
         state = quote(model._meta.get_field("state").column)
@@ -73,10 +66,7 @@ def update_rows(
         where += f" AND {state} IN ({', '.join(['%s'] * len(sources))})"
         still = list(sources)
     statement = f"UPDATE {quote(model._meta.db_table)} SET {', '.join(changes)} WHERE {where}"
-    values = [
-        [*(w(v) for w, v in zip(ways, row[:-1], strict=True)), row[-1], *still] for row in rows
-    ]
-    _execute(statement, values)
+    _execute(statement, [[*row, *still] for row in _converted(columns, rows)])
 
 
 def find_rows(
@@ -102,18 +92,21 @@ def find_rows(
         return cursor.fetchall()
 
 
-def _converter(field: models.Field):
-    """From Python's value to the database's; numbers, text and bytes are that already."""
-    if isinstance(field, _PLAIN):
-        return lambda value: value
-    converted: dict = {}  # a date is mostly the same in all rows
+def _converted(fields: Sequence[models.Field], rows: list[Sequence]) -> list[Sequence]:
+    """Rows whose first values are those of `fields`, as the database keeps them.
 
-    def convert(value):
-        if value not in converted:
-            converted[value] = field.get_db_prep_save(value, connection)
-        return converted[value]
-
-    return convert
+    Numbers, text and bytes are that already; a date is mostly the same in all rows.
+    """
+    others = [at for at, field in enumerate(fields) if not isinstance(field, _PLAIN)]
+    if not others:
+        return rows
+    rows, known = [list(row) for row in rows], {}
+    for row in rows:
+        for at in others:
+            if (at, row[at]) not in known:
+                known[at, row[at]] = fields[at].get_db_prep_save(row[at], connection)
+            row[at] = known[at, row[at]]
+    return rows
 
 
 def _execute(statement: str, values: list[list]) -> None:

@@ -194,10 +194,10 @@ def read_part(name: str, at: int, size: int) -> bytes:
 @_asks_the_store
 def remove(names) -> None:
     """Delete copies; one that is gone already is no fault."""
-    for name in names:
-        if name:
-            with contextlib.suppress(FileNotFoundError):
-                default_storage.delete(name)
+    delete = default_storage.delete
+    for name in filter(None, names):
+        with contextlib.suppress(FileNotFoundError):
+            delete(name)
 
 
 @_asks_the_store
