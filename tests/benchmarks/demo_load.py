@@ -148,22 +148,27 @@ def start_up(given) -> None:
             demo.wait(30)
 
 
-def scenes(count: int, *, planet: bool = False) -> list[tuple[str, bytes]]:
-    """Generated scenes as JPEG, as a visitor would send chips; or of four components, as Planet's.
+#: Generated scenes as a visitor may send them. The site's decoder and `predict_files` read Planet's
+#: JPEGs, of four components, in the same way; those of three the site's decoder reads more quickly.
+KINDS = {
+    "jpeg": lambda image: pictures.encode(image, "JPEG", quality=90),
+    "planet": pictures.four_components,
+    "progressive": lambda image: pictures.encode(image, "JPEG", quality=90, progressive=True),
+    "png": pictures.encode,
+}
 
-    The decoder of the site and `predict_files` read those of four in the same way; those of three
-    the site's decoder reads more quickly.
-    """
+
+def scenes(count: int, kind: str = "jpeg") -> list[tuple[str, bytes]]:
+    """`[(name, bytes)]`, no two alike."""
     from paperlib.chips import scenes as generated
 
     base = [generated.scene(i, size=256).image for i in range(min(count, 64))]
-    rng = np.random.default_rng(1)
     files = []
-    for i in range(count):  # no two alike: nothing is known before
-        image = np.roll(base[i % len(base)], rng.integers(0, 256, 2), axis=(0, 1))
-        three = None if planet else pictures.encode(image, "JPEG", quality=90)
-        data = three or pictures.four_components(image)
-        files.append((f"scene_{i}.jpg", data))
+    for i in range(count):
+        shift = divmod(613 * (i // len(base)) % 256**2, 256)  # another one each time
+        image = np.roll(base[i % len(base)], shift, axis=(0, 1))
+        suffix = "png" if kind == "png" else "jpg"
+        files.append((f"scene_{i}.{suffix}", KINDS[kind](image)))
     return files
 
 
@@ -284,7 +289,7 @@ def overhead(given) -> None:
     its decoder, from before the first file was sent; web server and copies that are drawn later
     are not in it, receiving and showing pictures being no part of predicting them.
     """
-    files = scenes((given.rounds + 2) * given.batch, planet=given.planet)
+    files = scenes((given.rounds + 2) * given.batch, given.kind)
     took: dict[str, list[float]] = {"wait": [], "work": []}
     used: dict[str, list[float]] = {way: [] for way in took}
     alone = Alone()
@@ -299,7 +304,7 @@ def overhead(given) -> None:
             query = "SELECT queued_at, finished_at FROM showcase_batch WHERE token = ?"
             asked = time.monotonic()
             while not (times := ask_database(site, query, token))[1]:
-                time.sleep(0.02)
+                time.sleep(0.1)  # looking takes time of the same cores
                 if time.monotonic() > asked + 1:  # as the batch's page does
                     asked = time.monotonic()
                     site.client.get(f"/batch/{token}/progress/")
@@ -503,7 +508,7 @@ def main() -> int:
     parser.add_argument(
         "--rounds", type=int, default=6, help="batches whose time is taken, 2 or more"
     )
-    parser.add_argument("--planet", action="store_true", help="JPEGs of four components")
+    parser.add_argument("--kind", choices=KINDS, default="jpeg", help="of pictures in `overhead`")
     parser.add_argument("--visitors", type=int, default=50)
     parser.add_argument("--predictor", default="", help="dotted path instead of the released model")
     parser.add_argument("--write", action="store_true", help=f"keep it in {SPEED.name}")
