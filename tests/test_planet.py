@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from paperlib.chips import archive, cache, decode, planet, reader, source, split, variants
+from paperlib.chips.archive import BadChip
 from paperlib.errors import PaperError
 from paperlib.labels import LABELS
 
@@ -68,6 +69,65 @@ def test_another_opencv_would_be_noticed(monkeypatch):
         np.testing.assert_array_equal(decode.decode(data, 4), decode.exact(data))
     finally:
         decode._fast_is_exact.cache_clear()
+
+
+def three(image: np.ndarray, **options) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "JPEG", **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("subsampling", range(3))
+@pytest.mark.parametrize("progressive", [False, True])
+def test_three_components_have_the_pixels_of_the_exact_way(subsampling, progressive, monkeypatch):
+    assert decode._three_is_exact()
+    data = three(chipmaker.pixels(6), subsampling=subsampling, progressive=progressive)
+    expected, slow = decode.exact(data), []
+    monkeypatch.setattr(decode, "exact", lambda data: slow.append(data) or expected)
+    np.testing.assert_array_equal(decode.decode(data, 3), expected)
+    assert bool(slow) == progressive  # of several scans, OpenCV forgives too much
+
+
+def test_opencv_with_other_colours_would_be_noticed(monkeypatch):
+    usual = decode._opencv
+    monkeypatch.setattr(decode, "_opencv", lambda data: usual(data) ^ 1)
+    data = three(chipmaker.pixels(7))
+    decode._three_is_exact.cache_clear()
+    try:
+        assert not decode._three_is_exact()
+        np.testing.assert_array_equal(decode.decode(data, 3), decode.exact(data))
+    finally:
+        decode._three_is_exact.cache_clear()
+
+
+def test_a_damaged_jpeg_is_refused_or_has_the_pixels_that_pillow_makes_of_it():
+    """OpenCV by itself takes a false marker within the scan for the end, and says nothing."""
+    data, rng = three(chipmaker.pixels(8)), np.random.default_rng(0)
+    scan = decode._to_the_scan(data)[1]
+    false = data[: scan + 99] + b"\xff\xc8" + data[scan + 101 :]
+    assert decode._opencv(false) is not None
+    with pytest.raises(BadChip):
+        decode.decode(false, 3)
+    refused = 0
+    for _ in range(1000):
+        damaged = np.frombuffer(data, np.uint8).copy()
+        damaged[rng.integers(2, len(data) - 2, size=2)] = rng.integers(256, size=2)
+        damaged = damaged.tobytes()
+        try:
+            height, width, components = decode.header(damaged)
+        except BadChip:
+            continue
+        if max(height, width) > 64 or components != 3:
+            continue
+        try:
+            expected = decode.exact(damaged)
+        except BadChip:
+            refused += 1
+            with pytest.raises(BadChip):
+                decode.decode(damaged, 3)
+        else:
+            np.testing.assert_array_equal(decode.decode(damaged, 3), expected)
+    assert refused > 50
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L"])

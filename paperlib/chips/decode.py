@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import io
+import re
 import struct
 import warnings
 
@@ -22,6 +23,7 @@ from .archive import BadChip
 
 LARGEST_SIDE = 4096  # pixels; a header that claims more is not a chip's, and is not decoded
 _NO_LENGTH = {0x01, *range(0xD0, 0xD9)}
+_END_OF_SCAN = re.compile(b"\xff[^\x00\xd0-\xd7]").search  # what is neither stuffed nor a restart
 _FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
 
@@ -30,6 +32,16 @@ def header(data: bytes) -> tuple[int, int, int]:
 
     Raises `BadChip` for bytes that are empty, no JPEG, or end before the picture does.
     """
+    frame, at = _to_the_scan(data)
+    if frame is None or 0 in frame:
+        raise BadChip("is damaged (it has no frame header)")
+    if data.find(b"\xff\xd9", at) < 0:
+        raise BadChip("is cut off (it has no end marker)")
+    return frame
+
+
+def _to_the_scan(data: bytes) -> tuple[tuple[int, int, int] | None, int]:
+    """What `header` gives, and where the first scan's data begin."""
     if not data:
         raise BadChip("is empty")
     if data[:2] != b"\xff\xd8":
@@ -46,11 +58,7 @@ def header(data: bytes) -> tuple[int, int, int]:
             frame = height, width, components
         at += 2 + length
         if marker == 0xDA:  # the picture itself follows, up to the end marker
-            if frame is None or 0 in frame:
-                raise BadChip("is damaged (it has no frame header)")
-            if data.find(b"\xff\xd9", at) < 0:
-                raise BadChip("is cut off (it has no end marker)")
-            return frame
+            return frame, at
     raise BadChip("is cut off or damaged within its header")
 
 
@@ -63,11 +71,20 @@ def decode(data: bytes, components: int = 0) -> np.ndarray:
     """
     if components == 4 and _fast_is_exact():
         return _fast(data)
-    if components == 3 and _three_is_exact():
+    if components == 3 and _three_is_exact() and _one_scan(data):
         bgr = _opencv(data)
         if bgr is not None:
             return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
     return exact(data)
+
+
+def _one_scan(data: bytes) -> bool:
+    """Whether nothing but the end follows the first scan.
+
+    Where a damaged byte looks like a marker, Pillow refuses the file and OpenCV fills up with grey.
+    """
+    found = _END_OF_SCAN(data, _to_the_scan(data)[1])
+    return found is not None and found.group() == b"\xff\xd9"
 
 
 def exact(data: bytes) -> np.ndarray:
