@@ -37,6 +37,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "showcase.middleware.Health",
     "showcase.middleware.LogRequests",
+    "showcase.middleware.Head",
     "django.middleware.security.SecurityMiddleware",
     "showcase.middleware.ContentSecurityPolicy",
     "showcase.middleware.Bodies",

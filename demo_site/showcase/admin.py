@@ -46,10 +46,20 @@ class ChipAdmin(LookOnly):
 class FlagAdmin(admin.ModelAdmin):
     """What is needed to decide: the chip, the labels it has, and those that a visitor proposes."""
 
-    list_display = ("id", "picture", "page", "given", "proposed", "state", "comment", "created_at")
-    list_filter = ("state",)
-    fields = ("picture", "page", "given", "proposed", "comment", "created_at", "state")
-    readonly_fields = ("picture", "page", "given", "proposed", "comment", "created_at")
+    list_display = (
+        "id",
+        "picture",
+        "page",
+        "given",
+        "proposed",
+        "private",
+        "state",
+        "comment",
+        "created_at",
+    )
+    list_filter = ("state", "private")
+    fields = ("picture", "page", "given", "proposed", "private", "comment", "created_at", "state")
+    readonly_fields = ("picture", "page", "given", "proposed", "private", "comment", "created_at")
     list_select_related = ("chip",)
     list_per_page = 50
     actions = ("accept", "reject")

@@ -63,6 +63,25 @@ class Health:
         return view(request) if view else self.get_response(request)
 
 
+class Head:
+    """HEAD is GET without its body for the API, too, which knows no other methods than it lists."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        if request.method != "HEAD" or not request.path_info.startswith("/api/v1/"):
+            return self.get_response(request)
+        request.method = "GET"
+        response = self.get_response(request)
+        request.method = "HEAD"
+        if not response.streaming:
+            size = len(response.content)
+            response.content = b""
+            response["Content-Length"] = size
+        return response
+
+
 class Bodies:
     """How large a form may be, and how much an address may send: asked before anything is read.
 

@@ -143,6 +143,17 @@ def test_only_the_key_that_a_batch_came_with_cancels_it(client, key, showcase):
     assert answer.status_code == 403
 
 
+def test_head_is_get_without_its_body(client, showcase):
+    batch = showcase.run([("a.png", pictures.png(1))])
+    for path in (f"batches/{batch.token}", f"batches/{batch.token}/chips", "openapi.json"):
+        whole, head = client.get(f"/api/v1/{path}"), client.head(f"/api/v1/{path}")
+        assert (whole.status_code, head.status_code) == (200, 200)
+        assert (head.content, head["Content-Type"]) == (b"", whole["Content-Type"])
+        assert head["Content-Length"] == str(len(whole.content)) != "0"
+    assert client.head("/api/v1/batches/none").status_code == 404
+    assert client.head("/api/v1/batches").status_code == 405  # takes files only
+
+
 def test_nothing_is_a_404_in_json(client):
     for path in ("/api/v1/batches/none", "/api/v1/batches/none/chips", "/api/v1/chips/none"):
         answer = client.get(path)

@@ -76,6 +76,10 @@ def test_a_correction_is_decided_on_with_everything_in_sight(showcase, keeper):
         assert "&lt;script&gt;fire" in page
         assert "<script>fire" not in page
     assert keeper.get(f"/chip/{chip.key}/thumb.image").status_code == 200
+    Flag.objects.create(chip=chip, labels=proposed, private=True)
+    for private, count in ((0, 2), (1, 1)):
+        page = text(keeper, f"/admin/showcase/flag/?private__exact={private}")
+        assert page.count('class="field-private"') == count
     chosen = {"_selected_action": [flags[0].pk]}
     keeper.post("/admin/showcase/flag/", chosen | {"action": "accept"})
     keeper.post("/admin/showcase/flag/", {"_selected_action": [flags[1].pk], "action": "reject"})
