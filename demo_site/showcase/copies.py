@@ -17,8 +17,9 @@ from django.db import Error
 from django.db.models import F, Q
 
 from . import storage
+from .decoding import Away, decode
 from .models import Chip
-from .reading import Refused, decode
+from .reading import Refused
 from .rows import find_rows
 
 KINDS = {
@@ -77,7 +78,7 @@ def drop_unused(packs: Iterable[str]) -> None:
 def pixels(chip: Chip) -> np.ndarray:
     """RGB `(H, W, 3)` uint8 from the gallery's own copy, or from the pack until there is one.
 
-    Raises `FileNotFoundError` where neither holds them whole.
+    Raises `FileNotFoundError` where neither holds them whole, `Away` where nothing is decoded.
     """
     if chip.pack:
         shape = chip.height, chip.width, 3
@@ -200,7 +201,7 @@ def draw_missing(after: int = 0) -> int:
                 unpack(chip)
             if chip.confidence > 0:
                 draw(chip)
-        except (Error, storage.StorageAway):
+        except (Error, storage.StorageAway, Away):
             raise  # no fault of the chip's
         except Exception as error:
             if there(chip):

@@ -26,7 +26,7 @@ from django_tasks import TaskResultStatus
 from django_tasks_db.management.commands.db_worker import Worker as TaskWorker
 from django_tasks_db.models import DBTaskResult
 
-from . import copies, engine, health, intake, limits, removal, storage, work
+from . import copies, decoding, engine, health, intake, limits, removal, storage, work
 from .models import Batch, Chip, Count, Upload, Worker, token
 from .reading import Refused
 from .states import BATCH
@@ -37,7 +37,7 @@ _task = None  # key of the task that this process runs now
 _warm = threading.Event()  # the first attempt to load the model is over
 #: Seconds between two looks whether SQLite's file was changed, and at the tasks where it was not:
 #: some are to begin later.
-_BLINK, _LOOK = 0.005, 0.25
+_BLINK, _LOOK = 0.005, 0.1
 STUCK_SECONDS = 600  # a single group that takes longer has hung: the process ends itself
 
 
@@ -61,10 +61,11 @@ class _Worker(TaskWorker):
 
     def _sleep(self, seen: int | None) -> None:
         """Until it is time to look again, or others have changed the database since `seen`."""
-        end = time.monotonic() + max(self.interval, 0 if seen is None else _LOOK)
-        while self.running and (left := end - time.monotonic()) > 0:
-            if seen is not None and changes() != seen:
-                return
+        if seen is None:
+            time.sleep(self.interval)
+            return
+        end = time.monotonic() + max(self.interval, _LOOK)
+        while self.running and (left := end - time.monotonic()) > 0 and changes() == seen:
             time.sleep(min(left, _BLINK))
 
     def run_task(self, db_task_result: DBTaskResult) -> None:
@@ -88,7 +89,8 @@ def changes() -> int | None:
     if connection.vendor != "sqlite":
         return None
     connection.ensure_connection()
-    return connection.connection.execute("PRAGMA data_version").fetchone()[0]
+    with connection.wrap_database_errors:
+        return connection.connection.execute("PRAGMA data_version").fetchone()[0]
 
 
 def run(*, interval: float, until_idle: bool = False) -> None:
@@ -121,6 +123,7 @@ def run(*, interval: float, until_idle: bool = False) -> None:
     finally:
         stop.set()
         work.reader.close()
+        decoding.close()
         with contextlib.suppress(Error):
             Worker.objects.filter(name=work.me).delete()
 

@@ -11,7 +11,6 @@ import selectors
 import struct
 import subprocess
 import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -25,7 +24,7 @@ from . import limits as site
 from .reasons import REASONS
 
 log = logging.getLogger("showcase.reading")
-_LARGEST = 2**24  # bytes of one chip at most
+_LARGEST, _LONGEST = 2**24, 2**16  # bytes and pixels of a side that one chip has at most
 #: Small files are decoded many at a time through shared memory: how many, and bytes of memory for
 #: the files and for the pixels. There are two such halves: one is filled while the other is read.
 MANY, FILES, PIXELS = 32, 4 * 2**20, 8 * 2**20
@@ -76,15 +75,20 @@ class Member:
     data: bytes
 
 
+_LIES = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, struct.error)
 #: What `Reader.receive` gives for one file: a head and its pieces, a refusal, or None for a file
 #: that must be read alone.
 Found = tuple[Head, list[Piece]] | Refused | None
 
 
 class Reader:
-    """Decodes files one after the other in a child process; not for several threads at once."""
+    """Decodes files one after the other in a child process; not for several threads at once.
 
-    def __init__(self) -> None:
+    shared  whether it is for many small files, too, which go through shared memory
+    """
+
+    def __init__(self, *, shared: bool = True) -> None:
+        self.shared = shared
         self.child: subprocess.Popen | None = None
         self.ready: selectors.BaseSelector | None = None
         self.waited = 0.0  # seconds, for answers of the child
@@ -161,7 +165,7 @@ class Reader:
                 self._found(entry, side, [memory[at - begin : end - begin] for at, end in some])
                 for entry, some in zip(entries, spans, strict=True)
             ]
-        except (OSError, EOFError, ValueError, KeyError, TypeError, struct.error) as error:
+        except _LIES as error:
             reason = "time" if self.late or self._out_of_time() else "crashed"
             log.warning("decoder ended", extra={"reason": reason, "error": str(error)})
             self.close()
@@ -270,24 +274,27 @@ class Reader:
             }
             if "LD_LIBRARY_PATH" in os.environ:
                 env["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
-            shared = _shared_memory(2 * (FILES + PIXELS))
             command = [sys.executable, "-I", "-B", "-c", _SCRIPT]
             command.append(str(int(settings.SHOWCASE["READ_MEGABYTES"])))
-            if shared is not None:
-                self.memory = mmap.mmap(shared, 2 * (FILES + PIXELS))
-                command += [str(shared), str(2 * (FILES + PIXELS))]
-            self.child = subprocess.Popen(
-                command,
-                pass_fds=() if shared is None else (shared,),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env=env,
-                cwd="/",
-                bufsize=0,
-            )
-            if shared is not None:
-                os.close(shared)
+            size = 2 * (FILES + PIXELS)
+            shared = _shared_memory(size) if self.shared else None
+            try:
+                if shared is not None:
+                    self.memory = mmap.mmap(shared, size)
+                    command += [str(shared), str(size)]
+                self.child = subprocess.Popen(
+                    command,
+                    pass_fds=() if shared is None else (shared,),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    env=env,
+                    cwd="/",
+                    bufsize=0,
+                )
+            finally:
+                if shared is not None:
+                    os.close(shared)
             self.ready = selectors.DefaultSelector()
             self.ready.register(self.child.stdout, selectors.EVENT_READ)
             with contextlib.suppress(AttributeError, ImportError, OSError):
@@ -367,8 +374,8 @@ def _spans(entry: dict, side: int | None) -> list[tuple[int, int]]:
     fitted = side if "jpeg" in entry else None
     spans = []
     for *_, height, width, at in entry.get("pieces", ()):
-        if min(height, width) < 1:
-            raise ValueError("a chip without pixels")
+        if not (1 <= height <= _LONGEST and 1 <= width <= _LONGEST):
+            raise ValueError("no chip is of this size")
         spans.append((at, at + 3 * (fitted * fitted if fitted else height * width)))
     if "jpeg" in entry:
         at, size = entry["jpeg"]
@@ -395,17 +402,4 @@ def _shared_memory(size: int) -> int | None:
     return shared
 
 
-def decode(data: bytes) -> np.ndarray:
-    """One small picture's pixels, RGB `(H, W, 3)` uint8, for any thread of any process.
-
-    By a child that is started at the first call and stays. Raises `Refused`.
-    """
-    with _alone:
-        parts = _single.read(data, chips=1, whole=True)
-        next(parts)  # the head
-        (piece,) = parts
-        return piece.pixels
-
-
 reader = Reader()
-_single, _alone = Reader(), threading.Lock()

@@ -38,6 +38,9 @@ SETBACKS = {
     "storage": _(
         "The file store does not answer. The batch waits and goes on when it does; nothing is lost."
     ),
+    "decoder": _(
+        "The decoder does not start. The batch waits and goes on when it does; nothing is lost."
+    ),
     "database": _("The database did not answer. It is tried again in a moment; nothing is lost."),
     "fault": _("Something broke. It is tried again in a moment; nothing is lost."),
 }

@@ -25,7 +25,7 @@ from django.db.models import Exists, F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from . import copies, engine, health, intake, names, removal, settle, storage
+from . import copies, decoding, engine, health, intake, names, removal, settle, storage
 from .ahead import Ahead, Cut, Failed, Sent, Unpacked
 from .limits import EARLY_FILES, limits
 from .models import Batch, Chip, ModelVersion, Placement, Prediction, Upload, Worker, token
@@ -43,7 +43,7 @@ PATIENCE = 0.3  # seconds that a free worker waits for a group of more than FIRS
 PAGE = 512  # uploads looked at together
 ATTEMPTS = 3  # without progress, until what is left of a batch counts as failed
 #: Seconds until a batch is tried again.
-LATER = {"fault": 2, "disk": 10, "storage": 10, "database": 10}
+LATER = {"fault": 2, "disk": 10, "storage": 10, "decoder": 10, "database": 10}
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 #: This process in claims and heartbeats; the worker command sets its own name.
@@ -151,6 +151,8 @@ def setback(fault: Exception) -> str:
         return "disk"
     if isinstance(fault, storage.StorageAway):
         return "storage"
+    if isinstance(fault, decoding.Away):
+        return "decoder"
     if isinstance(fault, OperationalError | InterfaceError):
         return "disk" if "full" in str(fault) else "database"
     return "fault"
@@ -159,8 +161,8 @@ def setback(fault: Exception) -> str:
 def requeue(rows, setback: str) -> int:
     """Give running batches back to the queue; one that fails for the third time is given up.
 
-    A full disk, a file store or a database that is away is no fault of the batch: it waits as long
-    as that lasts.
+    A full disk, a file store, a decoder or a database that is away is no fault of the batch: it
+    waits as long as that lasts.
     """
     counts = setback in ("worker", "fault")
     count = 0

@@ -137,7 +137,7 @@ def _fast_is_exact() -> bool:
 def _three_is_exact() -> bool:
     """Whether OpenCV gives Pillow's very pixels: both hold the same library, each its own build.
 
-    Tried once per process, in a few milliseconds, on each way of storing colours.
+    Tried once per process, in a few milliseconds, on the three usual ways of storing colours.
     """
     y, x = np.mgrid[:45, :51]
     colours = np.stack([5 * y + x, 7 * x - 3 * y, 11 * (x ^ y)], axis=2).astype(np.uint8)

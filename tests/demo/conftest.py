@@ -43,10 +43,10 @@ from django.utils import translation  # noqa: E402
 def _reader_ends():
     """The decoder processes of this session end with it."""
     yield
-    from showcase import reading
+    from showcase import decoding, reading
 
     reading.reader.close()
-    reading._single.close()
+    decoding.close()
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from collections import Counter
 
 import pictures
 import pytest
-from real_site import RealSite, wait_for
+from real_site import SITE, RealSite, wait_for
 from showcase import work
 
 pytestmark = pytest.mark.slow
@@ -26,6 +26,15 @@ def site(tmp_path):
     with RealSite(tmp_path) as site:
         site.web()
         yield site
+
+
+def test_a_worker_sees_what_others_write_long_before_it_looks_again(site):
+    """Of tasks that are there for the first time; SQLite tells of every change."""
+    manage = str(SITE / "manage.py")
+    site.start(manage, "showcase_worker", "--interval", "60")
+    wait_for(lambda: site.answers("/readyz"))
+    for start in (0, 10):
+        assert site.finished(site.send(files(3, start)), 10)["labelled"] == 3
 
 
 def test_a_worker_killed_in_the_middle_of_a_batch(site):

@@ -11,10 +11,11 @@ import numpy as np
 import pictures
 import pytest
 from PIL import Image
-from showcase import copies, engine, reading, storage, work
+from showcase import copies, decoding, engine, reading, storage, work
 from showcase.decoder.plain_jpeg import bare
-from showcase.models import Chip
+from showcase.models import Batch, Chip
 
+from paperlib.chips.archive import BadChip
 from paperlib.chips.decode import decode, exact, fit, header
 
 
@@ -60,6 +61,7 @@ PLAIN = {
 def test_the_bare_picture_has_all_pixels_and_nothing_else(data):
     found = bare(with_metadata(data) + b"<script>alert(1)</script>")
     assert found == data  # Pillow writes nothing that a picture can do without
+    assert bare(found) == found
     assert np.array_equal(decode(found, header(found)[2]), exact(with_metadata(data)))
 
 
@@ -89,22 +91,37 @@ def test_jpegs_of_other_kinds_are_not_kept():
         "a start": b"\xff\xd8",
         "no length": b"\xff\xd8\xff\xdb\0\0" * 50,
         "nothing": b"",
+        "a thousand tables": with_segments(plain, *[segment(0xDB, b"")] * 1000),
+        "empty segments": with_segments(plain, *[segment(0xDD, b"\0\0")] * 64),
+        "two JFIF segments": with_segments(plain, segment(0xE0, b"JFIF\0\1\1\0\0\1\0\1\0\0")),
+        "more bytes than pixels": plain[:-2] + bytes(3 * 64 * 64) + end,
     }
     assert [name for name, data in others.items() if bare(data) is not None] == []
 
 
-def test_random_damage_never_gives_more_than_was_there():
-    rng, data = np.random.default_rng(0), np.frombuffer(pictures.jpeg(1), np.uint8)
+def test_what_is_kept_of_a_damaged_jpeg_has_the_pixels_of_the_whole():
+    rng, data = np.random.default_rng(0), with_metadata(pictures.jpeg(1))
     kept = 0
-    for _ in range(2000):
-        broken = data.copy()
+    for _ in range(600):
+        broken = np.frombuffer(data, np.uint8).copy()
         broken[rng.integers(len(data), size=3)] = rng.integers(256, size=3)
-        if (found := bare(broken.tobytes())) is not None:
-            kept += 1
-            assert len(found) <= len(data)
-            assert (found[:2], found[-2:]) == (b"\xff\xd8", b"\xff\xd9")
-            assert scans(found) <= 16
-    assert 200 < kept < 1999
+        found = bare(broken.tobytes())
+        if found is None:
+            continue
+        assert bare(found) == found
+        try:
+            whole = exact(broken.tobytes())
+        except BadChip:
+            continue
+        kept += 1
+        assert np.array_equal(exact(found), whole)
+    assert 200 < kept < 600
+
+
+def test_density_says_nothing_of_who_sent_it():
+    other = pictures.jpeg(1, dpi=(4321, 1234))
+    assert other != pictures.jpeg(1)
+    assert bare(other) == pictures.jpeg(1)
 
 
 # --- through the site -----------------------------------------------------------------------------
@@ -154,6 +171,19 @@ def test_a_mosaic_is_kept_as_pixels(showcase, settings):
         settings.SHOWCASE["CHIP_PIXELS"] = size
         one = Chip.objects.get(pack_jpeg__gt=0)
         assert copies.pixels(one).shape == (32, 32, 3)
+
+
+def test_a_predictor_that_shrinks_in_another_way_fits_by_itself(monkeypatch, db):
+    predictor = engine.load()[0]
+    monkeypatch.setattr(type(predictor), "size", 64, raising=False)
+    for small, large, side in ((1, 1, 64), (1, 0, None), (0, 1, None)):
+
+        def own(_, p, small=small, large=large):
+            alike = small if len(p) < 64 else large
+            return fit(p, 64) if alike else fit(p, 64)[::-1]
+
+        monkeypatch.setattr(type(predictor), "fit", own, raising=False)
+        assert engine.side() == side
 
 
 @pytest.mark.django_db
@@ -250,15 +280,115 @@ def test_a_decoder_that_lies_about_places_is_ended(reader, monkeypatch, lie):
     assert reader.child is None
 
 
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="no shared memory of this kind here")
+def test_pixels_are_nobody_elses_and_small_ones_hold_no_others(reader):
+    """A child that goes on writing into the memory changes nothing that was received."""
+    assert reader.send([(pictures.jpeg(i), False) for i in range(3)], chips=10, side=16)
+    found = reader.receive()
+    before = [piece.pixels.copy() for _, (piece,) in found]
+    reader.memory[:] = bytes(len(reader.memory))
+    for (_, (piece,)), pixels in zip(found, before, strict=True):
+        assert np.array_equal(piece.pixels, pixels)
+        with pytest.raises(ValueError, match="read-only"):
+            piece.pixels[0] = 0
+
+
+@pytest.mark.django_db
+def test_chips_that_wait_hold_only_their_own_pixels(showcase, monkeypatch):
+    predictor, seen = engine.load()[0], []
+    monkeypatch.setattr(type(predictor), "fit", lambda _, p: fit(p, 16), raising=False)
+    monkeypatch.setattr(type(predictor), "size", 16, raising=False)
+    predict = engine.predict
+    monkeypatch.setattr(engine, "predict", lambda i: seen.extend(i) or predict(i))
+    showcase.work(showcase.batch([(f"{i}.jpg", pictures.jpeg(i)) for i in range(5)]))
+    assert [(image.shape, image.base) for image in seen] == 5 * [((16, 16, 3), None)]
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="no list of open files here")
+def test_a_decoder_that_cannot_start_leaves_no_file_open(reader, monkeypatch):
+    monkeypatch.setattr(reading.subprocess, "Popen", lambda *_, **__: os.stat("/none/such"))
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(5):
+        with pytest.raises(reading.Refused):
+            reader.send([(pictures.jpeg(1), False)], chips=1)
+    assert len(os.listdir("/proc/self/fd")) <= before
+
+
 def test_any_thread_may_have_a_jpeg_decoded_and_a_lost_child_is_replaced():
-    data = [pictures.jpeg(i, 40 + i) for i in range(24)]
+    data = [bare(pictures.jpeg(i, 40 + i)) for i in range(24)]
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(reading.decode, data))
+        found = list(pool.map(decoding.decode, data))
     for got, one in zip(found, data, strict=True):
         assert np.array_equal(got, exact(one))
-    os.kill(reading._single.child.pid, signal.SIGKILL)
-    reading._single.child.wait()
-    assert np.array_equal(reading.decode(data[0]), exact(data[0]))
+    os.kill(decoding._reader.child.pid, signal.SIGKILL)
+    decoding._reader.child.wait()
+    assert np.array_equal(decoding.decode(data[0]), exact(data[0]))
+
+
+def test_nothing_but_a_kept_jpeg_reaches_the_decoder(monkeypatch):
+    monkeypatch.setattr(decoding, "_once", lambda data: 1 / 0)
+    others = [pictures.png(1), pictures.archive([("a.png", b"")]), b"", b"II*\0" + bytes(100)]
+    others += [with_metadata(pictures.jpeg(1)), pictures.jpeg(1) + b"more"]
+    for data in others:
+        with pytest.raises(reading.Refused):
+            decoding.decode(data)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [({"end": True}, b"")],
+        [({"position": 0, "name": "a", "reason": ""}, b""), ({"end": True}, b"")],
+        [({"head": {"kind": "jpeg", "stolen": 1}}, b"")],
+        [({"head": {"kind": "jpeg", "width": 64, "height": 64}}, b""), ({"end": True}, b"")],
+        [
+            ({"head": {"kind": "jpeg", "width": 64, "height": 64}}, b""),
+            ({"row": 0, "column": 0, "height": 1, "width": 1}, b"abc"),
+            ({"end": True}, b""),
+        ],
+    ],
+)
+def test_whatever_a_lying_child_says_is_a_refusal(monkeypatch, answer):
+    answers = iter(answer)
+    monkeypatch.setattr(decoding._reader, "_frame", lambda seconds: next(answers))
     with pytest.raises(reading.Refused):
-        reading.decode(b"no picture")
-    assert np.array_equal(reading.decode(data[1]), exact(data[1]))
+        decoding._once(pictures.jpeg(1))
+    assert decoding._reader.child is None
+
+
+@pytest.mark.django_db
+def test_a_decoder_that_is_away_is_no_fault_of_a_chip(showcase, client, monkeypatch):
+    showcase.work(showcase.batch([("a.jpg", pictures.jpeg(1))]))
+    chip = Chip.objects.get()
+    decoding.close()
+    with monkeypatch.context() as patch:
+        patch.setattr(reading.Reader, "_start", lambda self: os.stat("/none/such"))
+        for _ in range(copies.TRIES + 1):
+            with pytest.raises(decoding.Away):
+                copies.draw_missing()
+        assert client.get(f"/chip/{chip.key}/thumb.image").status_code == 503
+    copies.draw_missing()
+    chip.refresh_from_db()
+    assert (chip.tries, chip.views, chip.pack) == (0, True, "")
+    assert client.get(f"/chip/{chip.key}/thumb.image").status_code == 200
+
+
+@pytest.mark.django_db
+def test_a_batch_waits_for_a_decoder_that_is_away(showcase, monkeypatch):
+    batch = showcase.batch([(f"{i}.jpg", pictures.jpeg(i)) for i in range(3)])
+    with monkeypatch.context() as patch:
+        patch.setattr(work, "_run", lambda images: os.kill(os.getpid(), signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            work.work(batch.pk)
+    work.requeue(Batch.objects.filter(pk=batch.pk), "storage")
+    decoding.close()
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            decoding, "_once", lambda data: (_ for _ in ()).throw(reading.Refused("time"))
+        )
+        for _ in range(work.ATTEMPTS + 1):
+            assert work.work(batch.pk) == "fault"
+        batch.refresh_from_db()
+        assert (batch.state, batch.setback, batch.attempts) == ("queued", "decoder", 0)
+        assert "decoder does not start" in batch.trouble
+    assert showcase.work(batch).chips_labelled == 3

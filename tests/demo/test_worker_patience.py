@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import sqlite3
 import threading
 import time
 from datetime import timedelta
 
 import pictures
 import pytest
-from django.db import OperationalError
+from django.db import DatabaseError, OperationalError, connections
 from django.utils import timezone
 from showcase import keeper, settle, storage, work
 from showcase.models import Batch, Worker
@@ -230,3 +231,25 @@ def test_rows_that_others_write_too_are_written_in_the_order_of_their_keys(showc
     showcase.work(showcase.batch(files[::-1]))
     assert [len(keys) for keys in given] == [5]
     assert given[0] == sorted(given[0])
+
+
+def test_changes_are_those_of_others_and_their_faults_are_djangos(tmp_path):
+    wrapper = connections["default"]
+    if wrapper.vendor != "sqlite":
+        assert keeper.changes() is None
+        return
+    path, own = tmp_path / "a.sqlite3", wrapper.connection
+    wrapper.connection = sqlite3.connect(path)
+    try:
+        with sqlite3.connect(path) as other:
+            other.execute("CREATE TABLE t (n)")
+        before = keeper.changes()
+        assert keeper.changes() == before
+        with sqlite3.connect(path) as other:
+            other.execute("INSERT INTO t VALUES (1)")
+        assert keeper.changes() != before
+        wrapper.connection.close()
+        with pytest.raises(DatabaseError):  # Django's, which `patiently` knows, not sqlite3's
+            keeper.changes()
+    finally:
+        wrapper.connection = own
