@@ -289,9 +289,9 @@ def batches(given, kind: str, rounds: int) -> tuple[Alone, dict, dict]:
     By the clock: from the moment the last file was accepted (`queued_at`) until every label, chip
     and row is stored and the batch says it is done (`finished_at`). Processor time: the worker and
     its decoder, from before the first file was sent; web server and copies that are drawn later
-    are not in it, receiving and showing pictures being no part of predicting them. For a batch sent
-    in parts that has no target: the worker looks for work all the while, and the web server uses
-    the same cores, on which even the prediction itself takes longer then.
+    are not in it, receiving and showing pictures being no part of predicting them. A batch that is
+    sent in parts is at a disadvantage there: the worker looks for work all the while, and the web
+    server uses the same cores, on which even the prediction itself takes longer then.
     """
     files = scenes((rounds + 2) * given.batch, kind)
     took: dict[str, list[float]] = {"wait": [], "work": []}
@@ -337,12 +337,8 @@ def overhead(given) -> None:
         good = np.median(took[way]) <= 1.15 * np.median(clock)
         line(f"overhead ({way}) by the clock", percent(took[way], clock), "15 %", good)
         line(f"{what}, {said}: processor", two(used[way]), "–")
-        more = percent(used[way], processor)
-        if way == "wait":
-            line(f"overhead ({way}) in processor time", more, "–")
-            continue
         good = np.median(used[way]) <= 1.15 * np.median(processor)
-        line(f"overhead ({way}) in processor time", more, "15 %", good)
+        line(f"overhead ({way}) in processor time", percent(used[way], processor), "15 %", good)
 
 
 def kinds(given) -> None:
