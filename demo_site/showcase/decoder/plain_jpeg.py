@@ -27,7 +27,7 @@ _END = re.compile(b"\xff[^\x00\xd0-\xd7]").search
 
 
 def bare(data: bytes) -> bytes | None:
-    """A plain JPEG's picture and nothing else: no metadata, nothing behind its end.
+    """A plain JPEG's own segments and scans: no metadata, nothing behind its end.
 
     None for every other JPEG, be it damaged, of another kind, or needlessly large.
     """
