@@ -115,6 +115,7 @@ def test_a_frozen_block_keeps_its_weights():
     assert not model.get_layer("block4_pool").trainable
     assert model.get_layer("block5_conv1").trainable
     model.compile("adam", "binary_crossentropy", jit_compile=False)
+    keras.utils.set_random_seed(0)  # `fit` shuffles; another test may have asked for determinism
     before = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
     model.fit(images(4), np.eye(4)[:, :2], epochs=1, verbose=0)
     for name, values in before.items():

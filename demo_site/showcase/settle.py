@@ -75,7 +75,7 @@ def waiting(batch: int, after: int, most: int) -> list[Place]:
     return [Place(p.pk, p.chip_id, p.name) for p in rows.select_related("upload")[:most]]
 
 
-# Turned round, for a test looks for `.state = ` where a state might be changed.
+# The comparison is turned round: a test takes the usual order for a change of state.
 _STORED = """
     SELECT file.id, file.batch_id, file.parent_id, file.name, file.copy, file.sha256
     FROM showcase_upload file LEFT JOIN showcase_upload parent ON parent.id = file.parent_id
