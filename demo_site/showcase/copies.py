@@ -85,9 +85,12 @@ def pixels(chip: Chip) -> np.ndarray:
         size = chip.pack_jpeg or chip.height * chip.width * 3
         try:
             data = storage.read_part(chip.pack, chip.pack_at, size)
-            found = decode(data) if chip.pack_jpeg else np.frombuffer(data, np.uint8)
-            if found.size == chip.height * chip.width * 3:
-                return found.reshape(shape)
+            if chip.pack_jpeg:
+                found = decode(data)
+                if found.shape == shape:
+                    return found
+            elif len(data) == size:
+                return np.frombuffer(data, np.uint8).reshape(shape)
         except (FileNotFoundError, Refused):  # its copies were made since the row was read
             pass
     data = np.frombuffer(storage.read(storage.chip_copy(chip.key, "original")), np.uint8)

@@ -128,15 +128,14 @@ def side() -> int | None:
 
     None where the predictor does not fit them as `paperlib.chips.decode` does.
     """
-    from paperlib.chips.decode import fit
+    from paperlib.chips.decode import fit, pattern
 
     predictor = load()[0]
     size, own = getattr(predictor, "size", None), getattr(predictor, "fit", None)
     if not isinstance(size, int) or own is None:
         return None
     for longest in (size // 2 + 3, 2 * size + 13):  # one to enlarge, one to shrink
-        y, x = np.mgrid[: longest - 2, :longest]
-        probe = np.stack([5 * y + x, 7 * x - 3 * y, 11 * (x ^ y)], axis=2).astype(np.uint8)
+        probe = pattern(longest - 2, longest)
         if not np.array_equal(own(probe), fit(probe, size)):
             return None
     return size

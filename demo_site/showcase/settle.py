@@ -75,11 +75,10 @@ def waiting(batch: int, after: int, most: int) -> list[Place]:
     return [Place(p.pk, p.chip_id, p.name) for p in rows.select_related("upload")[:most]]
 
 
-# The comparison is turned round: a test takes the usual order for a change of state.
 _STORED = """
     SELECT file.id, file.batch_id, file.parent_id, file.name, file.copy, file.sha256
     FROM showcase_upload file LEFT JOIN showcase_upload parent ON parent.id = file.parent_id
-    WHERE file.batch_id = %s AND 'stored' = file.state AND file.id > %s
+    WHERE file.batch_id = %s AND file.state IN ('stored') AND file.id > %s
       AND (parent.id IS NULL OR parent.state <> 'stored')
     ORDER BY file.id LIMIT %s
 """

@@ -23,7 +23,9 @@ from .archive import BadChip
 
 LARGEST_SIDE = 4096  # pixels; a header that claims more is not a chip's, and is not decoded
 _NO_LENGTH = {0x01, *range(0xD0, 0xD9)}
-_END_OF_SCAN = re.compile(b"\xff[^\x00\xd0-\xd7]").search  # what is neither stuffed nor a restart
+#: `(data, at)` -> the match of the two bytes that end the scan at `at`, or None: in a scan, only
+#: stuffed bytes and restarts follow 0xFF.
+end_of_scan = re.compile(b"\xff[^\x00\xd0-\xd7]").search
 _FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
 
@@ -83,7 +85,7 @@ def _one_scan(data: bytes) -> bool:
 
     Where a damaged byte looks like a marker, Pillow refuses the file and OpenCV fills up with grey.
     """
-    found = _END_OF_SCAN(data, _to_the_scan(data)[1])
+    found = end_of_scan(data, _to_the_scan(data)[1])
     return found is not None and found.group() == b"\xff\xd9"
 
 
@@ -133,14 +135,19 @@ def _fast_is_exact() -> bool:
     return bgr is not None and np.array_equal(bgr[..., ::-1] - 1, exact(buffer.getvalue()))
 
 
+def pattern(height: int, width: int) -> np.ndarray:
+    """`(H, W, 3)` uint8 of many colours, smooth and not, to try one way of reading on another."""
+    y, x = np.mgrid[:height, :width]
+    return np.stack([5 * y + x, 7 * x - 3 * y, 11 * (x ^ y)], axis=2).astype(np.uint8)
+
+
 @functools.cache
 def _three_is_exact() -> bool:
     """Whether OpenCV gives Pillow's very pixels: both hold the same library, each its own build.
 
     Tried once per process, in a few milliseconds, on the three usual ways of storing colours.
     """
-    y, x = np.mgrid[:45, :51]
-    colours = np.stack([5 * y + x, 7 * x - 3 * y, 11 * (x ^ y)], axis=2).astype(np.uint8)
+    colours = pattern(45, 51)
     for subsampling in range(3):
         buffer = io.BytesIO()
         Image.fromarray(colours).save(buffer, "JPEG", quality=90, subsampling=subsampling)

@@ -212,14 +212,19 @@ def test_the_decoder_fits_chips_only_as_the_predictor_would(showcase, monkeypatc
     assert np.array_equal(copies.pixels(Chip.objects.get(name="07")), images[7])
 
 
+def kill_after_keeping(batch) -> None:
+    """End the work between a group's two transactions: chips are kept, nothing is predicted."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(work, "_run", lambda images: os.kill(os.getpid(), signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            work.work(batch.pk)
+
+
 @pytest.mark.django_db
 def test_a_worker_goes_on_from_jpegs_in_a_pack_after_a_kill(showcase, monkeypatch):
     """Killed between the two transactions of a group: nothing is read from the upload again."""
     batch = showcase.batch([(f"{i}.jpg", pictures.jpeg(i)) for i in range(4)])
-    with monkeypatch.context() as patch:
-        patch.setattr(work, "_run", lambda images: os.kill(os.getpid(), signal.SIGINT))
-        with pytest.raises(KeyboardInterrupt):
-            work.work(batch.pk)
+    kill_after_keeping(batch)
     batch.refresh_from_db()
     assert (batch.state, batch.files_read, batch.chips_labelled) == ("running", 0, 0)
     assert Chip.objects.filter(pack_jpeg__gt=0).count() == 4
@@ -235,9 +240,11 @@ def test_a_worker_goes_on_from_jpegs_in_a_pack_after_a_kill(showcase, monkeypatc
 
 @pytest.mark.django_db
 def test_a_damaged_jpeg_in_a_pack_is_a_missing_copy_not_a_wrong_one(showcase, client):
-    showcase.work(showcase.batch([("a.jpg", pictures.jpeg(1)), ("b.jpg", pictures.jpeg(2, 32))]))
+    files = [("a.jpg", pictures.jpeg(1, (40, 60))), ("b.jpg", pictures.jpeg(2, 32))]
+    showcase.work(showcase.batch(files))
     chip, other = Chip.objects.order_by("name")
-    for data in (b"\xff\xd8 no picture", pictures.jpeg(3, 48), b""):
+    turned = pictures.jpeg(3, (60, 40))  # as many pixels
+    for data in (b"\xff\xd8 no picture", pictures.jpeg(3, 48), turned, b""):
         storage.write("packs/damaged", data)
         Chip.objects.filter(pk=chip.pk).update(
             pack="packs/damaged", pack_at=0, pack_jpeg=max(len(data), 1)
@@ -376,10 +383,7 @@ def test_a_decoder_that_is_away_is_no_fault_of_a_chip(showcase, client, monkeypa
 @pytest.mark.django_db
 def test_a_batch_waits_for_a_decoder_that_is_away(showcase, monkeypatch):
     batch = showcase.batch([(f"{i}.jpg", pictures.jpeg(i)) for i in range(3)])
-    with monkeypatch.context() as patch:
-        patch.setattr(work, "_run", lambda images: os.kill(os.getpid(), signal.SIGINT))
-        with pytest.raises(KeyboardInterrupt):
-            work.work(batch.pk)
+    kill_after_keeping(batch)
     work.requeue(Batch.objects.filter(pk=batch.pk), "storage")
     decoding.close()
     with monkeypatch.context() as patch:

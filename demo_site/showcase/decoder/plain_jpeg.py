@@ -10,8 +10,9 @@ is ever served.
 from __future__ import annotations
 
 import math
-import re
 import struct
+
+from paperlib.chips.decode import end_of_scan
 
 _SCANS, _SEGMENTS = 16, 64  # usual are 1 and 10, or 10 and 40 where they are progressive
 #: Segments that the picture needs: quantisation, Huffman tables and restart interval, the frame
@@ -22,8 +23,6 @@ _JFIF = b"\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0"
 _COLOURS = ((0xE0, b"JFIF\0", 18), (0xEE, b"Adobe", 16))  # marker, first bytes, whole length
 #: Exif, colour profiles, comments and the like: left out.
 _OTHER = {*range(0xE0, 0xF0), 0xFE}
-#: In the scan only stuffed bytes and restarts follow 0xFF; what ends it is the first that is not.
-_END = re.compile(b"\xff[^\x00\xd0-\xd7]").search
 
 
 def bare(data: bytes) -> bytes | None:
@@ -52,7 +51,7 @@ def bare(data: bytes) -> bytes | None:
                 said.add(marker)
         at = end
         if marker == _SCAN:
-            found, scans = _END(data, at), scans + 1
+            found, scans = end_of_scan(data, at), scans + 1
             if frames != 1 or scans > _SCANS or found is None:
                 return None
             kept.append(data[at : found.start()])
