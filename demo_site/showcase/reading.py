@@ -238,7 +238,7 @@ class Reader:
                     answered = True
                     return
                 yield self._part(value, payload)
-        except (OSError, EOFError, ValueError, KeyError, struct.error) as error:
+        except _LIES as error:
             reason = "time" if self.late or self._out_of_time() else "crashed"
             log.warning("decoder ended", extra={"reason": reason, "error": str(error)})
             raise Refused(reason) from error

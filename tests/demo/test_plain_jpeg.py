@@ -363,6 +363,14 @@ def test_whatever_a_lying_child_says_is_a_refusal(monkeypatch, answer):
     assert decoding._reader.child is None
 
 
+def test_a_head_that_no_child_of_ours_sends_is_a_refusal(reader, monkeypatch):
+    lie = {"head": {"kind": "jpeg", "stolen": 1}}
+    monkeypatch.setattr(reader, "_frame", lambda seconds: (lie, b""))
+    with pytest.raises(reading.Refused):
+        next(reader.read(pictures.jpeg(1), chips=1))
+    assert reader.child is None
+
+
 @pytest.mark.django_db
 def test_a_decoder_that_is_away_is_no_fault_of_a_chip(showcase, client, monkeypatch):
     showcase.work(showcase.batch([("a.jpg", pictures.jpeg(1))]))
