@@ -200,6 +200,32 @@ def test_it_reads_at_every_width_and_axe_finds_nothing(chromium, made, width, sc
 @needs_browser
 @pytest.mark.browser
 @pytest.mark.slow
+def test_verdicts_of_two_profiles_stay_in_their_columns(chromium, copy, tmp_path):
+    """As `make paper` leaves it, with the longest verdict everywhere."""
+    both = shutil.copytree(copy, tmp_path / "both")
+    shutil.copytree(both / "results/planet32", both / "results/sample")
+    written = report.write(both, ["planet32", "sample"], pdf=False)
+    page = chromium.new_page()
+    page.goto(written.page.as_uri())
+    changed = page.evaluate("""[...document.querySelectorAll('details .badge')]
+        .map((one) => one.textContent = '○ cannot be tested here').length""")
+    assert changed > 99
+    for width in (390, 768, 1024, 1366):
+        page.set_viewport_size({"width": width, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert (
+            page.evaluate("""[...document.querySelectorAll('.badge')].filter((one) => {
+            const cell = one.parentElement.getBoundingClientRect();
+            return cell.width && one.getBoundingClientRect().right > cell.right + 1;
+        }).length""")
+            == 0
+        ), width
+    page.close()
+
+
+@needs_browser
+@pytest.mark.browser
+@pytest.mark.slow
 def test_a_claim_is_found_by_word_and_by_verdict(chromium, made, copy):
     page = chromium.new_page()
     page.goto(made.page.as_uri())
