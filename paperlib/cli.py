@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from .errors import PaperError
+from .utils.errors import PaperError
 
 app = typer.Typer(
     name="paper",
@@ -32,7 +32,7 @@ def run(
     set_: list[str] = typer.Option(None, "--set", metavar="NAME=VALUE", help="A parameter."),
 ) -> None:
     """Run the notebooks whose sources, data or results have changed."""
-    from .reproduce import Runner, literals
+    from .pipeline.runner import Runner, literals
 
     Runner(profile, data, skip_bad=skip_bad).run(
         notebooks or (), parameters=literals(set_ or ()), force=force
@@ -45,8 +45,8 @@ def list_(
     data: str = typer.Option("", help="Compare with this data folder, too."),
 ) -> None:
     """Show each notebook, what it makes, and whether that is there and current."""
-    from .display import listing
-    from .reproduce import Runner
+    from .pipeline.runner import Runner
+    from .pipeline.screen import listing
 
     runner = Runner(profile, data)
     listing([runner.state(notebook) for notebook in runner.notebooks], profile)
@@ -58,9 +58,9 @@ def report(
     no_pdf: bool = typer.Option(False, "--no-pdf", help="Do not print the page to PDF."),
 ) -> None:
     """Write results/report.html: each number and claim of the paper with its verdict."""
+    from .pipeline.report import write
     from .profiles import profile as known
     from .project import checkout
-    from .report import write
 
     root = checkout()
     if root is None:
@@ -79,7 +79,7 @@ def report(
 @app.command(hidden=True)
 def readme() -> None:
     """Write the generated parts of README.md again."""
-    from . import readme as parts
+    from .pipeline import readme as parts
     from .project import checkout
 
     root = checkout()
@@ -137,7 +137,7 @@ def data_fetch(
     again: bool = typer.Option(False, "--again", help="Download anew, after a damaged download."),
 ) -> None:
     """Get the Planet chips from Kaggle (needs an account), check them and lay them out."""
-    from .chips.fetch import fetch
+    from .chips.download import fetch
 
     print(f"{fetch(folder, again=again)}: complete; use it with --data {folder}")
 
@@ -156,9 +156,9 @@ def train(
 ) -> None:
     """Train a grid of networks, or the profile's one; finished runs are kept, killed ones go on."""
     print("paper: starting the training …", file=sys.stderr, flush=True)
-    from . import grid as grids
-    from .experiment import Config
     from .project import Project
+    from .training import run_grid as grids
+    from .training.experiment import Config
 
     project = Project(profile, data)
     changes = Config.parse(set_ or ())
@@ -185,8 +185,8 @@ def transfer(
 ) -> None:
     """Transfer learning on real chips, as notebook 11 shows it; a killed run continues."""
     print("paper: starting …", file=sys.stderr, flush=True)
-    from . import transfer_real
     from .project import checkout
+    from .studies import transfer_real
 
     root = checkout()
     if root is None:
@@ -204,9 +204,9 @@ def speed(
 ) -> None:
     """Time the networks of notebook 12 on one core of this machine (a few minutes)."""
     print("paper: starting …", file=sys.stderr, flush=True)
-    from . import accuracy_against_size as sizes
-    from . import speed as clock
     from .project import Project
+    from .studies import accuracy_against_size as sizes
+    from .studies import speed as clock
 
     project = Project(profile)
     wanted = [(c.network, c.width) for c in sizes.configs(project.profile) if not c.teacher]
@@ -224,10 +224,11 @@ def predict(
 ) -> None:
     """Label pictures: image_name, tags, and one probability for each tag."""
     print(f"paper: starting {model} …", file=sys.stderr, flush=True)
-    from . import lean, predictor
+    from . import predictor
+    from .utils import fast_start
 
     files = predictor.find_images(inputs)
-    lean.backend()
+    fast_start.backend()
     failed = predictor.write_csv(
         out, predictor.load(model), files, views=views or None, workers=workers or None
     )
@@ -260,9 +261,9 @@ def release(
     grid: str = typer.Option("", help="Release this grid's last network, not the profile's own."),
 ) -> None:
     """Make the released model of a profile from its kept training run, with its card."""
-    from . import grid as grids
     from .project import Project
-    from .release import release as write
+    from .studies.release import release as write
+    from .training import run_grid as grids
 
     project = Project(profile, data)
     config = grids.configs(grid, project.profile)[-1] if grid else None

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from . import files
-from .errors import PaperError
+from .utils import files
+from .utils.errors import PaperError
 
 if TYPE_CHECKING:
     import keras
@@ -143,7 +143,7 @@ class Predictor:
         return self._fit(image, 0)
 
     def _fit(self, image: np.ndarray, at: int) -> np.ndarray:
-        from .chips.decode import fit
+        from .chips.jpeg import fit
 
         image = np.asarray(image)
         if image.ndim == 2:
@@ -159,7 +159,7 @@ class Predictor:
 
         Batches have sizes of powers of two: a backend compiles once per size, so there are few.
         """
-        from .augment import VIEWS, symmetries
+        from .networks.augment import VIEWS, symmetries
 
         views = int(self.card.get("views", 1)) if views is None else views
         if not 1 <= views <= VIEWS:
@@ -194,7 +194,7 @@ def read_image(path: str | Path) -> np.ndarray:
 
     from PIL import Image
 
-    from .chips import decode
+    from .chips import jpeg
     from .chips.archive import BadChip
 
     cure = "give an 8-bit JPEG, PNG or TIFF"
@@ -204,14 +204,14 @@ def read_image(path: str | Path) -> np.ndarray:
         raise PaperError(f"{path}: cannot be read ({error.strerror})", cure) from None
     try:
         if data[:2] == b"\xff\xd8" or not data:
-            height, width, components = decode.header(data)
-            if max(height, width) > decode.LARGEST_SIDE:
-                raise BadChip(f"is {width}×{height} pixels, more than {decode.LARGEST_SIDE}")
-            return decode.decode(data, components)
+            height, width, components = jpeg.header(data)
+            if max(height, width) > jpeg.LARGEST_SIDE:
+                raise BadChip(f"is {width}×{height} pixels, more than {jpeg.LARGEST_SIDE}")
+            return jpeg.decode(data, components)
         with Image.open(io.BytesIO(data)) as image:
-            if max(image.size) > decode.LARGEST_SIDE:
+            if max(image.size) > jpeg.LARGEST_SIDE:
                 size = f"{image.size[0]}×{image.size[1]}"
-                raise BadChip(f"is {size} pixels, more than {decode.LARGEST_SIDE}")
+                raise BadChip(f"is {size} pixels, more than {jpeg.LARGEST_SIDE}")
             if image.mode.startswith(("I", "F")):
                 raise BadChip(f"has more than 8 bits per channel (mode {image.mode})")
             return np.array(image.convert("RGB"))
@@ -314,7 +314,7 @@ def load(name: str | Path = "planet32") -> Predictor:
             ]
         import keras
 
-        from . import networks  # noqa: F401  registers the network's own layer
+        from .networks import build  # noqa: F401  registers the network's own layer
 
         text = (folder / "network.json").read_text(encoding="utf-8")
         network = keras.models.model_from_json(text)
@@ -349,13 +349,13 @@ def save(
     """
     import json
 
-    from . import networks
+    from .networks import build
 
     folder = Path(folder)
     tags = list(tags)
     if np.shape(thresholds) != (len(tags),) or network.output_shape[-1] != len(tags):
         raise ValueError("network, tags and thresholds: not the same number of labels")
-    folded = networks.fold_batch_norm(network)
+    folded = build.fold_batch_norm(network)
     described = json.loads(folded.to_json())
     files.write_json(folder / "network.json", described)
     arrays, scale = {}, []

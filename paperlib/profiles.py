@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 
-from .errors import PaperError
+from .utils.errors import PaperError
 
 
 @dataclass(frozen=True)

@@ -19,16 +19,16 @@ from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
-from . import files
 from .chips import Chips
-from .errors import PaperError
 from .profiles import DEFAULT, Profile, profile
+from .utils import files
+from .utils.errors import PaperError
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from .experiment import Config, Run
+    from .training.experiment import Config, Run
 
 
 def checkout() -> Path | None:
@@ -121,7 +121,7 @@ class Project:
         With chips at hand a run counts only if it was made from these very chips; without, the
         shipped one is taken.
         """
-        from . import experiment
+        from .training import experiment
 
         chips = self.chips(config.variant) if self.has_chips else None
         run = experiment.find(config, self.runs / inside, chips)
@@ -133,7 +133,7 @@ class Project:
 
         Raises `PaperError` where none is kept and there are no chips to train on.
         """
-        from . import experiment, workers
+        from .training import experiment, processes
 
         if run := self.find(config, inside):
             return run
@@ -142,7 +142,7 @@ class Project:
                 f"no training run {config.slug} in {self.runs / inside}, and no chips to train on",
                 "give the folder of the Planet chips with --data DIR",
             )
-        workers.train(self, [config], inside)
+        processes.train(self, [config], inside)
         run = experiment.find(config, self.runs / inside, self.chips(config.variant))
         self._note(run=self._told(run, inside), kept=False)
         return run

@@ -11,11 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import fbeta_score
 
-from paperlib import accuracy_against_size as sizes
-from paperlib import candidates, experiment, files, grid, speed
+from paperlib.evaluation import candidates
 from paperlib.plots import tradeoffs
 from paperlib.profiles import PROFILES, profile
 from paperlib.project import Project
+from paperlib.studies import accuracy_against_size as sizes
+from paperlib.studies import speed
+from paperlib.training import experiment, run_grid
+from paperlib.utils import files
 
 
 def test_the_frontier_by_hand():
@@ -42,7 +45,7 @@ def test_whoever_is_off_the_frontier_is_dominated_by_one_on_it(points):
 
 @pytest.mark.parametrize("name", sorted(PROFILES))
 def test_the_grid_gives_every_network_the_same_budget(name):
-    made = grid.configs("backbones", profile(name))
+    made = run_grid.configs("backbones", profile(name))
     budgets = {(c.train_chips, c.epochs, c.batch, c.rate, c.schedule) for c in made}
     assert len(budgets) == 1
     assert len({c.slug for c in made}) == len(made)
@@ -54,14 +57,14 @@ def test_the_grid_gives_every_network_the_same_budget(name):
 
 
 def test_all_backbones_are_in_the_real_grid_and_none_is_a_candidate_of_the_papers():
-    from paperlib.backbones import BACKBONES
+    from paperlib.networks.backbones import BACKBONES
 
-    made = grid.configs("backbones", profile("planet32"))
+    made = run_grid.configs("backbones", profile("planet32"))
     assert set(BACKBONES) | {"vgg16"} <= {c.network for c in made}
     papers = {c for g in candidates.GRIDS for c in
-              grid.configs(g, profile("planet32"))}  # fmt: skip
+              run_grid.configs(g, profile("planet32"))}  # fmt: skip
     assert not papers & set(made)
-    assert grid.GRIDS["backbones"].folder
+    assert run_grid.GRIDS["backbones"].folder
 
 
 def test_speed_is_told_as_ratios_of_the_same_turns():

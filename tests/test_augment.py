@@ -14,7 +14,8 @@ import pytest
 from training_stand_ins import CONFIG
 from training_stand_ins import chips as labelled_chips
 
-from paperlib import augment, training
+from paperlib.networks import augment
+from paperlib.training import loop
 
 
 def chips(count=4, size=8, seed=0):
@@ -156,7 +157,7 @@ def test_the_papers_transforms_take_any_number_of_chips():
 
 def test_a_network_trains_with_the_papers_transforms(tmp_path):
     config = replace(CONFIG, augment="paper", epochs=1)
-    run = training.Training(config, labelled_chips(), tmp_path, progress=False)
+    run = loop.Training(config, labelled_chips(), tmp_path, progress=False)
     run.run()
     moved = {"random_symmetry", "random_rotation", "random_resize", "random_elastic"}
     assert moved <= {layer.name for layer in run.model.layers}

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from paperlib import backbones, conversions, networks
-from paperlib.errors import PaperError
+from paperlib.networks import backbones, build, conversions
+from paperlib.utils.errors import PaperError
 
 # the parameters that keras.applications states for the convolutional part
 PUBLISHED = {"resnet50": 23_587_712, "mobilenet": 3_228_864, "mobilenet_v2": 2_257_984}
@@ -24,7 +24,7 @@ def images(count=2, size=32, seed=0):
 def narrow():
     """Each network once, an eighth as wide."""
     return {
-        name: networks.build(name, size=32, width=0.125, seed=1, outputs=3)
+        name: build.build(name, size=32, width=0.125, seed=1, outputs=3)
         for name in backbones.BACKBONES
         if name != LARGE
     }
@@ -43,7 +43,7 @@ def check(model):
 
 @pytest.mark.parametrize("name", sorted(PUBLISHED))
 def test_the_convolutional_part_has_the_published_size(name):
-    model = networks.build(name, size=32, seed=None, dense=8, outputs=1)
+    model = build.build(name, size=32, seed=None, dense=8, outputs=1)
     part = keras.Model(model.input, model.get_layer("batch_norm").input)
     assert part.count_params() == PUBLISHED[name]
 
@@ -57,7 +57,7 @@ def test_all_of_them_take_small_pictures_and_give_probabilities(narrow):
 @pytest.mark.slow
 def test_the_largest_too():
     """Eight hundred layers take a quarter of a minute to put together, at any width."""
-    model = networks.build(LARGE, size=32, width=0.125, seed=1, outputs=3)
+    model = build.build(LARGE, size=32, width=0.125, seed=1, outputs=3)
     check(model)
     check_freezing(model)
     expected = np.asarray(model(images()))
@@ -72,7 +72,7 @@ def test_the_largest_too():
 
 def test_one_seed_makes_the_weights_and_the_names():
     def made(seed):
-        model = networks.build("mobilenet_v2", size=32, width=0.25, seed=seed)
+        model = build.build("mobilenet_v2", size=32, width=0.25, seed=seed)
         return [w.path for w in model.weights], np.concatenate(
             [w.ravel() for w in model.get_weights()]
         )
@@ -87,7 +87,7 @@ def test_one_seed_makes_the_weights_and_the_names():
 
 def test_signals_neither_fade_nor_grow_at_the_start():
     """He's variance, also through depthwise kernels: inputs of variance 1 leave as about 1."""
-    model = networks.build("mobilenet", size=64, width=0.5)
+    model = build.build("mobilenet", size=64, width=0.5)
     layer = model.get_layer("conv_dw_3")
     seen = np.random.default_rng(0).normal(size=(4, 8, 8, layer.input.shape[-1])).astype("float32")
     assert 1.4 < np.asarray(layer(seen))[:, 1:-1, 1:-1].std() ** 2 < 2.6  # 2, for the rectifier
@@ -96,10 +96,10 @@ def test_signals_neither_fade_nor_grow_at_the_start():
 def check_freezing(model):
     """Each block holds the one before and more, and never the head."""
     frozen = []
-    for block in networks.blocks(model.name):
+    for block in build.blocks(model.name):
         for layer in model.layers:
             layer.trainable = True
-        networks.freeze(model, block)
+        build.freeze(model, block)
         frozen.append({layer.name for layer in model.layers if not layer.trainable})
         assert not frozen[-1] & {"batch_norm", "dense", "labels"}
     assert all(a < b for a, b in pairwise(frozen)), model.name
@@ -111,7 +111,7 @@ def test_every_block_can_be_frozen(narrow):
 
 
 def test_a_frozen_block_keeps_its_weights():
-    model = networks.build("vgg16", size=32, width=0.0625, frozen_to="block4", outputs=2)
+    model = build.build("vgg16", size=32, width=0.0625, frozen_to="block4", outputs=2)
     assert not model.get_layer("block4_pool").trainable
     assert model.get_layer("block5_conv1").trainable
     model.compile("adam", "binary_crossentropy", jit_compile=False)
@@ -123,7 +123,7 @@ def test_a_frozen_block_keeps_its_weights():
         assert same == (name < "block5" and name.startswith("block")), name
     for wrong in ("labels", "block9", "flatten"):
         with pytest.raises(ValueError, match="block1, block2"):
-            networks.build(size=32, width=0.0625, frozen_to=wrong)
+            build.build(size=32, width=0.0625, frozen_to=wrong)
 
 
 def test_folded_and_converted_they_give_the_same_numbers(narrow):
@@ -157,7 +157,7 @@ def test_weights_from_a_file(name, maker, module, width, tmp_path):
     )
     path = tmp_path / f"{name}.weights.h5"
     library.save_weights(path)
-    model = networks.build(name, size=size, width=width, weights=path, dense=8)
+    model = build.build(name, size=size, width=width, weights=path, dense=8)
     inside = keras.Model(model.input, model.get_layer("batch_norm").input)
     given = images(2, size)
     prepare = getattr(keras.applications, module).preprocess_input
@@ -175,7 +175,7 @@ def test_arguments_that_do_not_fit_are_refused(tmp_path):
         ({"network": "mobilenet", "width": 1.4}, "up to 1"),
     ]:
         with pytest.raises(ValueError, match=says):
-            networks.build(**{"size": 32, **options})
+            build.build(**{"size": 32, **options})
     (tmp_path / "text.h5").write_text("no weights")
     with pytest.raises(PaperError, match="cannot be loaded"):
-        networks.build("mobilenet", size=32, weights=tmp_path / "text.h5")
+        build.build("mobilenet", size=32, weights=tmp_path / "text.h5")

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from training_stand_ins import CONFIG, chips
 
-from paperlib import experiment, losses
+from paperlib import losses
+from paperlib.training import experiment
 
 SHORT = replace(CONFIG, epochs=2)
 # XLA optimises for most of the time this takes; the numbers stay the same to float32's precision.
@@ -24,7 +25,8 @@ _QUICK = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes
 _SCRIPT = """
 import json, sys
 import keras
-from paperlib import experiment, losses
+from paperlib import losses
+from paperlib.training import experiment
 from test_backends import SHORT, case
 from training_stand_ins import chips
 y, p = case()

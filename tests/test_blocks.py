@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from paperlib import blocks, complexity, primitives
+from paperlib.networks import complexity
+from paperlib.teaching import networks, primitives
 
 
 def normal(*shape, seed=0):
@@ -175,14 +176,14 @@ def between(model, first, last):
 )
 def test_a_block_is_the_librarys(library, name, first, last, ours, options):
     theirs, shape = between(library(name), first, last)
-    check_equal(blocks.block(getattr(blocks, ours), shape, **options), theirs, 1e-4)
+    check_equal(networks.block(getattr(networks, ours), shape, **options), theirs, 1e-4)
 
 
 def test_inception_v4s_module_a_is_the_librarys(library):
     model = library("InceptionResNetV2")
     entry = [layer for layer in model.layers if isinstance(layer, layers.MaxPooling2D)][1]
     theirs, shape = between(model, entry.name, "mixed_5b")
-    ours = blocks.block(blocks.inception_5, shape, one=96, pool=64)
+    ours = networks.block(networks.inception_5, shape, one=96, pool=64)
     check_equal(ours, theirs, 1e-4)
 
 
@@ -197,13 +198,13 @@ def branches_by_hand(x, model):
 
 def test_inception_v1_naive_and_reduced():
     x = normal(2, 8, 8, 12)
-    naive = blocks.block(blocks.inception_naive, (8, 8, 12), filters=(4, 6, 2))
+    naive = networks.block(networks.inception_naive, (8, 8, 12), filters=(4, 6, 2))
     by = branches_by_hand(x, naive)
     pooled = primitives.max_pooling(x, 3, stride=1, padding="same")
     expected = [by(x, 1, 1, 12, 4), by(x, 3, 3, 12, 6), by(x, 5, 5, 12, 2), pooled]
     close(naive(x), np.concatenate(expected, -1))
 
-    reduced = blocks.block(blocks.inception_v1, (8, 8, 12), filters=(4, 3, 6, 2, 5, 7))
+    reduced = networks.block(networks.inception_v1, (8, 8, 12), filters=(4, 3, 6, 2, 5, 7))
     by = branches_by_hand(x, reduced)
     expected = [
         by(x, 1, 1, 12, 4),
@@ -215,8 +216,8 @@ def test_inception_v1_naive_and_reduced():
 
 
 def test_the_articles_example_of_a_separable_convolution():
-    plain = blocks.block(blocks.conv, (10, 10, 16), filters=32, kernel=3, bias=False)
-    separable = blocks.block(blocks.separable_conv, (10, 10, 16), filters=32)
+    plain = networks.block(networks.conv, (10, 10, 16), filters=32, kernel=3, bias=False)
+    separable = networks.block(networks.separable_conv, (10, 10, 16), filters=32)
     assert plain.count_params() == 3 * 3 * 16 * 32 == 4608
     assert separable.count_params() == 3 * 3 * 16 + 16 * 32 == 656
     ratio = complexity.cost(separable)["multiply_adds"] / complexity.cost(plain)["multiply_adds"]
@@ -228,13 +229,13 @@ def test_the_articles_example_of_a_separable_convolution():
 
 def test_factorised_kernels_weigh_what_the_articles_say():
     def weights(function, **options):
-        model = blocks.block(function, (17, 17, 64), **options)
+        model = networks.block(function, (17, 17, 64), **options)
         return sum(np.prod(c.kernel.shape) for c in model.layers if hasattr(c, "kernel"))
 
-    five = weights(blocks.conv_norm, filters=64, kernel=5)
-    assert five / weights(blocks.two_threes, filters=(64, 64)) == 25 / 18
-    seven = weights(blocks.conv_norm, filters=64, kernel=7)
-    assert seven / weights(blocks.one_by_n, filters=(64, 64)) == 49 / 14
+    five = weights(networks.conv_norm, filters=64, kernel=5)
+    assert five / weights(networks.two_threes, filters=(64, 64)) == 25 / 18
+    seven = weights(networks.conv_norm, filters=64, kernel=7)
+    assert seven / weights(networks.one_by_n, filters=(64, 64)) == 49 / 14
 
 
 # ── costs ───────────────────────────────────────────────────────────────────────────────────────

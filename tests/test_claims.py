@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paperlib import claims, files, manifest, selection, summary
-from paperlib.claims import CANNOT, ERROR, NOT_REPRODUCED, REPRODUCED
-from paperlib.errors import PaperError
+from paperlib.evaluation import selection, tables
 from paperlib.labels import LABELS
+from paperlib.pipeline import claims, manifest
+from paperlib.pipeline.claims import CANNOT, ERROR, NOT_REPRODUCED, REPRODUCED
+from paperlib.utils import files
+from paperlib.utils.errors import PaperError
 
 
 class Planted:
@@ -321,7 +323,7 @@ def test_changed_predictions_flip_the_verdicts_they_should(planted):
             "paper": selection.protocol_paper(truth, probability, names, thresholds=0.5),
             "nested": selection.protocol_nested(truth, probability, names, thresholds=0.5),
         }
-        planted.table("table1_f2.csv", summary.table1(both, both))
+        planted.table("table1_f2.csv", tables.table1(both, both))
         wanted = ("table1-clear", "table1-primary", "three-3x3-save-45")
         verdicts[name] = [planted.judge(known(w)).verdict for w in wanted]
     assert verdicts["good"] == [NOT_REPRODUCED, NOT_REPRODUCED, REPRODUCED]  # far above the print
@@ -338,7 +340,7 @@ def _held_out(name: str) -> bool:
 
 
 def test_every_claim_is_whole_and_names_what_exists(root):
-    from paperlib.report_page import place_in_code
+    from paperlib.pipeline.report_page import place_in_code
 
     results = claims.Results.of(root, "planet32")
     listed = claims.claims()
@@ -377,10 +379,10 @@ def test_shipped_results_have_a_verdict_wherever_their_notebook_is_unchanged(roo
 
 
 def _with_needs(results, name: str) -> list:
-    from paperlib import notebook_rules
+    from paperlib.pipeline import notebooks
 
     notebook = next(n for n in results.notebooks if n.name == name)
-    makers = [notebook_rules.maker(results.notebooks, need) for need in notebook.needs]
+    makers = [notebooks.maker(results.notebooks, need) for need in notebook.needs]
     return [notebook, *makers]
 
 

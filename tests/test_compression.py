@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from training_stand_ins import CONFIG, chips
 
-from paperlib import compression, distillation, experiment, losses, networks
-from paperlib.errors import PaperError
+from paperlib import losses
+from paperlib.networks import build, compression
+from paperlib.training import distillation, experiment
+from paperlib.utils.errors import PaperError
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -30,7 +32,7 @@ def images(count=4, seed=0):
 
 
 def network(name="vgg11", **options):
-    return networks.build(name, size=32, width=0.125, outputs=3, batch_norm="all", **options)
+    return build.build(name, size=32, width=0.125, outputs=3, batch_norm="all", **options)
 
 
 def test_eight_bits_by_hand():
@@ -116,7 +118,7 @@ def test_pruning_dead_channels_keeps_the_function():
 
 def test_pruning_reads_the_right_places_of_a_flattened_map():
     """At 64 pixels the head flattens 2×2 places, each with the channels that stay."""
-    model = networks.build("vgg11", size=64, width=0.125, outputs=3, batch_norm="head", seed=1)
+    model = build.build("vgg11", size=64, width=0.125, outputs=3, batch_norm="head", seed=1)
     last = [x for x in model.layers if isinstance(x, keras.layers.Conv2D)][-1]
     kernel, bias = last.get_weights()
     kernel[..., ::2] = 0

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from keras import layers
 
-from paperlib import conversions, networks
-from paperlib.experiment import Config, find
+from paperlib.networks import build, conversions
 from paperlib.profiles import profile
+from paperlib.training.experiment import Config, find
 
 
 def images(count=2, size=32, seed=0):
@@ -19,7 +19,7 @@ def images(count=2, size=32, seed=0):
 def trained(size, network="vgg16", **options):
     """A network after a few steps: its biases and moving means are no longer where they began."""
     keras.utils.set_random_seed(0)
-    model = networks.build(
+    model = build.build(
         network, size=size, **{"width": 0.0625, "outputs": 3, "batch_norm": "all", **options}
     )
     before = [np.array(w) for w in model.get_weights()]
@@ -64,7 +64,7 @@ def test_a_larger_picture_gives_the_head_at_every_place():
 
 
 def test_vgg_as_published_becomes_convolutional_with_the_same_parameters():
-    dense = networks.original("A", size=64, classes=5)
+    dense = build.original("A", size=64, classes=5)
     rng = np.random.default_rng(0)
     for layer in dense.layers:
         layer.set_weights([rng.normal(0, 0.02, w.shape) for w in layer.get_weights()])

@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 import pytest
 
-from paperlib import dark_channel_lab as lab
-from paperlib import dark_channel_page as page
 from paperlib import dehaze
 from paperlib.chips import scenes
-from paperlib.errors import PaperError
-from paperlib.plots import dehazing as draw
+from paperlib.plots import dark_channel as draw
 from paperlib.project import Project
+from paperlib.teaching import dark_channel as lab
+from paperlib.teaching import dark_channel_widget as page
+from paperlib.utils.errors import PaperError
 
 
 @pytest.fixture(scope="module")

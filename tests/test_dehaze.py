@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from paperlib import dehaze as d
-from paperlib._dehaze.check import SCALE
+from paperlib.dehaze.arguments import SCALE
 
 DTYPES = (np.uint8, np.uint16, np.float32, np.float64)
 

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from paperlib import dehaze as d
-from paperlib._dehaze.check import SCALE
+from paperlib.dehaze.arguments import SCALE
 
 EXAMPLES = int(os.environ.get("PAPER_EXAMPLES", "120"))
 TOLERANCE = {"uint8": 1, "uint16": 1, "float32": 1e-5, "float64": 1e-5}
@@ -159,26 +159,26 @@ def awkward(rng):
 
 def test_integers_suffice_up_to_their_limit():
     """The hardest parameters that are still left to the integers, and the first that are not."""
-    from paperlib._dehaze import integers
+    from paperlib.dehaze import _kernels_uint8
 
     rng = np.random.default_rng(0)
     for _ in range(EXAMPLES // 3):
         radius, t0 = int(rng.integers(0, 62)), float(np.exp(rng.uniform(np.log(0.03), 0)))
-        unit = integers.units(radius, 1.0, 1.0)[0]
-        eps = integers.COARSE / unit / t0
-        assert integers.units(radius, eps * 1.001, t0) is not None
-        assert integers.units(radius, eps * 0.999, t0) is None
+        unit = _kernels_uint8.units(radius, 1.0, 1.0)[0]
+        eps = _kernels_uint8.COARSE / unit / t0
+        assert _kernels_uint8.units(radius, eps * 1.001, t0) is not None
+        assert _kernels_uint8.units(radius, eps * 0.999, t0) is None
         image, patch = awkward(rng), int(rng.integers(1, 25))
         for factor in (1.001, 0.999):
             given = {"patch": patch, "radius": radius, "t0": t0, "eps": eps * factor}
             assert difference(d.dehaze(image, **given), d.dehaze_reference(image, **given)) <= 1
-    assert integers.units(40, 1e-3, 0.1) is not None  # the default
-    assert integers.units(4000, 1.0, 1.0) is None  # luma alone would overflow
+    assert _kernels_uint8.units(40, 1e-3, 0.1) is not None  # the default
+    assert _kernels_uint8.units(4000, 1.0, 1.0) is None  # luma alone would overflow
 
 
 def test_kernels_are_compiled_once_for_whatever_is_asked(monkeypatch):
     """Another set of types would cost a user seconds at the first mask, or for `omega=1`."""
-    from paperlib._dehaze import fast
+    from paperlib.dehaze import fast
 
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (20, 30, 4), dtype=np.uint8)
@@ -191,12 +191,12 @@ def test_kernels_are_compiled_once_for_whatever_is_asked(monkeypatch):
                 for arguments in ({}, {"mask": mask[: len(pixels)]}, odd):
                     d.dehaze(pixels if scale == 1 else pixels / scale, **arguments)
     d.dehaze_batch(image[None, ..., :3])
-    assert len(fast.integers.clear.signatures) == 1
-    assert len(fast.floats.clear.signatures) == 1
+    assert len(fast._kernels_uint8.clear.signatures) == 1
+    assert len(fast._kernels_float.clear.signatures) == 1
 
 
 PROBE = """
-from paperlib._dehaze import windows
+from paperlib.dehaze import _kernels_windows as windows
 from paperlib.chips import variants
 
 @windows.entry
@@ -236,7 +236,7 @@ def test_a_changed_kernel_is_compiled_again_and_chips_are_dehazed_again(tmp_path
     compiled, loaded = first_call(), first_call()
     assert (compiled[0], loaded[0]) == (0, 1)
     assert compiled[1] == loaded[1]
-    with open(tmp_path / "paperlib" / "_dehaze" / "dark.py", "a") as file:
+    with open(tmp_path / "paperlib" / "dehaze" / "_kernels_dark.py", "a") as file:
         file.write("\n")
     changed = first_call()
     assert changed[0] == 0
@@ -251,7 +251,7 @@ def test_kernels_work_where_nothing_can_be_cached(tmp_path):
     code = (
         "import numba.core.caching as c\n"
         "c.CacheImpl._locator_classes = []\n"  # numba finds no place
-        "from paperlib._dehaze import integers as k\n"
+        "from paperlib.dehaze import _kernels_uint8 as k\n"
         "print(k.clear.stats.cache_path)\n"
     )
     done = subprocess.run(

@@ -17,9 +17,9 @@ from rasterio.enums import ColorInterp
 from rasterio.transform import from_origin
 
 from paperlib import dehaze as d
-from paperlib import dehaze_scene as scene
-from paperlib._dehaze import tiles as passes
-from paperlib.errors import PaperError
+from paperlib.dehaze import _tiles as passes
+from paperlib.dehaze import scene
+from paperlib.utils.errors import PaperError
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 SMALL = {"patch": 7, "radius": 9}
@@ -221,7 +221,7 @@ def test_a_folder_goes_on_after_a_bad_file_and_is_not_done_twice(tmp_path):
 CHILD = """
 import sys, time
 from paperlib import dehaze as d
-from paperlib._dehaze import tiles as s
+from paperlib.dehaze import _tiles as s
 clear = s._clear_tile
 def slow(*arguments):
     time.sleep(0.05)

@@ -8,12 +8,15 @@ import pytest
 from scipy.stats import t as student
 from training_stand_ins import CONFIG, chips
 
-from paperlib import claims, complexity, design_rules, experiment, grid, networks, schedules
 from paperlib.chips.split import first_by_hash
-from paperlib.design_rules import EQUAL, HELPS, HURTS, MISSING, RULES, difference
+from paperlib.networks import build, complexity
+from paperlib.pipeline import claims
 from paperlib.plots import tradeoffs
 from paperlib.profiles import PROFILES, profile
 from paperlib.project import Project
+from paperlib.studies import design_rules
+from paperlib.studies.design_rules import EQUAL, HELPS, HURTS, MISSING, RULES, difference
+from paperlib.training import experiment, run_grid, schedules
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -91,7 +94,7 @@ def test_there_are_eleven_rules_and_two_sides_differ_in_what_the_rule_names():
                 a, b = one.to_dict(), other.to_dict()
                 assert {k for k in a if a[k] != b[k]} <= allowed[rule.name], rule.name
                 assert a != b
-        made = grid.configs("rules", profile(name))
+        made = run_grid.configs("rules", profile(name))
         assert len({c.slug for c in made}) == len(made)
     assert {len(side) for rule in RULES
             for side in design_rules.sides(rule, profile("planet32"))} == {3}  # fmt: skip
@@ -99,7 +102,7 @@ def test_there_are_eleven_rules_and_two_sides_differ_in_what_the_rule_names():
 
 def test_the_variations_change_one_thing():
     def build(name):
-        return networks.build(name, size=32, width=0.125, batch_norm="all", seed=None)
+        return build.build(name, size=32, width=0.125, batch_norm="all", seed=None)
 
     base = complexity.cost(build("vgg16"))
     skips = complexity.cost(build("vgg16-skips"))
@@ -121,7 +124,7 @@ def test_the_variations_change_one_thing():
 
 def test_a_shortcut_adds_the_input():
     """With kernels of zero a block of shortcuts passes on what it is given."""
-    model = networks.build("vgg16-skips", size=32, width=0.0625, batch_norm="head", outputs=2)
+    model = build.build("vgg16-skips", size=32, width=0.0625, batch_norm="head", outputs=2)
     for name in ("block3_conv2", "block3_conv3"):
         layer = model.get_layer(name)
         layer.set_weights([np.zeros_like(w) for w in layer.get_weights()])

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from paperlib import exercises
+from paperlib.teaching import exercises
 
 
 def window(plane, side):

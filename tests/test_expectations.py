@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from test_selection import chip_names, network
 
-from paperlib import expectations, selection
-from paperlib.candidates import Pool
-from paperlib.errors import PaperError
+from paperlib.evaluation import selection
+from paperlib.evaluation.candidates import Pool
 from paperlib.labels import LABELS
 from paperlib.profiles import profile
+from paperlib.studies import sanity_checks
+from paperlib.utils.errors import PaperError
 
 HAZE = LABELS.index("haze")
 GROUND = slice(4, None)
@@ -35,10 +36,10 @@ def world(*, ground: float = 3.0, haze: float = 0.5, losses=("log", "hard")) -> 
 
 
 def test_dehazing_as_theory_has_it_passes_and_says_so():
-    said = expectations.dehazing(profile("sample"), world())
+    said = sanity_checks.dehazing(profile("sample"), world())
     assert said.startswith("As theory has it, over 2 pair(s)")
     alone = world().only("original")
-    assert "No pair" in expectations.dehazing(profile("sample"), alone)
+    assert "No pair" in sanity_checks.dehazing(profile("sample"), alone)
 
 
 @pytest.mark.parametrize(
@@ -51,9 +52,9 @@ def test_dehazing_as_theory_has_it_passes_and_says_so():
 )
 def test_dehazing_that_does_not_behave_is_an_error(fault, told):
     with pytest.raises(PaperError, match=told):
-        expectations.dehazing(profile("sample"), world(**fault))
+        sanity_checks.dehazing(profile("sample"), world(**fault))
     for name in ("tiny", "planet32"):  # too few; and there it would be a result
-        assert "not against" in expectations.dehazing(profile(name), world(**fault))
+        assert "not against" in sanity_checks.dehazing(profile(name), world(**fault))
 
 
 def test_ridge_must_lower_the_squared_error_and_not_cost_f2():
@@ -65,15 +66,15 @@ def test_ridge_must_lower_the_squared_error_and_not_cost_f2():
         kind: selection.protocol_nested(pool.truth, p, pool.names, recalibration=kind)
         for kind in ("none", "ridge")
     }
-    said = expectations.recalibration(profile("sample"), nested["none"], nested["ridge"])
+    said = sanity_checks.recalibration(profile("sample"), nested["none"], nested["ridge"])
     assert said.startswith("As theory has it, ridge lowers the squared error")
     swapped = nested["none"], nested["ridge"]
     with pytest.raises(PaperError, match="should lower the squared error"):
-        expectations.recalibration(profile("sample"), *swapped[::-1])
+        sanity_checks.recalibration(profile("sample"), *swapped[::-1])
     mixed = nested["ridge"].prediction.copy()
     mixed[:, 4:] = np.roll(mixed[:, 4:], 1, axis=1)  # columns in another order
     with pytest.raises(PaperError, match="should not lower the mean F2"):
-        expectations.recalibration(
+        sanity_checks.recalibration(
             profile("sample"), nested["none"], replace(nested["ridge"], prediction=mixed)
         )
-    assert "not against" in expectations.recalibration(profile("tiny"), *swapped)
+    assert "not against" in sanity_checks.recalibration(profile("tiny"), *swapped)

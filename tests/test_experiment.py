@@ -16,10 +16,12 @@ import pytest
 from sklearn.metrics import fbeta_score
 from training_stand_ins import CONFIG, TAGS, chips
 
-from paperlib import augment, checkpoint, experiment, files, training
-from paperlib.errors import PaperError
-from paperlib.experiment import Config
+from paperlib.networks import augment
 from paperlib.profiles import PROFILES, profile
+from paperlib.training import checkpoint, experiment, loop
+from paperlib.training.experiment import Config
+from paperlib.utils import files
+from paperlib.utils.errors import PaperError
 
 HERE = Path(__file__).parent
 
@@ -142,7 +144,7 @@ def test_five_interruptions_at_random_change_nothing(undisturbed, tmp_path, monk
 def test_a_compiled_model_taken_over_changes_nothing(undisturbed, tmp_path):
     forget_cache()
     experiment.train(replace(CONFIG, seed=9, epochs=4), chips(), tmp_path, progress=False)
-    assert training._KEPT
+    assert loop._KEPT
     run = experiment.train(CONFIG, chips(), tmp_path, progress=False)
     assert contents(run.folder) == contents(undisturbed.folder)
     other = experiment.find(replace(CONFIG, seed=9), tmp_path)
@@ -153,7 +155,7 @@ def test_a_finished_run_is_never_trained_again(undisturbed, monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(training, "Training", refuse)
+    monkeypatch.setattr(loop, "Training", refuse)
     runs = undisturbed.folder.parent
     again = experiment.train(CONFIG, chips(), runs, progress=False)
     assert np.array_equal(again.probability, undisturbed.probability)
@@ -167,7 +169,7 @@ def test_a_lost_run_folder_is_made_again_from_the_kept_weights(tmp_path, monkeyp
     run = experiment.train(short, chips(), tmp_path, progress=False)
     kept = contents(run.folder)
     shutil.rmtree(run.folder)
-    monkeypatch.setattr(training.Training, "_epoch", None)  # no epoch may be trained
+    monkeypatch.setattr(loop.Training, "_epoch", None)  # no epoch may be trained
     assert contents(experiment.train(short, chips(), tmp_path, progress=False).folder) == kept
 
 
@@ -216,7 +218,7 @@ def test_validation_and_test_chips_teach_nothing(undisturbed, tmp_path):
 def test_every_chip_of_an_epoch_is_shown_once():
     made = chips()
     order = np.random.default_rng([0, 1]).permutation(np.flatnonzero(made.split == "train"))
-    seen, labels = training.epoch_of(made.images, made.labels.astype("float32"), order, 32)
+    seen, labels = loop.epoch_of(made.images, made.labels.astype("float32"), order, 32)
     assert len(seen) == len(labels) == len(order) // 32 * 32
     assert len(np.unique(seen.reshape(len(seen), -1), axis=0)) == len(seen)
     assert np.array_equal(labels[32:64], made.labels[order[32:64]])
@@ -247,7 +249,7 @@ def test_weights_give_the_stored_probabilities(tmp_path):
 def test_plateau_and_early_stop_follow_the_validation_loss(tmp_path, monkeypatch):
     """Best after epochs 0, 1, 4; flat twice: ×0.1; flat three times: the end, with the best."""
     scripted = iter([1.0, 0.9, 0.95, 0.95, 0.8, 0.9, 0.9, 0.9, 0.1])
-    monkeypatch.setattr(training.Training, "_mean_loss", lambda *_: next(scripted))
+    monkeypatch.setattr(loop.Training, "_mean_loss", lambda *_: next(scripted))
     config = replace(CONFIG, epochs=20, rate=1e-3)
     run = experiment.train(config, chips(), tmp_path, progress=False)
     assert len(run.history) == 8
@@ -257,7 +259,7 @@ def test_plateau_and_early_stop_follow_the_validation_loss(tmp_path, monkeypatch
 
 def test_with_more_patience_the_rate_falls_once_every_plateau(tmp_path, monkeypatch):
     scripted = iter([1.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0])
-    monkeypatch.setattr(training.Training, "_mean_loss", lambda *_: next(scripted))
+    monkeypatch.setattr(loop.Training, "_mean_loss", lambda *_: next(scripted))
     config = replace(CONFIG, epochs=20, rate=1e-3, patience=5)
     run = experiment.train(config, chips(), tmp_path, progress=False)
     assert run.history["rate"].to_numpy() == pytest.approx([1e-3] * 3 + [1e-4] * 2 + [1e-5])
@@ -265,7 +267,7 @@ def test_with_more_patience_the_rate_falls_once_every_plateau(tmp_path, monkeypa
 
 def test_one_cycle_rises_and_falls(tmp_path):
     config = replace(CONFIG, schedule="one-cycle", epochs=25, rate=1e-2)
-    begun = training.Training(config, chips(), tmp_path, progress=False)
+    begun = loop.Training(config, chips(), tmp_path, progress=False)
     rates = []
     for epoch in range(25):
         begun.model.optimizer.iterations.assign(epoch * begun.steps)

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from test_selection import FakeConfig, FakeRun, network, world
 
-from paperlib import candidates, dehazing_effect, families, selection, small_claims, summary
-from paperlib.errors import PaperError
+from paperlib.evaluation import candidates, families, selection, tables
 from paperlib.labels import LABELS
+from paperlib.studies import dehazing, small_claims
+from paperlib.utils.errors import PaperError
 
 NAMES, TRUTH, _ = world(200)
 LOSSES = ("log", "f2", "hard")
@@ -233,14 +234,14 @@ def test_any_subset_of_runs_makes_every_table(runs):
     choices = families.choices(chosen.pool())
     assert choices["label"].tolist() == list(LABELS)
     assert set(choices["candidate"]) <= set(families.scores(chosen)["candidate"])
-    effect = dehazing_effect.measure(found, dehazing_effect.paired_family(found))
+    effect = dehazing.measure(found, dehazing.paired_family(found))
     assert len(effect.differences) == len(LABELS)
-    dehazing_effect.all_pairs(found)
-    dehazing_effect.by_weather(found, chosen)
+    dehazing.all_pairs(found)
+    dehazing.by_weather(found, chosen)
 
 
 def test_gains_of_recalibration_are_told_for_each_family_and_seed():
-    gains = summary.recalibration_gains(families.sort([NARROW[0], NARROW[6]]))
+    gains = tables.recalibration_gains(families.sort([NARROW[0], NARROW[6]]))
     assert (gains["low"] <= gains["high"]).all()
     assert len(gains) == 2 * 3
     by = gains.set_index(["networks", "seed", "comparison"])["difference"]
@@ -260,7 +261,7 @@ def test_recalibration_of_the_system_stands_beside_that_of_other_seeds():
     ):
         found = families.sort(runs)
         pool = families.joint(found).pool()
-        outcomes = summary.recalibrations(pool)
+        outcomes = tables.recalibrations(pool)
         table = families.recalibration_differences(found, outcomes)
         assert [c for c in table if c.startswith("seed")] == list(names)
         row = table.set_index(["comparison", "protocol"])
@@ -270,7 +271,7 @@ def test_recalibration_of_the_system_stands_beside_that_of_other_seeds():
         )
         for name, seed in names.items():
             assert np.isnan(row.loc[("lasso less none", "paper"), name])
-            other = summary.recalibrations(found[0].pool(seed=seed), nested_only=True)
+            other = tables.recalibrations(found[0].pool(seed=seed), nested_only=True)
             wanted = other["lasso"]["nested"].score - other["none"]["nested"].score
             assert row.loc[("lasso less none", "nested"), name] == pytest.approx(wanted)
 
@@ -287,21 +288,21 @@ def test_an_unfinished_set_of_labels_makes_no_candidate():
 
 
 def test_what_is_missing_is_told(monkeypatch):
-    from paperlib import grid
     from paperlib.profiles import profile
+    from paperlib.training import run_grid
 
     paper = SimpleNamespace(profile=profile("planet32"))
-    kept = [SimpleNamespace(config=c) for c in grid.configs("main", paper.profile)[:4]]
+    kept = [SimpleNamespace(config=c) for c in run_grid.configs("main", paper.profile)[:4]]
     table = families.coverage(paper, kept).set_index("grid")
     assert table.loc["main", ["kept", "wanted"]].tolist() == [4, 6]
     assert table.loc["seeds", ["kept", "wanted"]].tolist() == [4, 18]
     assert table.loc["labels", "train"] == "paper train --grid labels"
-    whole = [SimpleNamespace(config=c) for c in grid.configs("main", paper.profile)]
+    whole = [SimpleNamespace(config=c) for c in run_grid.configs("main", paper.profile)]
     assert families.coverage(paper, whole).set_index("grid").loc["main", "train"] == ""
 
 
 def test_pairs_differ_in_their_chips_alone():
-    table = dehazing_effect.all_pairs(families.sort([BASE, *NARROW, *EACH]))
+    table = dehazing.all_pairs(families.sort([BASE, *NARROW, *EACH]))
     assert len(table) == 6 + 1
     row = table[(table["loss"] == "f2") & (table["seed"] == 1)].iloc[0]
     pool = candidates.gather([NARROW[7], NARROW[10]])
@@ -323,14 +324,14 @@ def test_a_family_of_one_seed_shows_the_seeds_of_another():
     alone = families.sort([BASE, *FULL])
     assert families.spread(alone, alone[1]) == (alone[1], {})
 
-    effect = dehazing_effect.measure(found, chosen)
-    narrow_effect = dehazing_effect.measure(found, found[1])
+    effect = dehazing.measure(found, chosen)
+    narrow_effect = dehazing.measure(found, found[1])
     assert list(effect.differences.columns[4:]) == list(names.values())
     first, second = (effect.differences[name] for name in names.values())
     assert first.tolist() == narrow_effect.differences["difference"].tolist()
     assert second.tolist() == narrow_effect.differences["seed 1"].tolist()
     assert sorted(set(effect.seeds["networks"])) == sorted([chosen.title, narrow])
-    weather = dehazing_effect.by_weather(found, chosen)
+    weather = dehazing.by_weather(found, chosen)
     assert set(zip(weather["networks"], weather["seed"], weather["loss"], strict=True)) == {
         (networks, seed, loss)
         for networks, seed in ((chosen.title, 0), (narrow, 0), (narrow, 1))
@@ -352,7 +353,7 @@ def test_by_weather_finds_a_gain_where_haze_hides_the_ground():
         for v, p in (("original", blind), ("dehazed", sharp))
     ]
     found = families.sort(runs)
-    table = dehazing_effect.by_weather(found, found[0]).set_index("weather")
+    table = dehazing.by_weather(found, found[0]).set_index("weather")
     assert table.loc["haze", "low"] > 0
     assert table.loc["haze", "difference"] > table.loc["clear", "high"]  # thresholds move there
 
@@ -364,7 +365,7 @@ def test_the_whole_system_alone_is_the_one_that_is_evaluated():
         name, pool, test = families.whole(kinds)
         evaluation = families.evaluate(kinds)
         assert name == evaluation.whole
-        alone = summary.recalibrations(pool, test, ("ridge",))["ridge"]
+        alone = tables.recalibrations(pool, test, ("ridge",))["ridge"]
         wanted = evaluation.outcomes[name]["nested"]
         np.testing.assert_array_equal(alone["nested"].probability, wanted.probability)
         own = evaluation.own["nested"]

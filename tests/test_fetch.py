@@ -15,10 +15,10 @@ import requests
 from kagglehub.exceptions import DataCorruptionError, KaggleApiHTTPError, UnauthenticatedError
 from typer.testing import CliRunner
 
-from paperlib import files
-from paperlib.chips import fetch, planet
+from paperlib.chips import download, planet
 from paperlib.cli import app
-from paperlib.errors import PaperError
+from paperlib.utils import files
+from paperlib.utils.errors import PaperError
 
 COUNT = 6
 CHIPS = {name: chipmaker.jpeg(chipmaker.pixels(i, 256)) for i, name in enumerate(
@@ -41,7 +41,7 @@ class Kaggle:
         self.calls.append((handle, force_download))
         if handle in self.errors:
             raise self.errors[handle]
-        return str(self.competition if handle == fetch.COMPETITION else self.mirror)
+        return str(self.competition if handle == download.COMPETITION else self.mirror)
 
 
 @pytest.fixture
@@ -55,15 +55,15 @@ def kaggle(tmp_path, monkeypatch):
     (place / "train_v2.csv").rename(place / "train_classes.csv")
     monkeypatch.setattr(kagglehub, "competition_download", stand_in.download)
     monkeypatch.setattr(kagglehub, "dataset_download", stand_in.download)
-    monkeypatch.setattr(fetch, "TABLE_SHA256", hashlib.sha256(TABLE.encode()).hexdigest())
-    monkeypatch.setattr(fetch, "ROWS", COUNT)
+    monkeypatch.setattr(download, "TABLE_SHA256", hashlib.sha256(TABLE.encode()).hexdigest())
+    monkeypatch.setattr(download, "ROWS", COUNT)
     return stand_in
 
 
 def fails(target, *expected) -> str:
     """The one line, which must end in the steps to do it by hand, and leave nothing behind."""
     with pytest.raises(PaperError) as caught:
-        fetch.fetch(target, progress=False)
+        download.fetch(target, progress=False)
     line = str(caught.value)
     assert "\n" not in line
     for word in (*expected, "by hand", "/rules", "planets-dataset", "paper data check"):
@@ -74,15 +74,15 @@ def fails(target, *expected) -> str:
 
 
 def test_pinned_and_published_facts():
-    assert fetch.MIRROR == "nikitarom/planets-dataset/versions/3"
-    assert fetch.ROWS == 40_479
-    assert fetch.TABLE_SHA256.startswith("fc9e60abeaa6d4c2")
-    assert len(fetch.TABLE_SHA256) == 64
+    assert download.MIRROR == "nikitarom/planets-dataset/versions/3"
+    assert download.ROWS == 40_479
+    assert download.TABLE_SHA256.startswith("fc9e60abeaa6d4c2")
+    assert len(download.TABLE_SHA256) == 64
 
 
 def test_lays_out_what_the_loader_reads(kaggle, tmp_path):
-    target = fetch.fetch(tmp_path / "data", progress=False)
-    assert [handle for handle, _ in kaggle.calls] == [fetch.COMPETITION, fetch.MIRROR]
+    target = download.fetch(tmp_path / "data", progress=False)
+    assert [handle for handle, _ in kaggle.calls] == [download.COMPETITION, download.MIRROR]
     assert sorted(path.name for path in target.iterdir()) == ["train-jpg.tar", "train_v2.csv"]
     chips = planet.read(target, 32, progress=False)
     direct = planet.read(kaggle.mirror, 32, progress=False, cache=False)
@@ -90,21 +90,21 @@ def test_lays_out_what_the_loader_reads(kaggle, tmp_path):
 
 
 def test_equal_downloads_give_equal_bytes(kaggle, tmp_path):
-    one, two = (fetch.fetch(tmp_path / n, progress=False) / "train-jpg.tar" for n in "ab")
+    one, two = (download.fetch(tmp_path / n, progress=False) / "train-jpg.tar" for n in "ab")
     assert files.sha256(one) == files.sha256(two)
 
 
 def test_chips_from_the_competition_where_it_has_them(kaggle, tmp_path):
     chipmaker.folder(kaggle.competition, CHIPS, kind="zip", text=TABLE)
-    fetch.fetch(tmp_path / "data", progress=False)
-    assert [handle for handle, _ in kaggle.calls] == [fetch.COMPETITION]
+    download.fetch(tmp_path / "data", progress=False)
+    assert [handle for handle, _ in kaggle.calls] == [download.COMPETITION]
 
 
 def test_what_is_there_is_kept(kaggle, tmp_path):
-    fetch.fetch(tmp_path / "data", progress=False)
+    download.fetch(tmp_path / "data", progress=False)
     kaggle.calls.clear()
     before = (tmp_path / "data" / "train-jpg.tar").stat().st_mtime_ns
-    fetch.fetch(tmp_path / "data", progress=False)
+    download.fetch(tmp_path / "data", progress=False)
     assert kaggle.calls == []
     assert (tmp_path / "data" / "train-jpg.tar").stat().st_mtime_ns == before
 
@@ -113,7 +113,7 @@ def test_another_label_file_is_not_written_over(kaggle, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "train_v2.csv").write_text("mine")
     with pytest.raises(PaperError, match=r"train_v2\.csv is there with other contents"):
-        fetch.fetch(tmp_path / "data", progress=False)
+        download.fetch(tmp_path / "data", progress=False)
     assert (tmp_path / "data" / "train_v2.csv").read_text() == "mine"
     assert kaggle.calls == []
 
@@ -137,7 +137,7 @@ FAILURES = {
 }
 
 
-@pytest.mark.parametrize("handle", [fetch.COMPETITION, fetch.MIRROR])
+@pytest.mark.parametrize("handle", [download.COMPETITION, download.MIRROR])
 @pytest.mark.parametrize("kind", FAILURES)
 def test_every_failure_ends_in_the_steps_by_hand(kaggle, tmp_path, kind, handle):
     error, said = FAILURES[kind]
@@ -148,13 +148,13 @@ def test_every_failure_ends_in_the_steps_by_hand(kaggle, tmp_path, kind, handle)
 
 
 def test_an_interrupt_is_an_interrupt(kaggle, tmp_path):
-    kaggle.errors[fetch.MIRROR] = KeyboardInterrupt()
+    kaggle.errors[download.MIRROR] = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
-        fetch.fetch(tmp_path / "data", progress=False)
+        download.fetch(tmp_path / "data", progress=False)
 
 
 def test_wrong_hash(kaggle, tmp_path, monkeypatch):
-    monkeypatch.setattr(fetch, "TABLE_SHA256", "0" * 64)
+    monkeypatch.setattr(download, "TABLE_SHA256", "0" * 64)
     fails(tmp_path / "data", "train_v2.csv is not the published one")
 
 
@@ -166,12 +166,12 @@ def test_no_label_file(kaggle, tmp_path):
 
 def test_label_file_of_the_mirror_will_do_when_it_is_the_same(kaggle, tmp_path):
     (kaggle.competition / "train_v2.csv.zip").write_bytes(b"broken")
-    fetch.fetch(tmp_path / "data", progress=False)
+    download.fetch(tmp_path / "data", progress=False)
     assert (tmp_path / "data" / "train_v2.csv").read_text() == TABLE
 
 
 def test_wrong_number_of_rows(kaggle, tmp_path, monkeypatch):
-    monkeypatch.setattr(fetch, "ROWS", COUNT + 1)
+    monkeypatch.setattr(download, "ROWS", COUNT + 1)
     fails(tmp_path / "data", "train_v2.csv has 6 rows, not 7")
 
 
@@ -194,7 +194,7 @@ def test_half_a_download_that_looks_whole(kaggle, tmp_path, data, said):
 
 
 def test_again_downloads_anew(kaggle, tmp_path):
-    fetch.fetch(tmp_path / "data", again=True, progress=False)
+    download.fetch(tmp_path / "data", again=True, progress=False)
     assert all(force for _, force in kaggle.calls)
 
 
@@ -212,11 +212,11 @@ def test_disk_full_while_packing(kaggle, tmp_path, monkeypatch):
 
 
 def test_layout_that_lost_chips(kaggle, tmp_path):
-    fetch.fetch(tmp_path / "data", progress=False)
+    download.fetch(tmp_path / "data", progress=False)
     tar = tmp_path / "data" / "train-jpg.tar"
     tar.write_bytes(tar.read_bytes()[: tar.stat().st_size // 2])
     with pytest.raises(PaperError, match="lacks chips; delete it and fetch again"):
-        fetch.fetch(tmp_path / "data", progress=False)
+        download.fetch(tmp_path / "data", progress=False)
 
 
 def test_command(kaggle, tmp_path):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paperlib import labels
-from paperlib.chips.table import read_table
+from paperlib.chips.label_file import read_table
 
 
 def test_order_is_that_of_table_1():

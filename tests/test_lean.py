@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from paperlib import lean
+from paperlib.utils import fast_start
 
 CODE = """
 import json, sys
@@ -48,7 +48,7 @@ def test_the_answers_are_the_same_and_the_optional_packages_stay_out(root):
 def test_what_is_already_imported_stays_and_what_is_hidden_comes_back():
     import math
 
-    with lean.without(["math", "wave"]):
+    with fast_start.without(["math", "wave"]):
         assert sys.modules["math"] is math
         with pytest.raises(ImportError):
             import wave

@@ -7,11 +7,11 @@ import keras
 import numpy as np
 import pytest
 
-from paperlib import networks
-from paperlib import weights as weights_module
-from paperlib.errors import PaperError
-from paperlib.experiment import Config
+from paperlib.networks import build
+from paperlib.networks import pretrained as weights_module
 from paperlib.profiles import profile
+from paperlib.training.experiment import Config
+from paperlib.utils.errors import PaperError
 
 
 def images(count=2, size=32, seed=0):
@@ -31,7 +31,7 @@ def images(count=2, size=32, seed=0):
     ],
 )
 def test_convolutional_part_has_the_published_size(name, layers, parameters, million):
-    model = networks.build(name, size=32)
+    model = build.build(name, size=32)
     parts = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
     assert len(parts) == layers
     assert sum(layer.count_params() for layer in parts) == parameters
@@ -40,26 +40,26 @@ def test_convolutional_part_has_the_published_size(name, layers, parameters, mil
 
 
 def test_original_vgg_is_built_with_its_three_dense_layers():
-    small = networks.original("A", size=32, classes=10)
+    small = build.original("A", size=32, classes=10)
     shapes = [tuple(layer.kernel.shape) for layer in small.layers[-3:]]
     assert shapes == [(512, 4096), (4096, 4096), (4096, 10)]
 
 
 def test_the_papers_head():
-    names = [layer.name for layer in networks.build(size=64, width=0.125).layers]
+    names = [layer.name for layer in build.build(size=64, width=0.125).layers]
     assert names[:2] == ["images", "imagenet_mean"]
     assert names[-5:] == ["batch_norm", "flatten", "dense", "leaky_relu", "labels"]
 
 
 def test_preprocessing_is_that_of_keras_applications():
-    made = networks.RemoveImageNetMean()
+    made = build.RemoveImageNetMean()
     expected = keras.applications.vgg16.preprocess_input(images().astype("float32"))
     assert np.allclose(made(images()), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
 def test_output_is_float32_probability_whatever_the_precision(precision):
-    model = networks.build(size=32, width=0.0625, precision=precision, outputs=3)
+    model = build.build(size=32, width=0.0625, precision=precision, outputs=3)
     out = model(images())
     assert keras.backend.standardize_dtype(out.dtype) == "float32"
     assert np.all((np.asarray(out) > 0) & (np.asarray(out) < 1))
@@ -68,7 +68,7 @@ def test_output_is_float32_probability_whatever_the_precision(precision):
 
 def test_one_seed_makes_the_weights():
     def weights(seed):
-        model = networks.build(size=32, width=0.0625, seed=seed)
+        model = build.build(size=32, width=0.0625, seed=seed)
         return np.concatenate([w.ravel() for w in model.get_weights()])
 
     assert np.array_equal(weights(3), weights(3))
@@ -77,7 +77,7 @@ def test_one_seed_makes_the_weights():
 
 def test_the_order_of_the_draws_stays():
     """Shipped runs began from these weights: one seed per layer, counted through the network."""
-    model = networks.build("vgg16", size=32, width=0.0625, batch_norm="all", dropout=0.2, seed=7)
+    model = build.build("vgg16", size=32, width=0.0625, batch_norm="all", dropout=0.2, seed=7)
     numbers = iter(7 * 1_000_003 + k for k in range(1, 99))
     for layer in model.layers:
         if isinstance(layer, keras.layers.Dropout):
@@ -97,7 +97,7 @@ def test_the_order_of_the_draws_stays():
 
 
 def test_no_two_layers_start_alike():
-    model = networks.build(size=32, width=0.25)
+    model = build.build(size=32, width=0.25)
     a, b = (model.get_layer(f"block5_conv{i}").get_weights()[0] for i in (2, 3))
     assert a.shape == b.shape
     assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 0.05
@@ -105,7 +105,7 @@ def test_no_two_layers_start_alike():
 
 @pytest.mark.parametrize("size", [32, 48, 128])
 def test_any_input_size(size):
-    model = networks.build(size=size, width=0.0625)
+    model = build.build(size=size, width=0.0625)
     assert model(images(1, size)).shape == (1, 17)
 
 
@@ -116,7 +116,7 @@ def test_arguments_that_do_not_fit_are_refused():
         ({"batch_norm": "some"}, "batch_norm"),
     ]:
         with pytest.raises(ValueError, match=says):
-            networks.build(**{"size": 32, **options})
+            build.build(**{"size": 32, **options})
 
 
 @pytest.fixture(scope="module")
@@ -138,10 +138,10 @@ def stand_in(tmp_path_factory):
 
 def test_weights_from_a_file(stand_in, tmp_path, monkeypatch):
     path, maker = stand_in
-    name = networks.weights_name(path)
+    name = build.weights_name(path)
     assert name.startswith("vgg16_notop.h5@")
-    assert networks.weights_name(name) == name
-    model = networks.build(size=32, weights=name)
+    assert build.weights_name(name) == name
+    model = build.build(size=32, weights=name)
     inside = keras.Model(model.input, model.get_layer("block5_pool").output)
     expected = maker(keras.applications.vgg16.preprocess_input(images().astype("float32")))
     assert np.allclose(inside(images()), expected, rtol=1e-4, atol=1e-4)
@@ -149,11 +149,11 @@ def test_weights_from_a_file(stand_in, tmp_path, monkeypatch):
     weights_module.GIVEN.clear()  # as in another process: by name, from a known folder
     monkeypatch.setenv("PAPER_CACHE", str(tmp_path))
     with pytest.raises(PaperError, match="PAPER_WEIGHTS"):
-        networks.build(size=32, weights=name)
+        build.build(size=32, weights=name)
     monkeypatch.setenv("PAPER_WEIGHTS", str(path.parent))
-    assert networks.weights_file(name) == path
+    assert build.weights_file(name) == path
     with pytest.raises(PaperError, match="another sha256"):
-        networks.weights_file("vgg16_notop.h5@00000000")
+        build.weights_file("vgg16_notop.h5@00000000")
 
 
 def test_a_file_takes_the_place_of_what_keras_would_download(stand_in, tmp_path, monkeypatch):
@@ -162,11 +162,11 @@ def test_a_file_takes_the_place_of_what_keras_would_download(stand_in, tmp_path,
     monkeypatch.setenv("PAPER_IMAGENET", str(path))
     monkeypatch.setenv("PAPER_CACHE", str(tmp_path))
     config = Config.of(profile("paper"))
-    assert config.weights == networks.weights_name(path)
+    assert config.weights == build.weights_name(path)
     assert Config.of(profile("sample")).weights == ""
 
     weights_module.GIVEN.clear()  # as in another process
-    assert networks.weights_file(config.weights) == path
+    assert build.weights_file(config.weights) == path
     monkeypatch.setenv("PAPER_IMAGENET", str(path.parent / "no.h5"))
     with pytest.raises(PaperError, match=r"no\.h5 is not there"):
         Config.of(profile("paper"))
@@ -180,7 +180,7 @@ def test_a_narrower_network_takes_the_largest_kernels(stand_in):
     kept = sorted(sorted(range(64), key=lambda c: -size[c])[:16])
 
     for batch_norm in ("head", "all"):
-        model = networks.build(size=32, width=0.25, weights=path, batch_norm=batch_norm)
+        model = build.build(size=32, width=0.25, weights=path, batch_norm=batch_norm)
         found = model.get_layer("block1_conv1").get_weights()
         assert np.array_equal(found[0], first[..., kept])
         if batch_norm == "head":
@@ -193,10 +193,10 @@ def test_a_narrower_network_takes_the_largest_kernels(stand_in):
 
 def test_files_that_are_no_weights(tmp_path):
     with pytest.raises(PaperError, match="is not there"):
-        networks.weights_name(tmp_path / "nothing.h5")
+        build.weights_name(tmp_path / "nothing.h5")
     (tmp_path / "text.h5").write_text("no weights")
     with pytest.raises(PaperError, match="cannot be loaded"):
-        networks.build(size=32, weights=tmp_path / "text.h5")
+        build.build(size=32, weights=tmp_path / "text.h5")
 
 
 @pytest.mark.data
@@ -204,9 +204,9 @@ def test_the_shared_imagenet_weights_load(shared):
     path = shared / "weights" / "vgg16_imagenet_torchvision_notop.h5"
     if not path.is_file():
         pytest.skip("no ImageNet weights in the shared folder")
-    name = networks.weights_name(path)
+    name = build.weights_name(path)
     assert name.endswith("@acf0d53fbfa8")
-    model = networks.build(size=32, weights=name)
+    model = build.build(size=32, weights=name)
     maker = keras.applications.VGG16(include_top=False, weights=str(path), input_shape=(32, 32, 3))
     inside = keras.Model(model.input, model.get_layer("block5_pool").output)
     expected = maker(keras.applications.vgg16.preprocess_input(images().astype("float32")))

@@ -11,21 +11,21 @@ import nbformat
 import pytest
 from rich.console import Console
 
-from paperlib import manifest, notebook_rules
-from paperlib.display import Screen
-from paperlib.reproduce import Runner
+from paperlib.pipeline import manifest, notebooks
+from paperlib.pipeline.runner import Runner
+from paperlib.pipeline.screen import Screen
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"))
 
 
 def test_there_are_notebooks_and_they_agree_with_each_other():
-    assert notebook_rules.read_all(FOLDER)
+    assert notebooks.read_all(FOLDER)
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_a_notebook_is_committed_bare(path):
-    assert notebook_rules.faults_as_committed(path) == [], "nbstripout takes these away"
+    assert notebooks.faults_as_committed(path) == [], "nbstripout takes these away"
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
@@ -52,7 +52,7 @@ def test_the_faults_are_found(tmp_path):
     node.cells.append(nbformat.v4.new_code_cell(" "))
     path = tmp_path / "01_first.ipynb"
     nbformat.write(node, path)
-    faults = " / ".join(notebook_rules.faults_as_committed(path))
+    faults = " / ".join(notebooks.faults_as_committed(path))
     for fault in ("widgets", "has outputs", "execution count", "collapsed", "is empty"):
         assert fault in faults
 
@@ -66,7 +66,7 @@ def test_all_notebooks_run_on_the_tiny_profile(root, tmp_path, monkeypatch):
     library = manifest.library_digest()  # once: somebody may be at work on the library meanwhile
     monkeypatch.setattr(manifest, "library_digest", lambda: library)
     # Limits are for machines with nothing else to do; tests share theirs with each other.
-    monkeypatch.setattr(notebook_rules.Notebook, "limit", lambda self, profile: 1800.0)
+    monkeypatch.setattr(notebooks.Notebook, "limit", lambda self, profile: 1800.0)
     shutil.copytree(root / "notebooks", tmp_path / "notebooks")
     state = shutil.ignore_patterns("var", "staticfiles", "__pycache__")
     shutil.copytree(root / "demo_site", tmp_path / "demo_site", ignore=state)  # for notebook 14

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from test_selection import world
 
-from paperlib import once as module
-from paperlib import selection
-from paperlib.once import once
+from paperlib.evaluation import selection
+from paperlib.utils import memoize as module
+from paperlib.utils.memoize import once
 
 
 @pytest.fixture(autouse=True)

@@ -16,10 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from paperlib.chips import archive, cache, decode, planet, reader, source, split, variants
+from paperlib.chips import archive, jpeg, planet, reader, source, split, variants
 from paperlib.chips.archive import BadChip
-from paperlib.errors import PaperError
 from paperlib.labels import LABELS
+from paperlib.utils import cache
+from paperlib.utils.errors import PaperError
 
 
 @pytest.fixture(autouse=True)
@@ -37,9 +38,9 @@ def read(place, size=32, **how):
 def test_four_components_are_red_green_blue_and_a_constant():
     red = np.zeros((16, 16, 3), np.uint8) + np.array([200, 40, 30], np.uint8)
     data = chipmaker.jpeg(red)
-    assert decode.header(data) == (16, 16, 4)
+    assert jpeg.header(data) == (16, 16, 4)
     assert Image.open(io.BytesIO(data)).mode == "CMYK"
-    for rgb in (decode.decode(data, 4), decode.exact(data)):
+    for rgb in (jpeg.decode(data, 4), jpeg.exact(data)):
         assert np.abs(rgb.astype(int) - red).max() <= 1  # not cyan, not blue
 
 
@@ -49,26 +50,26 @@ def test_the_quick_way_gives_the_pixels_of_the_exact_one(seed, side, quality):
     rng = np.random.default_rng(seed)
     rgb = rng.integers(0, 256, (side, side, 3), dtype=np.uint8)  # 0 and 255 among them
     data = chipmaker.jpeg(rgb, quality)
-    assert decode._fast_is_exact()
-    np.testing.assert_array_equal(decode._fast(data), decode.exact(data))
+    assert jpeg._fast_is_exact()
+    np.testing.assert_array_equal(jpeg._fast(data), jpeg.exact(data))
 
 
 def test_quick_way_takes_back_what_opencv_adds():
     data = chipmaker.jpeg(np.full((8, 8, 3), 100, np.uint8))
-    assert (decode._opencv(data) == 101).all()
-    assert (decode.decode(data, 4) == 100).all()
+    assert (jpeg._opencv(data) == 101).all()
+    assert (jpeg.decode(data, 4) == 100).all()
 
 
 def test_another_opencv_would_be_noticed(monkeypatch):
-    decode._fast_is_exact.cache_clear()
-    usual = decode._opencv
-    monkeypatch.setattr(decode, "_opencv", lambda data: usual(data) - 1)
+    jpeg._fast_is_exact.cache_clear()
+    usual = jpeg._opencv
+    monkeypatch.setattr(jpeg, "_opencv", lambda data: usual(data) - 1)
     try:
-        assert not decode._fast_is_exact()
+        assert not jpeg._fast_is_exact()
         data = chipmaker.jpeg(chipmaker.pixels(1))
-        np.testing.assert_array_equal(decode.decode(data, 4), decode.exact(data))
+        np.testing.assert_array_equal(jpeg.decode(data, 4), jpeg.exact(data))
     finally:
-        decode._fast_is_exact.cache_clear()
+        jpeg._fast_is_exact.cache_clear()
 
 
 def three(image: np.ndarray, **options) -> bytes:
@@ -80,53 +81,53 @@ def three(image: np.ndarray, **options) -> bytes:
 @pytest.mark.parametrize("subsampling", range(3))
 @pytest.mark.parametrize("progressive", [False, True])
 def test_three_components_have_the_pixels_of_the_exact_way(subsampling, progressive, monkeypatch):
-    assert decode._three_is_exact()
+    assert jpeg._three_is_exact()
     data = three(chipmaker.pixels(6), subsampling=subsampling, progressive=progressive)
-    expected, slow = decode.exact(data), []
-    monkeypatch.setattr(decode, "exact", lambda data: slow.append(data) or expected)
-    np.testing.assert_array_equal(decode.decode(data, 3), expected)
+    expected, slow = jpeg.exact(data), []
+    monkeypatch.setattr(jpeg, "exact", lambda data: slow.append(data) or expected)
+    np.testing.assert_array_equal(jpeg.decode(data, 3), expected)
     assert bool(slow) == progressive  # of several scans, OpenCV forgives too much
 
 
 def test_opencv_with_other_colours_would_be_noticed(monkeypatch):
-    usual = decode._opencv
-    monkeypatch.setattr(decode, "_opencv", lambda data: usual(data) ^ 1)
+    usual = jpeg._opencv
+    monkeypatch.setattr(jpeg, "_opencv", lambda data: usual(data) ^ 1)
     data = three(chipmaker.pixels(7))
-    decode._three_is_exact.cache_clear()
+    jpeg._three_is_exact.cache_clear()
     try:
-        assert not decode._three_is_exact()
-        np.testing.assert_array_equal(decode.decode(data, 3), decode.exact(data))
+        assert not jpeg._three_is_exact()
+        np.testing.assert_array_equal(jpeg.decode(data, 3), jpeg.exact(data))
     finally:
-        decode._three_is_exact.cache_clear()
+        jpeg._three_is_exact.cache_clear()
 
 
 def test_a_damaged_jpeg_is_refused_or_has_the_pixels_that_pillow_makes_of_it():
     """OpenCV by itself takes a false marker within the scan for the end, and says nothing."""
     data, rng = three(chipmaker.pixels(8)), np.random.default_rng(0)
-    scan = decode._to_the_scan(data)[1]
+    scan = jpeg._to_the_scan(data)[1]
     false = data[: scan + 99] + b"\xff\xc8" + data[scan + 101 :]
-    assert decode._opencv(false) is not None
+    assert jpeg._opencv(false) is not None
     with pytest.raises(BadChip):
-        decode.decode(false, 3)
+        jpeg.decode(false, 3)
     refused = 0
     for _ in range(1000):
         damaged = np.frombuffer(data, np.uint8).copy()
         damaged[rng.integers(2, len(data) - 2, size=2)] = rng.integers(256, size=2)
         damaged = damaged.tobytes()
         try:
-            height, width, components = decode.header(damaged)
+            height, width, components = jpeg.header(damaged)
         except BadChip:
             continue
         if max(height, width) > 64 or components != 3:
             continue
         try:
-            expected = decode.exact(damaged)
+            expected = jpeg.exact(damaged)
         except BadChip:
             refused += 1
             with pytest.raises(BadChip):
-                decode.decode(damaged, 3)
+                jpeg.decode(damaged, 3)
         else:
-            np.testing.assert_array_equal(decode.decode(damaged, 3), expected)
+            np.testing.assert_array_equal(jpeg.decode(damaged, 3), expected)
     assert refused > 50
 
 
@@ -135,9 +136,9 @@ def test_jpegs_of_three_and_one_component(mode):
     image = Image.fromarray(chipmaker.pixels(5)).convert(mode)
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=100, subsampling=0)
-    height, width, components = decode.header(buffer.getvalue())
+    height, width, components = jpeg.header(buffer.getvalue())
     assert (height, width, components) == (32, 32, len(mode))
-    rgb = decode.decode(buffer.getvalue(), components)
+    rgb = jpeg.decode(buffer.getvalue(), components)
     assert np.abs(rgb.astype(int) - np.asarray(image.convert("RGB"))).max() <= 4
 
 
@@ -149,25 +150,25 @@ def test_orientation_marks_are_ignored():
     cmyk = np.concatenate([255 - rgb, np.zeros_like(rgb[..., :1])], axis=-1)
     buffer = io.BytesIO()
     Image.fromarray(cmyk, "CMYK").save(buffer, "JPEG", quality=95, subsampling=0, exif=exif)
-    turned = decode.decode(buffer.getvalue(), 4)
-    np.testing.assert_array_equal(turned, decode.decode(chipmaker.jpeg(rgb), 4))
+    turned = jpeg.decode(buffer.getvalue(), 4)
+    np.testing.assert_array_equal(turned, jpeg.decode(chipmaker.jpeg(rgb), 4))
 
 
 def test_shrinking_is_the_mean_over_areas():
     stripes = np.zeros((8, 8, 3), np.uint8)
     stripes[:, ::2] = 200  # every second column: picking single pixels would give 0 or 200
-    assert (decode.fit(stripes, 4) == 100).all()
+    assert (jpeg.fit(stripes, 4) == 100).all()
     blocks = np.arange(64, dtype=np.uint8).reshape(8, 8)[..., None].repeat(3, -1)
     by_hand = blocks.reshape(2, 4, 2, 4, 3).mean(axis=(1, 3))
-    np.testing.assert_allclose(decode.fit(blocks, 2), by_hand, atol=0.5)
+    np.testing.assert_allclose(jpeg.fit(blocks, 2), by_hand, atol=0.5)
 
 
 def test_enlarging_is_bicubic_and_keeps_a_flat_picture_flat():
     flat = np.full((4, 4, 3), 77, np.uint8)
-    assert (decode.fit(flat, 9) == 77).all()
+    assert (jpeg.fit(flat, 9) == 77).all()
     ramp = np.linspace(0, 240, 8).astype(np.uint8)[None, :, None].repeat(8, 0).repeat(3, 2)
     expected = cv2.resize(ramp, (16, 16), interpolation=cv2.INTER_CUBIC)
-    np.testing.assert_array_equal(decode.fit(ramp, 16), expected)
+    np.testing.assert_array_equal(jpeg.fit(ramp, 16), expected)
 
 
 # --- the whole folder --------------------------------------------------------------------------
@@ -192,7 +193,7 @@ def test_any_container_gives_the_same_chips(tmp_path, kind):
     members = chipmaker.chips(9)
     chips = read(chipmaker.folder(tmp_path / kind, members, kind=kind), cache=False)
     for i, data in enumerate(members.values()):
-        np.testing.assert_array_equal(chips.images[i], decode.exact(data))
+        np.testing.assert_array_equal(chips.images[i], jpeg.exact(data))
 
 
 def test_reading_where_there_is_no_pread(tmp_path, monkeypatch):
@@ -200,7 +201,7 @@ def test_reading_where_there_is_no_pread(tmp_path, monkeypatch):
     place = chipmaker.folder(tmp_path / "d", chipmaker.chips(9), kind="zip")
     chips = read(place, workers=4)
     for i, data in enumerate(chipmaker.chips(9).values()):
-        np.testing.assert_array_equal(chips.images[i], decode.exact(data))
+        np.testing.assert_array_equal(chips.images[i], jpeg.exact(data))
 
 
 @pytest.mark.parametrize("kind", ["tar", "zip"])
@@ -271,7 +272,7 @@ def test_shrunk_and_enlarged_chips_say_so(tmp_path):
     place = chipmaker.folder(tmp_path / "d", chipmaker.chips(2, side=64))
     assert read(place, 32).source.endswith("32 px (shrunk from 64)")
     assert read(place, 96).source.endswith("96 px (enlarged from 64)")
-    shrunk = decode.fit(decode.exact(chipmaker.chips(2, side=64)["train_1"]), 32)
+    shrunk = jpeg.fit(jpeg.exact(chipmaker.chips(2, side=64)["train_1"]), 32)
     np.testing.assert_array_equal(read(place, 32).images[1], shrunk)
 
 
@@ -345,7 +346,7 @@ def test_changed_label_file_is_noticed(tmp_path):
     (place / "train_v2.csv").write_text("image_name,tags\ntrain_3,blooming\n")
     chips = read(place)
     assert chips.names.tolist() == ["train_3"]
-    np.testing.assert_array_equal(chips.images[0], decode.exact(chipmaker.chips(4)["train_3"]))
+    np.testing.assert_array_equal(chips.images[0], jpeg.exact(chipmaker.chips(4)["train_3"]))
 
 
 @pytest.mark.parametrize("damage", ["note", "array", "shape"])
@@ -415,8 +416,8 @@ def test_dehazed_at_the_chips_own_size_then_shrunk(tmp_path, halving):
     place = chipmaker.folder(tmp_path / "d", chipmaker.chips(5, side=64))
     chips = read(place, 16, variant="dehazed")
     assert _halve.seen == [(5, 64, 64, 3)]
-    full = [decode.exact(data) for data in chipmaker.chips(5, side=64).values()]
-    expected = np.stack([decode.fit(image // 2, 16) for image in full])
+    full = [jpeg.exact(data) for data in chipmaker.chips(5, side=64).values()]
+    expected = np.stack([jpeg.fit(image // 2, 16) for image in full])
     np.testing.assert_array_equal(chips.images, expected)
     assert chips.source.endswith("16 px (shrunk from 64), dehazed")
 
@@ -473,7 +474,7 @@ def test_the_real_dehazing_is_what_dehaze_batch_gives(tmp_path):
     place = chipmaker.folder(tmp_path / "d", chipmaker.chips(2))
     chips = read(place, variant="dehazed", workers=1)
     for i, data in enumerate(chipmaker.chips(2).values()):
-        expected = dehaze(decode.exact(data), patch=3, radius=5)
+        expected = dehaze(jpeg.exact(data), patch=3, radius=5)
         assert np.abs(chips.images[i].astype(int) - expected).max() <= 1
 
 
@@ -503,8 +504,8 @@ def test_real_chips_decode_exactly(shared):
     with archive.open_archive(shared / "data" / "planet32" / "train-jpg.tar") as small:
         tiny = [small.read(name) for name in sorted(small.chips)[::50]]
     for data in (*full, *tiny):
-        assert decode.header(data)[2] == 4
-        np.testing.assert_array_equal(decode.decode(data, 4), decode.exact(data))
+        assert jpeg.header(data)[2] == 4
+        np.testing.assert_array_equal(jpeg.decode(data, 4), jpeg.exact(data))
         assert np.asarray(Image.open(io.BytesIO(data)))[..., 3].max() == 0  # K: nothing
 
 
@@ -539,4 +540,4 @@ def test_header_is_read_without_decoding():
     data = chipmaker.jpeg(chipmaker.pixels(0))
     at = data.index(b"\xff\xc0")
     huge = data[: at + 5] + struct.pack(">HH", 60_000, 50_000) + data[at + 9 :]
-    assert decode.header(huge) == (60_000, 50_000, 4)
+    assert jpeg.header(huge) == (60_000, 50_000, 4)

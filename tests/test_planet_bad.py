@@ -15,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from paperlib.chips import decode, planet
+from paperlib.chips import jpeg, planet
 from paperlib.chips.archive import BadChip
-from paperlib.errors import PaperError
+from paperlib.utils.errors import PaperError
 
 
 @pytest.fixture(autouse=True)
@@ -217,7 +217,7 @@ def test_damage_that_only_decoding_finds(tmp_path):
     refused(place, "train_2 cannot be decoded")
     chips = read(place, skip_bad=True)
     assert chips.names.tolist() == ["train_0", "train_1", "train_3"]
-    np.testing.assert_array_equal(chips.images[2], decode.exact(chipmaker.chips(4)["train_3"]))
+    np.testing.assert_array_equal(chips.images[2], jpeg.exact(chipmaker.chips(4)["train_3"]))
     assert len(read(place, variant="dehazed", skip_bad=True)) == 3
 
 
@@ -422,13 +422,13 @@ def test_names_that_would_command_the_terminal(tmp_path):
 def test_any_damage_to_a_chip_is_a_picture_or_a_reason(noise, at, drop):
     data = GOOD[:at] + noise + GOOD[at + drop :]
     try:
-        height, width, components = decode.header(data)
+        height, width, components = jpeg.header(data)
     except BadChip:
         return
     if height * width > 1 << 20:
         return
     try:
-        rgb = decode.decode(data, components)
+        rgb = jpeg.decode(data, components)
     except BadChip:
         return
     assert rgb.dtype == np.uint8

@@ -10,9 +10,12 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from paperlib import calibration, f2, one_label, plots
+from paperlib import f2, plots
+from paperlib.evaluation import calibration
 from paperlib.labels import LABELS
-from paperlib.plots import flow, networks, recalibration, results, scoring, training, variants
+from paperlib.plots import dehazing, flow, results, ridge, train, vggnet
+from paperlib.plots import f2_score as scoring
+from paperlib.teaching import f2_score
 
 L = len(LABELS)
 RNG = np.random.default_rng(0)
@@ -101,8 +104,8 @@ def _threshold_curves() -> Figure:
 
 
 def _losses() -> Figure:
-    score, truth = one_label.world(chips=300)
-    what = one_label.Learnt(2.5, -2.2, 0.8, 0.6, 0.65)
+    score, truth = f2_score.world(chips=300)
+    what = f2_score.Learnt(2.5, -2.2, 0.8, 0.6, 0.65)
     return scoring.losses_on_one_label(score, truth, dict.fromkeys(("log", "f2", "hard"), what))
 
 
@@ -115,7 +118,7 @@ def _by_label(columns: int, found: bool = True) -> Figure:
         frame[["difference", "low", "high"]] = np.nan
     if columns > 2:
         frame = frame.rename(columns={"seed 2": "seed 0 of VGG-16 × 0.125, 12 epochs"})
-    return variants.by_label(scores, frame, {"water": 1, "haze": -1}, "VGG-16; log loss")
+    return dehazing.by_label(scores, frame, {"water": 1, "haze": -1}, "VGG-16; log loss")
 
 
 def _seeds(networks: str = "a") -> pd.DataFrame:
@@ -169,10 +172,10 @@ def _reliability_alone() -> Figure:
 
 
 FIGURES: dict[str, Callable[[], Figure]] = {
-    "vgg": lambda: networks.vgg_configurations(
+    "vgg": lambda: vggnet.vgg_configurations(
         {"A": ((3,), (3, 1)), "D": ((3, 3), (3, 3))}, (64, 128), vgg_counts()
     ),
-    "kernels": lambda: networks.kernels(
+    "kernels": lambda: vggnet.kernels(
         [
             {"kernel": 7, "layers": 1, "parameters": 49e6, "receptive_field": 7},
             {"kernel": 3, "layers": 3, "parameters": 27e6, "receptive_field": 7},
@@ -183,9 +186,9 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     ),
     "threshold_curves": _threshold_curves,
     "losses": _losses,
-    "label_counts": lambda: training.label_counts(label_counts()),
-    "learning": lambda: training.learning_curves(history(), 4),
-    "candidates": lambda: training.all_curves({"original, log": history(), "a, b": history()}),
+    "label_counts": lambda: train.label_counts(label_counts()),
+    "learning": lambda: train.learning_curves(history(), 4),
+    "candidates": lambda: train.all_curves({"original, log": history(), "a, b": history()}),
     "table1": lambda: results.table1(table1()),
     "overall": lambda: results.overall(overall(), 0.92832, 0.69),
     "overall_grouped": lambda: results.overall(
@@ -195,37 +198,37 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "reliability": _reliability,
     "reliability_alone": _reliability_alone,
     "thresholds": lambda: results.thresholds(chosen(), chosen()),
-    "recalibration": lambda: recalibration.overall(overall(), differences()),
-    "recalibration_lasso": lambda: recalibration.overall(
+    "recalibration": lambda: ridge.overall(overall(), differences()),
+    "recalibration_lasso": lambda: ridge.overall(
         overall(),
         differences(),
         differences()[differences()["system"] == "ridge"],
         _gains("b"),
         "a",
     ),
-    "correlations": lambda: recalibration.correlations(
+    "correlations": lambda: ridge.correlations(
         {"a": calibration.correlation(chips()[0]), "b": np.full((L, L), np.nan)}, LABELS
     ),
-    "weights": lambda: recalibration.weights(RNG.normal(size=(L, L)), LABELS, [(1, 2)]),
+    "weights": lambda: ridge.weights(RNG.normal(size=(L, L)), LABELS, [(1, 2)]),
     "by_label": lambda: _by_label(3),
     "by_label_alone": lambda: _by_label(1, found=False),
-    "variants": lambda: variants.overall(
+    "variants": lambda: dehazing.overall(
         intervals(3, system=["original", "dehazed", "choice per label"]), _seeds(), _pairs(), "a"
     ),
-    "variants_other_seeds": lambda: variants.overall(
+    "variants_other_seeds": lambda: dehazing.overall(
         intervals(3, system=["original", "dehazed", "choice per label"]),
         pd.concat([_seeds("a")[:1], _seeds("b")]),
         _pairs(),
         "a",
     ),
-    "variants_alone": lambda: variants.overall(
+    "variants_alone": lambda: dehazing.overall(
         intervals(1, system=["original"]), _seeds()[:1], _pairs()[:0], "a"
     ),
-    "weather": lambda: variants.by_weather(_weather(), "a"),
-    "weather_alone": lambda: variants.by_weather(_weather()[:0], "a"),
-    "gains": lambda: recalibration.gains(_gains("a", "b")),
+    "weather": lambda: dehazing.by_weather(_weather(), "a"),
+    "weather_alone": lambda: dehazing.by_weather(_weather()[:0], "a"),
+    "gains": lambda: ridge.gains(_gains("a", "b")),
     "flow": _flow,
-    "order": lambda: variants.order_of_steps(
+    "order": lambda: dehazing.order_of_steps(
         pd.DataFrame(RNG.random((9, 2)), columns=["between", "effect"]).assign(
             source=["Planet chips"] * 3 + ["generated scenes"] * 6
         ),
@@ -277,7 +280,7 @@ def test_seeds_of_another_design_are_called_by_its_name():
 def test_equal_figures_are_equal_bytes_in_all_three_formats(tmp_path):
     written = []
     for folder in ("a", "b"):
-        figure = networks.kernels(
+        figure = vggnet.kernels(
             [
                 {"kernel": 7, "layers": 1, "parameters": 49e6, "receptive_field": 7},
                 {"kernel": 3, "layers": 3, "parameters": 27e6, "receptive_field": 7},

@@ -11,16 +11,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from paperlib import augment, networks, predictor
-from paperlib.errors import PaperError
+from paperlib import predictor
 from paperlib.labels import LABELS
+from paperlib.networks import augment, build
 from paperlib.ridge import LabelRecalibrator
+from paperlib.utils.errors import PaperError
 
 
 @pytest.fixture(scope="module")
 def network():
     """A tiny network whose batch normalisation has moved away from the identity."""
-    model = networks.build(size=32, width=0.0625, batch_norm="all", seed=1)
+    model = build.build(size=32, width=0.0625, batch_norm="all", seed=1)
     rng = np.random.default_rng(0)
     for layer in model.layers:
         if "norm" in layer.name:
@@ -65,7 +66,7 @@ def pictures(count=5, size=32, seed=0):
 
 
 def test_folded_network_is_the_same_function(network):
-    folded = networks.fold_batch_norm(network)
+    folded = build.fold_batch_norm(network)
     names = [layer.name for layer in folded.layers]
     assert [name for name in names if name.endswith("_norm")] == ["batch_norm"]
     images = pictures()
@@ -75,10 +76,8 @@ def test_folded_network_is_the_same_function(network):
 
 
 def test_folding_turns_a_half_precision_network_into_float32():
-    made = networks.build(size=32, width=0.0625, batch_norm="all", precision="mixed_bfloat16")
-    assert {layer.dtype_policy.name for layer in networks.fold_batch_norm(made).layers} == {
-        "float32"
-    }
+    made = build.build(size=32, width=0.0625, batch_norm="all", precision="mixed_bfloat16")
+    assert {layer.dtype_policy.name for layer in build.fold_batch_norm(made).layers} == {"float32"}
 
 
 def test_a_release_predicts_what_was_saved(network, recalibrator, model):
@@ -90,7 +89,7 @@ def test_a_release_predicts_what_was_saved(network, recalibrator, model):
     on = found.probability > np.linspace(0.1, 0.4, 17)
     assert found.labels == [[t for t, yes in zip(LABELS, row, strict=True) if yes] for row in on]
     assert model.card["limits"] == "a test"
-    assert model.card["parameters"] == networks.fold_batch_norm(network).count_params()
+    assert model.card["parameters"] == build.fold_batch_norm(network).count_params()
 
 
 def test_equal_networks_give_equal_bytes(tmp_path, network, folder):

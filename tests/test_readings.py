@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from test_selection import FakeRun, network, world
 
-from paperlib import candidates, grid, readings
-from paperlib.errors import PaperError
+from paperlib.evaluation import candidates
 from paperlib.profiles import profile
+from paperlib.studies import sensitivity
+from paperlib.training import run_grid
+from paperlib.utils.errors import PaperError
 
 PLANET = profile("planet32")
 NAMES, TRUTH, _ = world(200)
@@ -32,9 +34,9 @@ def project(strength, kept=lambda config: True) -> SimpleNamespace:
 
 def test_every_reading_has_a_twin_that_differs_in_one_thing():
     for name, count in (("readings", 6), ("transforms", 2)):
-        found = readings.readings(PLANET, name)
+        found = sensitivity.readings(PLANET, name)
         assert len(found) == count
-        plain = set(grid.configs("main", PLANET))
+        plain = set(run_grid.configs("main", PLANET))
         for one in found:
             assert one.plain in plain
             different = [k for k, v in one.config.to_dict().items() if v != one.plain.to_dict()[k]]
@@ -43,9 +45,9 @@ def test_every_reading_has_a_twin_that_differs_in_one_thing():
 
 
 def test_readings_are_no_candidates():
-    candidates_ = {c for name in candidates.GRIDS for c in grid.configs(name, PLANET)}
+    candidates_ = {c for name in candidates.GRIDS for c in run_grid.configs(name, PLANET)}
     read = [
-        r.config for name in ("readings", "transforms") for r in readings.readings(PLANET, name)
+        r.config for name in ("readings", "transforms") for r in sensitivity.readings(PLANET, name)
     ]
     assert not candidates_ & set(read)
 
@@ -57,8 +59,8 @@ def test_a_reading_that_sees_more_is_better_and_one_that_sees_less_worse():
         )
 
     paper = project(strength, kept=lambda c: c.seed == 0)
-    table = readings.table(paper, "readings")
-    assert tuple(table) == readings.COLUMNS
+    table = sensitivity.table(paper, "readings")
+    assert tuple(table) == sensitivity.COLUMNS
     hazy = table[table["variant"] == "dehazed-hazy"]
     assert hazy["loss"].tolist() == ["log", "f2", "hard"]
     assert (hazy["low"] > 0).all()
@@ -67,7 +69,7 @@ def test_a_reading_that_sees_more_is_better_and_one_that_sees_less_worse():
     assert worse["difference"] == pytest.approx(worse["f2"] - worse["f2_plain"])
     assert (table["seeds"] == 1).all()
     assert table["seed_range"].isna().all()
-    lines = readings.lines(paper, "readings", table)
+    lines = sensitivity.lines(paper, "readings", table)
     assert [line.rpartition(": ")[2] for line in lines[:3]] == ["better"] * 3
     assert lines[5].endswith(": worse")
 
@@ -76,29 +78,29 @@ def test_a_difference_that_another_seed_makes_as_well_is_told_as_such():
     """The plain network's other seed is a great deal better: nothing is left of the reading's."""
     paper = project(lambda c: 6.0 if c.seed == 1 or c.variant == "dehazed-hazy" else 2.5,
                     kept=lambda c: c.seed < 2)  # fmt: skip
-    table = readings.table(paper, "readings")
+    table = sensitivity.table(paper, "readings")
     row = table.iloc[0]
     assert row["seeds"] == 2
     assert row["low"] > 0
     assert row["seed_range"] >= row["difference"] - 0.05
     lifted = table.assign(seed_range=row["difference"] + 0.01)
-    assert "no more than between seeds" in readings.lines(paper, "readings", lifted)[0]
+    assert "no more than between seeds" in sensitivity.lines(paper, "readings", lifted)[0]
     lifted = table.assign(seed_range=row["difference"] / 2)
-    assert readings.lines(paper, "readings", lifted)[0].endswith(": better")
+    assert sensitivity.lines(paper, "readings", lifted)[0].endswith(": better")
 
 
 def test_what_is_not_kept_is_left_out_and_told():
     paper = project(lambda c: 3.0, kept=lambda c: "chip" not in c.loss)
-    table = readings.table(paper, "readings")
+    table = sensitivity.table(paper, "readings")
     assert len(table) == 4
-    last = readings.lines(paper, "readings", table)[-1]
+    last = sensitivity.lines(paper, "readings", table)[-1]
     assert "2 of these networks" in last
     assert "`paper train --grid readings --profile planet32 --data DIR`" in last
     none = project(lambda c: 3.0, kept=lambda c: c.augment == "none")
-    empty = readings.table(none, "transforms")
+    empty = sensitivity.table(none, "transforms")
     assert empty.empty
-    assert tuple(empty) == readings.COLUMNS
-    assert len(readings.lines(none, "transforms", empty)) == 1
+    assert tuple(empty) == sensitivity.COLUMNS
+    assert len(sensitivity.lines(none, "transforms", empty)) == 1
 
 
 def test_predictions_of_other_chips_are_refused():
@@ -116,4 +118,4 @@ def test_predictions_of_other_chips_are_refused():
 
     paper.find = find
     with pytest.raises(PaperError, match="predicts other chips"):
-        readings.table(paper, "readings")
+        sensitivity.table(paper, "readings")

@@ -9,8 +9,9 @@ import sys
 
 import pytest
 
-from paperlib import files, readme
-from paperlib.errors import PaperError
+from paperlib.pipeline import readme
+from paperlib.utils import files
+from paperlib.utils.errors import PaperError
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,11 @@ import pytest
 from test_families import BASE, EACH, JOINT, NARROW
 from test_selection import FakeConfig, FakeRun
 
-from paperlib import accuracy_against_size, families, recipe
 from paperlib.chips import split
+from paperlib.evaluation import families
+from paperlib.evaluation.selection import protocol_nested
 from paperlib.labels import LABELS
-from paperlib.selection import protocol_nested
+from paperlib.studies import ablation, accuracy_against_size
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def family():
 
 
 def test_a_part_is_held_against_the_plain_candidate(family):
-    parts = recipe._parts(family)
+    parts = ablation._parts(family)
     assert list(parts) == ["dehazing", "F2 loss"]
     pool = family.pool()
     plain = protocol_nested(pool.truth, pool.probability["original, log"], pool.names)
@@ -45,22 +46,22 @@ def test_a_part_is_held_against_the_plain_candidate(family):
 
 
 def test_without_the_plain_candidate_nothing_is_said(family):
-    del family.pool().probability[recipe.PLAIN]
-    assert recipe._parts(family) == {}
+    del family.pool().probability[ablation.PLAIN]
+    assert ablation._parts(family) == {}
 
 
 def test_a_model_per_label_is_held_against_one_as_briefly_trained():
     """Four epochs against twelve would be a difference of training: the twin's is taken."""
     found = families.sort([BASE, *NARROW, *EACH, *JOINT])
-    made = recipe._per_label(found)["one model per label"]
+    made = ablation._per_label(found)["one model per label"]
     own, other = (
         protocol_nested(pool.truth, next(iter(pool.probability.values())), pool.names)
         for pool in (found[2].pool(), found[3].pool())
     )
-    assert made == recipe.gain(own, other, "VGG-16 × 0.125, 4 epochs, one per label")
-    without = recipe._per_label(families.sort([BASE, *NARROW, *EACH]))["one model per label"]
+    assert made == ablation.gain(own, other, "VGG-16 × 0.125, 4 epochs, one per label")
+    without = ablation._per_label(families.sort([BASE, *NARROW, *EACH]))["one model per label"]
     assert without["on"].endswith("VGG-16 × 0.125, 12 epochs, differs in epochs as well")
-    assert recipe._per_label(families.sort([BASE, *EACH])) == {}  # nothing like it for all labels
+    assert ablation._per_label(families.sort([BASE, *EACH])) == {}  # nothing like it for all labels
 
 
 def test_teaching_is_measured_over_all_seeds_and_not_on_one(family, monkeypatch):
@@ -75,11 +76,11 @@ def test_teaching_is_measured_over_all_seeds_and_not_on_one(family, monkeypatch)
     sides = (["a0", "a1", "a2"], ["t0", "t1", "t2"])
     monkeypatch.setattr(accuracy_against_size, "students", lambda profile: sides)
     paper = SimpleNamespace(profile=None, find=lambda name, folder: kept.get(name))
-    (found,) = recipe._taught(paper).values()
+    (found,) = ablation._taught(paper).values()
     single = 1 - protocol_nested(pool.truth, half, pool.names).score
     assert found["value"] == pytest.approx(single / 3, abs=5e-4)
     assert found["low"] < 0 < found["high"]
     assert (found["seeds"], found["on"]) == (3, "VGG-16 × 0.5")
 
     del kept["t1"], kept["a2"]  # one pair is left: nothing is said of one
-    assert recipe._taught(paper) == {}
+    assert ablation._taught(paper) == {}

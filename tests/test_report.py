@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from paperlib import claims, report, report_page
-from paperlib.errors import PaperError
+from paperlib.pipeline import claims, report, report_page
+from paperlib.utils.errors import PaperError
 
 CHROMIUM = report.browser()
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")

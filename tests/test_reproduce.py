@@ -17,16 +17,18 @@ import psutil
 import pytest
 from rich.console import Console
 
-from paperlib import files, manifest
-from paperlib.display import Screen, listing
-from paperlib.errors import PaperError
-from paperlib.reproduce import Runner, literals
+from paperlib.pipeline import manifest
+from paperlib.pipeline.runner import Runner, literals
+from paperlib.pipeline.screen import Screen, listing
+from paperlib.utils import files
+from paperlib.utils.errors import PaperError
 
 # The command, with a library that nobody edits while the tests run.
 PAPER = [
     sys.executable,
     "-c",
-    "from paperlib import cli, manifest; manifest.library_digest = lambda: 'library'; cli.main()",
+    "from paperlib import cli; from paperlib.pipeline import manifest;"
+    "manifest.library_digest = lambda: 'library'; cli.main()",
 ]
 LIBRARY_DIGEST = manifest.library_digest
 OPEN = "from paperlib.project import Project\npaper = Project(profile, data)"
@@ -550,7 +552,7 @@ def test_the_list_says_what_is_there(tmp_path):
 
 def test_in_a_log_progress_is_plain_lines_at_most_once_a_minute(monkeypatch):
     log, clock = Log(), [0.0]
-    monkeypatch.setattr("paperlib.display.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("paperlib.pipeline.screen.time.monotonic", lambda: clock[0])
     log.start("05_train", 125.0, "paperlib changed")
     for second in range(130):
         clock[0] = float(second)

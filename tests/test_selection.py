@@ -8,10 +8,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from paperlib import candidates, f2, integrity, selection
-from paperlib.chips import Chips, split_many
-from paperlib.errors import PaperError
+from paperlib import f2
+from paperlib.chips import Chips, leakage, split_many
+from paperlib.evaluation import candidates, selection
 from paperlib.labels import LABELS
+from paperlib.utils.errors import PaperError
 
 L = len(LABELS)
 
@@ -298,18 +299,18 @@ def test_identifiers_of_which_many_are_shuffled_are_caught(loss, share):
 
 def test_validation_chips_leaking_into_training_are_caught():
     train, held = _chips(chip_names(60, "train")), _chips(chip_names(40), seed=1)
-    integrity.check_training(train, held)
+    leakage.check_training(train, held)
     with pytest.raises(PaperError, match="2 chips are on both sides"):
-        integrity.check_training(_join(train, held.take(np.arange(2))), held)
+        leakage.check_training(_join(train, held.take(np.arange(2))), held)
     renamed = replace(held.take(np.arange(2)), names=np.array(["copy_a", "copy_b"]))
     with pytest.raises(PaperError, match="2 of 40 reported chips are among the training"):
-        integrity.check_training(_join(train, renamed), held)
+        leakage.check_training(_join(train, renamed), held)
     cloud = replace(renamed, images=np.full_like(renamed.images, 255))  # equal by chance
     both = replace(held, images=np.full_like(held.images, 255))
-    integrity.check_training(_join(train, cloud), both)
-    integrity.check_trained_on(train.names)
+    leakage.check_training(_join(train, cloud), both)
+    leakage.check_trained_on(train.names)
     with pytest.raises(PaperError, match="training is given 40 held-out chips"):
-        integrity.check_trained_on([*train.names, *held.names])
+        leakage.check_trained_on([*train.names, *held.names])
     names, truth, p = world(100)
     moved = SimpleNamespace(
         names=names, split=np.full(100, "test"), truth=truth, probability=p, tags=LABELS
@@ -322,17 +323,17 @@ def test_a_network_that_has_learnt_nothing_is_not_taken_for_shuffled():
     _, truth, _ = world(60)
     rng = np.random.default_rng(0)
     flat = truth.mean(0) + 0.02 * rng.normal(size=truth.shape)
-    integrity.check_informative(truth, flat, "flat")
-    integrity.check_informative(truth, np.full(truth.shape, 0.5), "constant")
+    leakage.check_informative(truth, flat, "flat")
+    leakage.check_informative(truth, np.full(truth.shape, 0.5), "constant")
 
 
 def test_a_network_of_one_rare_label_may_be_wrong_about_its_few_chips():
     truth, p = np.zeros((600, 1), np.uint8), np.full((600, 1), 0.01)
     truth[:20], p[20:40] = 1, 0.9  # sure of twenty chips, none of the twenty that carry it
-    integrity.check_informative(truth, p, "rare")
+    leakage.check_informative(truth, p, "rare")
     truth[:, 0], p[:, 0] = np.tile([1, 1, 0, 0], 150), np.tile([0.9, 0.1, 0.9, 0.1], 150)
     with pytest.raises(PaperError, match="say nothing about its own chips"):
-        integrity.check_informative(truth, p, "common")
+        leakage.check_informative(truth, p, "common")
 
 
 # --- candidates -----------------------------------------------------------------------------------

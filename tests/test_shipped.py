@@ -13,12 +13,15 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, fbeta_score
 
-from paperlib import candidates, families, files, predictor, readings, recipe, selection
+from paperlib import predictor
 from paperlib.chips import split_of
-from paperlib.experiment import Config, find
+from paperlib.evaluation import candidates, families, selection
 from paperlib.labels import LABELS
 from paperlib.profiles import profile
 from paperlib.project import Project
+from paperlib.studies import ablation, sensitivity
+from paperlib.training.experiment import Config, find
+from paperlib.utils import files
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +51,7 @@ def test_every_shipped_run_says_the_digest_of_its_predictions(root):
     """So that moved rows are found in the runs of before there was one, too."""
     places = sorted(root.glob("results/planet32/runs/**/run.json"))
     unsigned = [str(p.parent) for p in places if "predictions" not in files.read_json(p)]
-    assert not unsigned, f"paperlib.experiment.sign writes it for {', '.join(unsigned)}"
+    assert not unsigned, f"paperlib.training.experiment.sign writes it for {', '.join(unsigned)}"
 
 
 def test_the_overall_f2_follows_from_the_predictions(run, results):
@@ -96,7 +99,9 @@ def test_the_other_readings_follow_from_the_shipped_runs(root, results, name):
     """As many rows as runs are shipped, and each the score of its run less that of its twin."""
     project = Project("planet32", root=root)
     table = pd.read_csv(results / f"{name}.csv")
-    shipped = [r for r in readings.readings(project.profile, name) if find(r.config, project.runs)]
+    shipped = [
+        r for r in sensitivity.readings(project.profile, name) if find(r.config, project.runs)
+    ]
     assert table[["variant", "loss", "augment"]].to_numpy().tolist() == [
         [r.config.variant, r.config.loss, r.config.augment] for r in shipped
     ]
@@ -175,7 +180,7 @@ def test_the_card_says_what_the_shipped_runs_say_of_each_part(root):
     """Recomputed; ridge and views are the released network's own, and stand in its predictions."""
     card = files.read_json(predictor.RELEASED / "planet32" / "card.json")
     made = SimpleNamespace(config=Config.from_dict(card["network"]))
-    found = recipe.brought(Project("planet32", root=root), made)
+    found = ablation.brought(Project("planet32", root=root), made)
     assert {"dehazing", "one model per label", "taught by a larger network"} <= set(found)
     for part, numbers in found.items():
         assert card["brought"][part] == numbers, part

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from paperlib import files, report_page, site_picture
+from paperlib.pipeline import report_page, site_picture
+from paperlib.utils import files
 
 
 @pytest.fixture

@@ -7,19 +7,14 @@ import pytest
 from test_families import Design
 from test_selection import FakeRun, chip_names, network, world
 
-from paperlib import (
-    calibration,
-    candidates,
-    claims,
-    dehazing_effect,
-    f2,
-    families,
-    one_label,
-    summary,
-)
+from paperlib import f2
 from paperlib.chips import Chips
-from paperlib.errors import PaperError
+from paperlib.evaluation import calibration, candidates, families, tables
 from paperlib.labels import LABELS
+from paperlib.pipeline import claims
+from paperlib.studies import dehazing
+from paperlib.teaching import f2_score
+from paperlib.utils.errors import PaperError
 
 L = len(LABELS)
 
@@ -41,7 +36,7 @@ def test_published_numbers_are_those_of_the_paper():
 
 def test_systems_are_built_up_step_by_step():
     several = pool()
-    outcomes = summary.evaluate(several)
+    outcomes = tables.evaluate(several)
     assert list(outcomes) == [
         "one network, threshold 0.2",
         "one network",
@@ -55,19 +50,19 @@ def test_systems_are_built_up_step_by_step():
     # The second candidate has its columns in the wrong order, so the first is chosen (but for the
     # label in the middle, where both are the same).
     assert (outcomes["choice per label"]["paper"].choice[0] == 0).mean() > 0.8
-    table = summary.overall(outcomes)
+    table = tables.overall(outcomes)
     assert len(table) == 10
     # The same probabilities: thresholds and the protocol change nothing of how chips are ranked.
     ranked = table.set_index(["system", "protocol"])["macro_ap"]
     for system in ("one network", "one network, threshold 0.2"):
         assert ranked[system, "paper"] == ranked[system, "nested"]
-    change = summary.differences(outcomes)
+    change = tables.differences(outcomes)
     row = change[(change["system"] == "one network, ridge") & (change["protocol"] == "nested")]
     wanted = (
         outcomes["one network, ridge"]["nested"].score - outcomes["one network"]["nested"].score
     )
     assert row["difference"].item() == pytest.approx(wanted)
-    kinds = summary.recalibrations(several, kinds=("none", "ridge"))
+    kinds = tables.recalibrations(several, kinds=("none", "ridge"))
     assert kinds["ridge"]["nested"].score == outcomes["choice per label, ridge"]["nested"].score
 
 
@@ -75,9 +70,9 @@ def test_table1_leaves_out_what_no_chip_carries():
     one = pool(200)
     one.truth[:, 4] = 0
     one = one.only("original")
-    system = summary.recalibrations(one, kinds=("none",))["none"]
-    own = summary.recalibrations(one, kinds=("none",), thresholds="labels")["none"]
-    table = summary.table1(system, own)
+    system = tables.recalibrations(one, kinds=("none",))["none"]
+    own = tables.recalibrations(one, kinds=("none",), thresholds="labels")["none"]
+    table = tables.table1(system, own)
     assert table["label"].tolist() == list(LABELS)
     for column, outcome in (("own_nested", own["nested"]), ("system_nested", system["nested"])):
         assert np.isnan(table.loc[4, [column, f"{column}_low"]].astype(float)).all()
@@ -96,15 +91,15 @@ def test_a_rare_label_is_worth_something_at_its_own_threshold():
     truth[:, 16] = np.arange(800) % 20 == 0
     p[:, 16] = np.clip(0.2 + 0.015 * truth[:, 16] + rng.normal(0, 0.03, 800), 0.001, 0.5)
     rare = candidates.Pool(names, truth, {"original, log": p}, LABELS)
-    system = summary.recalibrations(rare, kinds=("none",))["none"]
-    own = summary.recalibrations(rare, kinds=("none",), thresholds="labels")["none"]
-    row = summary.table1(system, own).iloc[16]
+    system = tables.recalibrations(rare, kinds=("none",))["none"]
+    own = tables.recalibrations(rare, kinds=("none",), thresholds="labels")["none"]
+    row = tables.table1(system, own).iloc[16]
     assert row["system_paper"] == 0
     assert row["own_nested"] > 0.1
     assert row["own_paper"] >= row["own_nested"]  # chosen on the chips that it reports
-    never = summary.thresholds(system).iloc[16]
+    never = tables.thresholds(system).iloc[16]
     assert np.isnan(never["all"])
-    assert summary.thresholds(own).iloc[16, 1:].notna().all()
+    assert tables.thresholds(own).iloc[16, 1:].notna().all()
     # What the mean over chips loses by it: the reason for two kinds of threshold.
     assert system["paper"].score > own["paper"].score
 
@@ -172,7 +167,7 @@ def test_a_share_of_none_or_all_has_the_exact_interval():
     """Clopper & Pearson: 0 of 14 is at most 23.16 %, 20 of 20 at least 83.16 % (95 %)."""
     hits, of = np.array([0, 20, 5, 0]), np.array([14, 20, 10, 0])
     drawn = f2.Interval(*(np.array([0, 1, 0.5, np.nan]) for _ in range(3)))
-    exact = summary._exact_ends(drawn, hits, of)
+    exact = tables._exact_ends(drawn, hits, of)
     np.testing.assert_allclose(exact.low, [0, 0.83157, 0.5, np.nan], atol=1e-4)
     np.testing.assert_allclose(exact.high, [0.23164, 1, 0.5, np.nan], atol=1e-4)
 
@@ -204,7 +199,7 @@ def test_correlation_leaves_out_a_column_that_hardly_moves():
 def test_strongest_weights_are_those_off_the_diagonal():
     weights = np.eye(3) * 9
     weights[0, 2], weights[1, 0] = -0.5, 0.3
-    found = summary.strongest_weights(weights, ("a", "b", "c"), 2)
+    found = tables.strongest_weights(weights, ("a", "b", "c"), 2)
     assert found[["label", "reads", "weight"]].to_numpy().tolist() == [
         ["a", "c", -0.5],
         ["b", "a", 0.3],
@@ -218,12 +213,12 @@ def test_label_counts_stop_on_a_leak():
 
     names = np.concatenate([chip_names(30, "train"), chip_names(20)])
     good = chips(names, 0)
-    table = summary._count(good)
+    table = tables._count(good)
     assert table.iloc[0].tolist() == ["cloudy", 30, 20, 0]
     assert table.iloc[-1].tolist() == ["chips", 30, 20, 0]
     good.images[40:45] = good.images[:5]
     with pytest.raises(PaperError, match="5 of 20 reported chips are among the training"):
-        summary._count(good)
+        tables._count(good)
 
 
 def test_dehazing_is_measured_on_pairs():
@@ -238,10 +233,10 @@ def test_dehazing_is_measured_on_pairs():
 
     runs = [run(v, s) for s in (0, 1) for v in ("original", "dehazed")]
     kinds = families.sort(runs)
-    effect = dehazing_effect.measure(kinds, kinds[0])
+    effect = dehazing.measure(kinds, kinds[0])
     pair = [candidates.gather([run]) for run in runs[:2]]
     alone = [
-        summary.recalibrations(one, kinds=("none",), thresholds="labels")["none"]["nested"]
+        tables.recalibrations(one, kinds=("none",), thresholds="labels")["none"]["nested"]
         for one in pair
     ]
     own = effect.by_label[effect.by_label["system"] == "dehazed"]["f2"]
@@ -253,7 +248,7 @@ def test_dehazing_is_measured_on_pairs():
     assert effect.overall["system"].tolist() == ["original", "dehazed", "choice per label"]
     assert effect.seeds.groupby("seed").size().tolist() == [3, 3]
     kinds = families.sort(runs[:1])
-    alone = dehazing_effect.measure(kinds, kinds[0])
+    alone = dehazing.measure(kinds, kinds[0])
     assert alone.differences["difference"].isna().all()
     assert alone.gains.empty
 
@@ -261,8 +256,8 @@ def test_dehazing_is_measured_on_pairs():
 def test_order_of_steps_is_nothing_on_a_flat_chip():
     flat = np.full((2, 64, 64, 3), 120, np.uint8)
     noisy = np.random.default_rng(0).integers(0, 255, (2, 64, 64, 3), dtype=np.uint8)
-    assert (dehazing_effect.order_of_steps(flat, 16)["between"] < 1).all()
-    assert (dehazing_effect.order_of_steps(noisy, 16)["between"] > 1).all()
+    assert (dehazing.order_of_steps(flat, 16)["between"] < 1).all()
+    assert (dehazing.order_of_steps(noisy, 16)["between"] > 1).all()
 
 
 def test_log_loss_learns_the_true_probability():
@@ -271,7 +266,7 @@ def test_log_loss_learns_the_true_probability():
             p = np.clip(p.astype(float), 1e-9, 1 - 1e-9)
             return float(-(y * np.log(p) + (1 - y) * np.log(1 - p)).mean())
 
-    score, truth = one_label.world(rate=0.2, distance=2.0)
-    learnt = one_label.learn(Log(), score, truth)
+    score, truth = f2_score.world(rate=0.2, distance=2.0)
+    learnt = f2_score.learn(Log(), score, truth)
     assert learnt.slope == pytest.approx(2.0, abs=0.03)
     assert learnt.offset == pytest.approx(np.log(0.2 / 0.8), abs=0.03)

@@ -11,8 +11,11 @@ import pytest
 from sklearn.metrics import fbeta_score
 from training_stand_ins import chips
 
-from paperlib import features, networks, selection, transfer
 from paperlib.chips import scenes, split_of
+from paperlib.evaluation import selection
+from paperlib.networks import build
+from paperlib.studies import transfer
+from paperlib.training import features
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +74,7 @@ def test_features_are_the_means_of_the_channels_and_are_computed_once(monkeypatc
         "block1_pool": (40, 64),
         "block5_pool": (40, 512),
     }
-    model = networks.build("vgg16", size=32, dense=8, outputs=1)
+    model = build.build("vgg16", size=32, dense=8, outputs=1)
     import keras
 
     inside = keras.Model(model.input, model.get_layer("block1_pool").output)
@@ -179,7 +182,8 @@ def test_the_shipped_tables_follow_from_the_shipped_predictions(root, place):
 def test_the_command_ships_each_size_and_says_what_is_not_there_yet(root, monkeypatch):
     from typer.testing import CliRunner
 
-    from paperlib import cli, transfer_real
+    from paperlib import cli
+    from paperlib.studies import transfer_real
 
     asked = []
 
@@ -201,7 +205,7 @@ def test_the_command_ships_each_size_and_says_what_is_not_there_yet(root, monkey
 
 
 def test_of_many_chips_the_first_by_their_hashes_are_compared():
-    from paperlib import transfer_real
+    from paperlib.studies import transfer_real
 
     some = scenes.read(300, size=32)
     train, held = (int((some.split == part).sum()) for part in ("train", "validation"))

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from paperlib.chips import archive, ucmerced, variants
-from paperlib.errors import PaperError
 from paperlib.labels import LABELS
+from paperlib.utils.errors import PaperError
 
 
 @pytest.fixture(autouse=True)

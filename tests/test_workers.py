@@ -15,17 +15,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paperlib import experiment, grid, workers
-from paperlib.errors import PaperError
-from paperlib.experiment import Config
 from paperlib.project import Project
+from paperlib.training import experiment, processes, run_grid
+from paperlib.training.experiment import Config
+from paperlib.utils.errors import PaperError
 
 SMALL = {"network": "vgg11", "width": 0.0625, "epochs": 1, "batch_norm": "head"}
 
 
 def wanted(project: Project) -> list[Config]:
     alike = {"variant": "original", "loss": "log", **SMALL}
-    return [c for seed in (0, 1) for c in grid.configs("main", project.profile, seed=seed, **alike)]
+    return [
+        c for seed in (0, 1) for c in run_grid.configs("main", project.profile, seed=seed, **alike)
+    ]
 
 
 def bits(project: Project, config: Config) -> str:
@@ -34,12 +36,12 @@ def bits(project: Project, config: Config) -> str:
 
 
 def test_which_networks_train_in_a_worker(monkeypatch):
-    monkeypatch.setattr(workers, "_has_gpu", lambda: False)
-    assert workers.narrow(Config(width=0.125, size=32))
-    assert not workers.narrow(Config(width=0.25, size=32))
-    assert not workers.narrow(Config(width=0.125, size=64))
-    monkeypatch.setattr(workers, "_has_gpu", lambda: True)
-    assert not workers.narrow(Config(width=0.125, size=32))
+    monkeypatch.setattr(processes, "_has_gpu", lambda: False)
+    assert processes.narrow(Config(width=0.125, size=32))
+    assert not processes.narrow(Config(width=0.25, size=32))
+    assert not processes.narrow(Config(width=0.125, size=64))
+    monkeypatch.setattr(processes, "_has_gpu", lambda: True)
+    assert not processes.narrow(Config(width=0.125, size=32))
 
 
 def test_a_worker_takes_runs_of_one_graph_after_each_other():
@@ -48,7 +50,7 @@ def test_a_worker_takes_runs_of_one_graph_after_each_other():
         for variant in ("original", "dehazed")
         for loss in ("log", "f2")
     ]
-    jobs = workers._Jobs([(c, 1) for c in configs])
+    jobs = processes._Jobs([(c, 1) for c in configs])
     first, second = jobs.take(None)[0], jobs.take(None)[0]
     assert (first.loss, second.loss) == ("log", "f2")
     assert jobs.take(second)[0] == replace(second, variant="dehazed")
@@ -61,17 +63,17 @@ def test_a_wrong_number_of_workers_is_refused(given, tmp_path, monkeypatch):
     monkeypatch.setenv("PAPER_WORKERS", given)
     project = Project("tiny", root=tmp_path)
     with pytest.raises(PaperError, match=r"PAPER_WORKERS=.*number"):
-        workers.train(project, [Config.of(project.profile)], progress=False)
+        processes.train(project, [Config.of(project.profile)], progress=False)
 
 
 def test_with_no_workers_all_train_here(tmp_path, monkeypatch):
     monkeypatch.setenv("PAPER_WORKERS", "0")
-    monkeypatch.setattr(workers, "_in_workers", None)
-    monkeypatch.setattr(workers.experiment, "train", lambda config, *a, **k: seen.append(config))
+    monkeypatch.setattr(processes, "_in_workers", None)
+    monkeypatch.setattr(processes.experiment, "train", lambda config, *a, **k: seen.append(config))
     seen: list[Config] = []
     project = Project("tiny", root=tmp_path)
     configs = wanted(project)
-    workers.train(project, configs, progress=False)
+    processes.train(project, configs, progress=False)
     assert seen == configs
 
 
@@ -83,13 +85,13 @@ def test_one_worker_and_two_make_the_same_bits(tmp_path, monkeypatch):
         monkeypatch.setenv("PAPER_WORKERS", str(count))
         project = Project("tiny", root=tmp_path / str(count))
         configs = wanted(project)
-        workers.train(project, configs, progress=False)
+        processes.train(project, configs, progress=False)
         found.append([bits(project, config) for config in configs])
     assert found[0] == found[1]
     assert len(set(found[0])) == 2
 
     before = {p: p.stat().st_mtime_ns for p in project.runs.rglob("*")}
-    workers.train(project, configs, progress=False)
+    processes.train(project, configs, progress=False)
     assert before == {p: p.stat().st_mtime_ns for p in project.runs.rglob("*")}
 
 
@@ -112,7 +114,7 @@ def test_a_grid_killed_at_random_five_times_and_resumed_is_as_undisturbed(tmp_pa
             # two epochs each on average, and what is trained until the signal comes: of 28
             _kill_after(int(rng.integers(1, 4)), rng.uniform(0, 0.05), victim, project.root, epochs)
             assert not all(experiment.find(config, project.runs) for config in configs)
-        workers.train(project, configs, progress=False)
+        processes.train(project, configs, progress=False)
         found[name] = {p.parent.name: p.read_bytes() for p in project.runs.rglob("predictions.npz")}
         assert len(found[name]) == 2
     assert found["killed"] == found["undisturbed"]
@@ -122,10 +124,10 @@ def _kill_after(count: int, seconds: float, victim: str, root: Path, epochs: int
     """Start the grid of `wanted`, and kill it where it has written `count` checkpoints more."""
     code = (
         "import sys; from dataclasses import replace; from pathlib import Path;"
-        "from paperlib import workers; from paperlib.project import Project;"
+        "from paperlib.training import processes; from paperlib.project import Project;"
         "from test_workers import wanted; p = Project('tiny', root=Path(sys.argv[1]));"
         "runs = [replace(c, epochs=int(sys.argv[2])) for c in wanted(p)];"
-        "workers.train(p, runs, progress=False)"
+        "processes.train(p, runs, progress=False)"
     )
 
     def written() -> set[tuple[str, int]]:
@@ -158,15 +160,15 @@ def test_a_run_that_cannot_be_is_refused_in_one_line(tmp_path, monkeypatch):
     project = Project("tiny", root=tmp_path)
     config = Config.of(project.profile, batch=5000)
     with pytest.raises(PaperError, match=r"fewer training chips than batch=5000.*lower"):
-        workers.train(project, [config], progress=False)
+        processes.train(project, [config], progress=False)
 
 
 def test_a_worker_ends_with_whoever_started_it(tmp_path, monkeypatch):
     monkeypatch.setenv("PAPER_CACHE", str(tmp_path / "cache"))
     code = (
-        "from paperlib.project import Project; from paperlib.experiment import Config;"
-        "from paperlib import workers; p = Project('tiny', root=%r);"
-        "workers.train(p, [Config.of(p.profile, epochs=500)], progress=False)"
+        "from paperlib.project import Project; from paperlib.training.experiment import Config;"
+        "from paperlib.training import processes; p = Project('tiny', root=%r);"
+        "processes.train(p, [Config.of(p.profile, epochs=500)], progress=False)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code % str(tmp_path)])
     try:

@@ -12,7 +12,7 @@ import sys
 import numpy as np
 
 from paperlib.chips import Chips
-from paperlib.experiment import Config
+from paperlib.training.experiment import Config
 
 TAGS = ("bright", "red", "striped")
 CONFIG = Config(
@@ -43,9 +43,9 @@ def chips(count: int = 180, seed: int = 0) -> Chips:
 
 
 def main(runs: str, epoch: int, step: str) -> None:
-    from paperlib import checkpoint, experiment, training
+    from paperlib.training import checkpoint, experiment, loop
 
-    write, tick = checkpoint.write, training._Bar.on_train_batch_end
+    write, tick = checkpoint.write, loop._Bar.on_train_batch_end
     state = {"saved": 0}
 
     def die():
@@ -63,7 +63,7 @@ def main(runs: str, epoch: int, step: str) -> None:
             die()
         tick(self, batch, logs)
 
-    checkpoint.write, training._Bar.on_train_batch_end = writing, ticking
+    checkpoint.write, loop._Bar.on_train_batch_end = writing, ticking
     experiment.train(CONFIG, chips(), runs, progress=False)
 
 

@@ -17,8 +17,8 @@ from django.conf import settings
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
-from paperlib.errors import PaperError
 from paperlib.labels import COUNT
+from paperlib.utils.errors import PaperError
 
 from . import tags
 from .models import ModelVersion
@@ -87,9 +87,9 @@ def forget() -> None:
 def _predictor():
     if path := settings.SHOWCASE["PREDICTOR"]:
         return import_string(path)()
-    from paperlib import lean
+    from paperlib.utils import fast_start
 
-    lean.backend()  # a worker only predicts
+    fast_start.backend()  # a worker only predicts
     from paperlib import predictor
 
     return predictor.load(settings.SHOWCASE["MODEL"])
@@ -126,9 +126,9 @@ def fitting():
 def side() -> int | None:
     """Pixels of the square that the decoder may fit chips to in the predictor's place.
 
-    None where the predictor does not fit them as `paperlib.chips.decode` does.
+    None where the predictor does not fit them as `paperlib.chips.jpeg` does.
     """
-    from paperlib.chips.decode import fit, pattern
+    from paperlib.chips.jpeg import fit, pattern
 
     predictor = load()[0]
     size, own = getattr(predictor, "size", None), getattr(predictor, "fit", None)

@@ -15,7 +15,7 @@ import webbrowser
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from paperlib.errors import PaperError
+from paperlib.utils.errors import PaperError
 
 SITE = Path(__file__).resolve().parents[1]
 

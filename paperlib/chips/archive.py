@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import PaperError
+from ..utils.errors import PaperError
 
 JPEG = ("jpg", "jpeg")
 LARGEST = 64 << 20  # bytes of one chip; a Planet chip has 16 kB

@@ -12,10 +12,10 @@ from __future__ import annotations
 from itertools import chain
 from pathlib import Path
 
-from ..errors import PaperError
+from ..utils.errors import PaperError
 from . import Chips
+from .label_file import read_table
 from .source import Source
-from .table import read_table
 
 TABLES = ("train_v2.csv", "train_classes.csv")  # the second is the public mirror's name for it
 CONTAINERS = ("train-jpg", "train-jpg.tar", "train-jpg.zip")

@@ -16,7 +16,7 @@ import numpy as np
 import PIL
 from tqdm import tqdm
 
-from . import decode
+from . import jpeg
 from .archive import Archive, BadChip
 
 #: Part of every cache key: raise the number when the same bytes come to give other pixels.
@@ -75,7 +75,7 @@ class Survey:
 def survey(
     archive: Archive,
     names: Sequence[str],
-    header: Callable[[bytes], tuple[int, int, int]] = decode.header,
+    header: Callable[[bytes], tuple[int, int, int]] = jpeg.header,
     *,
     workers: int = 1,
     progress: bool = False,
@@ -116,8 +116,8 @@ def decode_all(
     archive: Archive,
     shapes: dict[str, tuple[int, int, int]],
     size: int,
-    decode: Callable[[bytes, int], np.ndarray] = decode.decode,
-    fit: Callable[[np.ndarray, int], np.ndarray] = decode.fit,
+    decode: Callable[[bytes, int], np.ndarray] = jpeg.decode,
+    fit: Callable[[np.ndarray, int], np.ndarray] = jpeg.fit,
     *,
     workers: int = 1,
     progress: bool = False,

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ..errors import PaperError
-from . import Chips, archive, cache, reader, variants
-from . import decode as jpeg
-from .table import LabelTable
+from ..utils import cache
+from ..utils.errors import PaperError
+from . import Chips, archive, jpeg, reader, variants
+from .label_file import LabelTable
 
 _BLOCK = 512  # chips dehazed at full size at once, and what a killed run loses at most
 

@@ -20,11 +20,11 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from ..errors import PaperError
-from . import Chips, decode
+from ..utils.errors import PaperError
+from . import Chips, jpeg
 from .archive import BadChip
+from .label_file import LabelTable, read_bytes
 from .source import Source
-from .table import LabelTable, read_bytes
 
 TAGS = (
     "airplane",
@@ -85,14 +85,14 @@ class _UCMerced(Source):
     @staticmethod
     def header(data: bytes) -> tuple[int, int, int]:
         if data[:2] == b"\xff\xd8" or not data:
-            return decode.header(data)
+            return jpeg.header(data)
         image = _open(data)
         return image.height, image.width, len(image.getbands())
 
     @staticmethod
     def decode(data: bytes, components: int) -> np.ndarray:
         if data[:2] == b"\xff\xd8":
-            return decode.decode(data, components)
+            return jpeg.decode(data, components)
         try:
             return np.array(_open(data).convert("RGB"))
         except (OSError, SyntaxError, ValueError) as error:
@@ -100,7 +100,7 @@ class _UCMerced(Source):
 
     @staticmethod
     def fit(rgb: np.ndarray, size: int) -> np.ndarray:
-        return decode.fit(square(rgb), size)
+        return jpeg.fit(square(rgb), size)
 
     def refuse(self, shape: tuple[int, int, int], usual: tuple[int, int]) -> str:
         height, width, components = shape

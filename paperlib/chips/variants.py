@@ -76,6 +76,6 @@ def code_stamp() -> str:
     """sha256 of the dehazing code: part of a cache's key, so that no cache outlives a change."""
     digest = hashlib.sha256()
     library = Path(__file__).parents[1]
-    for path in (library / "dehaze.py", *sorted((library / "_dehaze").glob("*.py"))):
+    for path in sorted((library / "dehaze").glob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()

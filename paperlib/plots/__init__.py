@@ -18,7 +18,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .. import files
+from ..utils import files
 
 STYLE = Path(__file__).parents[1] / "paper.mplstyle"
 

@@ -16,7 +16,7 @@ from ..labels import ENGLISH
 from . import COLOURS, ends, styled
 
 if TYPE_CHECKING:
-    from ..augment import Shown
+    from ..networks.augment import Shown
 
 #: Shares of the folds that figure 4's key explains.
 SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)

@@ -1,4 +1,4 @@
-"""Figure 1: the VGG configurations as a drawn table, and small kernels against large ones."""
+"""Building blocks as diagrams, VGG-16 by layers, batch normalisation, what networks cost."""
 
 from __future__ import annotations
 
@@ -7,244 +7,263 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch, Rectangle
+from matplotlib.patches import FancyBboxPatch
 
+from ..networks.outline import Box
 from . import COLOURS, styled
 
-_SLOT = 0.36  # height of one convolution, in units of a column's width
-_POOL = 0.30
+#: Fill and ink of each kind of box.
+_FILL = {
+    "input": ("#F1F1F1", COLOURS["ink"]),
+    "pointwise": (COLOURS["dehazed"], COLOURS["ink"]),
+    "convolution": (COLOURS["original"], "white"),
+    "depthwise": (COLOURS["good"], "white"),
+    "pooling": ("#CFCFCF", COLOURS["ink"]),
+    "join": (COLOURS["highlight"], "white"),
+    "dense": (COLOURS["bad"], "white"),
+    "other": ("#DDDDDD", COLOURS["ink"]),
+}
+_KINDS = {
+    "pointwise": "1×1 convolution",
+    "convolution": "convolution",
+    "depthwise": "depthwise convolution",
+    "pooling": "pooling",
+    "join": "sum, or channels side by side",
+}
+_WIDE, _HIGH, _STEP = 0.86, 0.62, 0.95  # of a box, and from row to row
 
 
 @styled
-def vgg_configurations(
-    configurations: Mapping[str, Sequence[Sequence[int]]],
-    channels: Sequence[int],
-    counts: pd.DataFrame,
-    *,
-    size: int = 224,
-    highlight: str = "D",
+def diagrams(
+    outlines: Mapping[str, Sequence[Box]], notes: Mapping[str, str], *, columns: int = 3
 ) -> Figure:
-    """Figure 1: one column per configuration, one box per layer, parameters below.
+    """Blocks from input to output, downwards, each with its title above and a note below.
 
-    configurations  name -> kernel sides of the convolutions of each block
-    channels        of each block
-    counts          `vgg.parameter_table()`
-    size            input side in pixels
+    outlines  title -> `outline.outline(model)`
+    notes     title -> what stands below (parameters, say)
+    columns   diagrams in one row
     """
-    figure = Figure(figsize=(7.2, 8.4))
-    ax = figure.add_subplot()
-    columns = list(configurations)
-    width = len(columns)
-    table = counts.set_index("configuration")
-
-    def box(x: float, y: float, w: float, h: float, text: str, colour: str, **kw: object) -> None:
-        ax.add_patch(
-            FancyBboxPatch(
-                (x, y),
-                w,
-                h,
-                boxstyle="round,pad=0,rounding_size=0.05",
-                lw=0.6,
-                ec="white",
-                fc=colour,
+    placed = {title: _place(boxes) for title, boxes in outlines.items()}
+    titles = list(outlines)
+    lines = [titles[i : i + columns] for i in range(0, len(titles), columns)]
+    wide = [sum(max(placed[t][2], 1.5) for t in line) for line in lines]
+    tall = [max(placed[t][3] for t in line) for line in lines]
+    figure = Figure(figsize=(0.98 * max(wide) + 0.3, 0.62 * sum(tall) + 0.75 * len(lines) + 0.35))
+    rows = figure.add_gridspec(len(lines), 1, height_ratios=[t + 1.4 for t in tall])
+    for k, line in enumerate(lines):
+        cells = rows[k].subgridspec(
+            1, len(line), width_ratios=[max(placed[t][2], 1.5) for t in line], wspace=0.05
+        )
+        for c, title in enumerate(line):
+            ax = figure.add_subplot(cells[c])
+            _diagram(ax, outlines[title], *placed[title][:2])
+            ax.set_title(title, fontsize=9, weight="bold", pad=3)
+            wide_here = max(placed[title][2], 1.5)
+            middle = placed[title][2] / 2
+            ax.set(
+                xlim=(middle - wide_here / 2, middle + wide_here / 2),
+                ylim=(-(tall[k] - 1) * _STEP - 1.0, 0.45),
             )
-        )
-        ink = "white" if np.dot(to_rgb(colour), (0.299, 0.587, 0.114)) < 0.55 else COLOURS["ink"]
-        ax.text(x + w / 2, y + h / 2, text, ha="center", va="center", color=ink, **kw)
-
-    y = -0.05
-    for x, name in enumerate(columns):
-        layers = int(table.loc[name, "weight_layers"])
-        bold = "bold" if name == highlight else "normal"
-        ax.text(x + 0.5, 0.62, name, ha="center", va="center", fontsize=13, weight=bold)
-        ax.text(x + 0.5, 0.27, f"{layers} weight layers", ha="center", va="center", fontsize=7.5)
-    _span(ax, y, width, f"input: {size} × {size} RGB picture", "#F1F1F1")
-    y -= 0.14
-    side = size
-    for block, depth in enumerate(channels):
-        slots = max(len(configurations[name][block]) for name in columns)
-        shade = _blue(block, len(channels))
-        for x, name in enumerate(columns):
-            for row, kernel in enumerate(configurations[name][block]):
-                colour = COLOURS["dehazed"] if kernel == 1 else shade
-                top = y - row * _SLOT
-                box(
-                    x + 0.05,
-                    top - _SLOT + 0.03,
-                    0.9,
-                    _SLOT - 0.06,
-                    f"conv {kernel}×{kernel} – {depth}",
-                    colour,
-                    fontsize=7.5,
-                )
-        ax.text(
-            -0.12,
-            y - slots * _SLOT / 2,
-            f"{side}²",
-            ha="right",
-            va="center",
-            fontsize=8,
-            color="#555555",
-        )
-        y -= slots * _SLOT + 0.04
-        side //= 2
-        _span(
-            ax, y - _POOL + 0.06, width, f"max pooling 2×2  →  {side} × {side} × {depth}", "#F1F1F1"
-        )
-        y -= _POOL + 0.12
-    for text in ("dense 4096", "dense 4096", "dense 1000, softmax"):
-        box(0.05, y - _SLOT + 0.03, width - 0.1, _SLOT - 0.06, "", COLOURS["good"])
-        ax.text(1.5, y - _SLOT / 2, text, ha="center", va="center", fontsize=8, color="white")
-        y -= _SLOT
-    y -= 0.1
-    _parameters(ax, table, columns, y)
-    bottom = y - 1.55
-    x = columns.index(highlight)
-    ax.add_patch(
-        FancyBboxPatch(
-            (x + 0.005, bottom + 0.06),
-            0.99,
-            0.87 - bottom,
-            lw=1.6,
-            ec=COLOURS["bad"],
-            fc="none",
-            boxstyle="round,pad=0,rounding_size=0.08",
-            zorder=5,
-        )
-    )
-    ax.text(
-        x + 0.5,
-        0.99,
-        "VGG-16, the paper's",
-        ha="center",
-        va="bottom",
-        fontsize=8,
-        color=COLOURS["bad"],
-        weight="bold",
-    )
-    ax.set(xlim=(-0.75, width + 0.02), ylim=(bottom, 1.2))
-    ax.axis("off")
+            below = -(placed[title][3] - 1) * _STEP - 0.48
+            ax.text(middle, below, notes.get(title, ""), ha="center", va="top", fontsize=7.5)
+            ax.axis("off")
+    there = {box.kind for boxes in outlines.values() for box in boxes}
+    handles = [
+        FancyBboxPatch((0, 0), 1, 1, fc=_FILL[kind][0], ec="none", label=text)
+        for kind, text in _KINDS.items()
+        if kind in there
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=8)
     return figure
 
 
-def _span(ax: Axes, y: float, width: float, text: str, colour: str) -> None:
-    ax.add_patch(Rectangle((0.05, y - 0.06), width - 0.1, _POOL - 0.06, fc=colour, ec="none"))
-    ax.text(
-        1.5,  # left of the frame around D
-        y + _POOL / 2 - 0.09,
-        text,
-        ha="center",
-        va="center",
-        fontsize=7.5,
-        color="#555555",
-    )
+def _place(boxes: Sequence[Box]) -> tuple[dict[str, tuple[float, float]], list, float, int]:
+    """Where each box stands, the arrows, the width in boxes, the rows.
+
+    A row is the longest way from the input; a box that joins branches stands over their middle, and
+    a branch without boxes (a shortcut) keeps a lane of its own.
+    """
+    by_name = {box.name: box for box in boxes}
+    row: dict[str, int] = {}
+    for box in boxes:
+        row[box.name] = 1 + max((row[i] for i in box.inputs), default=-1)
+    seen: dict[str, list[float]] = {}
+    lanes: list[tuple[str, str, float | None]] = []
+
+    def lay(name: str, left: float) -> float:
+        """Stand the box and all above it, from `left` on; returns the lanes it takes."""
+        box = by_name[name]
+        sources = [by_name[i] for i in box.inputs]
+        taken = 0.0
+        for source in sources:
+            if source.kind == "input":
+                several = len(sources) > 1
+                lanes.append((source.name, name, left + taken + 0.5 if several else None))
+                taken += 1
+            else:
+                lanes.append((source.name, name, None))
+                taken += lay(source.name, left + taken)
+        taken = max(taken, 1.0)
+        seen.setdefault(name, []).append(left + taken / 2)
+        return taken
+
+    width = lay(boxes[-1].name, 0.0)
+    at = {name: (float(np.mean(xs)), -row[name] * _STEP) for name, xs in seen.items()}
+    for box in boxes:
+        if box.kind == "input":
+            at[box.name] = (width / 2, 0.0)
+    return at, sorted(set(lanes), key=str), width, max(row.values()) + 1
 
 
-def _blue(block: int, blocks: int) -> tuple[float, float, float]:
-    """Darker with depth, from light to the style's own blue."""
-    share = 0.35 + 0.65 * block / (blocks - 1)
-    return tuple(1 - share * (1 - c) for c in to_rgb(COLOURS["original"]))
-
-
-def _parameters(ax: Axes, table: pd.DataFrame, columns: list[str], y: float) -> None:
-    """A bar per configuration: convolutional and dense parameters, with the total."""
-    most = table["total"].max()
-    height = 0.62
-    ax.text(
-        -0.12,
-        y - 0.48,
-        "parameters\nin millions",
-        ha="right",
-        va="center",
-        fontsize=8,
-        color="#555555",
-    )
-    for x, name in enumerate(columns):
-        row = table.loc[name]
-        convolutional, dense = (row[k] / most * height for k in ("convolutional", "dense"))
-        left, base = x + 0.3, y - 0.95
-        ax.add_patch(Rectangle((left, base), 0.4, convolutional, fc=COLOURS["original"]))
-        ax.add_patch(Rectangle((left, base + convolutional), 0.4, dense, fc=COLOURS["good"]))
-        ax.text(
-            x + 0.5,
-            base + convolutional + dense / 2,
-            f"{row['dense'] / 1e6:.1f}",
-            ha="center",
-            va="center",
-            fontsize=7.5,
-            color="white",
+def _diagram(ax: Axes, boxes: Sequence[Box], at: dict, lanes: list) -> None:
+    grey = "#777777"
+    for source, target, lane in lanes:
+        (x0, y0), (x1, y1) = at[source], at[target]
+        turn = y1 + _STEP  # the row above the target: down to it straight, past other boxes
+        if lane is not None and y0 - turn > _STEP / 2:  # a shortcut, through a lane of its own
+            xs, ys = [x0, lane, lane], [y0 - _HIGH / 2, y0 - _STEP + 0.15, turn - _HIGH / 2]
+            x0, y0 = lane, turn
+        else:
+            xs, ys = [x0, x0], [y0 - _HIGH / 2, turn - _HIGH / 2]
+            y0 = min(y0, turn)
+        ax.plot(xs, ys, color=grey, lw=1, zorder=1, solid_joinstyle="round")
+        ax.annotate(
+            "",
+            (x1, y1 + _HIGH / 2),
+            (x0, y0 - _HIGH / 2),
+            arrowprops={"arrowstyle": "-|>", "color": grey, "lw": 1, "shrinkA": 0, "shrinkB": 0},
+            zorder=1,
         )
-        ax.text(
-            left + 0.43,
-            base + convolutional / 2,
-            f"{row['convolutional'] / 1e6:.1f}",
-            ha="left",
-            va="center",
-            fontsize=7.5,
-            color=COLOURS["original"],
+    for box in boxes:
+        x, y = at[box.name]
+        fill, ink = _FILL[box.kind]
+        ax.add_patch(
+            FancyBboxPatch(
+                (x - _WIDE / 2, y - _HIGH / 2),
+                _WIDE,
+                _HIGH,
+                boxstyle="round,pad=0,rounding_size=0.08",
+                fc=fill,
+                ec="none",
+                zorder=2,
+            )
         )
-        ax.text(
-            x + 0.5,
-            base - 0.06,
-            f"{row['total'] / 1e6:.2f}",
-            ha="center",
-            va="top",
-            fontsize=9.5,
-            weight="bold",
-        )
-        ax.text(
-            x + 0.5,
-            base - 0.32,
-            f"published: {row['published_millions']:.0f}",
-            ha="center",
-            va="top",
-            fontsize=7,
-            color=COLOURS["published"],
-        )
+        ax.text(x, y, box.text, ha="center", va="center", fontsize=6.6, color=ink, zorder=3)
 
 
 @styled
-def kernels(stacks: Sequence[Mapping[str, float]]) -> Figure:
-    """Three 3×3 convolutions against one 7×7: what they see, and what they weigh.
+def layer_costs(table: pd.DataFrame) -> Figure:
+    """Where a network's parameters lie, and where its work is done: two bars per layer.
 
-    stacks  rows of `vgg.stack`, all with one receptive field, the first as the reference
+    table  `complexity.layer_table`, rows with parameters only
     """
-    figure = Figure(figsize=(6.6, 2.9))
-    picture, bars = figure.subplots(1, 2, width_ratios=(1, 1.35))
-    side = int(stacks[0]["receptive_field"])
-    for ring, colour in zip(
-        range(side // 2, -1, -1), ("#DCEBF5", "#A6CDE6", "#56A0CF", "#0072B2"), strict=False
+    figure = Figure(figsize=(7.0, 3.9))
+    left, right = figure.subplots(1, 2, sharey=True)
+    where = np.arange(len(table))[::-1]
+    for ax, column, unit, title in (
+        (left, "parameters", 1e6, "Parameters in millions"),
+        (right, "multiply_adds", 1e9, "Multiply-adds in billions, one picture"),
     ):
-        picture.add_patch(
-            Rectangle((-ring - 0.5, -ring - 0.5), 2 * ring + 1, 2 * ring + 1, fc=colour, ec="none")
+        values = table[column].to_numpy() / unit
+        dense = table["kind"].to_numpy() == "Dense"
+        colours = np.where(dense, COLOURS["bad"], COLOURS["original"])
+        ax.barh(where, values, color=colours, height=0.72)
+        for y, value in zip(where, values, strict=True):
+            ax.text(value, y, f" {value:.2f}", va="center", fontsize=7.5)
+        ax.set(title=title, xlim=(0, values.max() * 1.18))
+        ax.tick_params(axis="y", length=0)
+    rows = zip(table["layer"], table["output"], strict=True)
+    left.set_yticks(where, [f"{name}  {shape}" for name, shape in rows], fontsize=7.5)
+    return figure
+
+
+@styled
+def normalisation(before: np.ndarray, after: np.ndarray, spread: pd.DataFrame) -> Figure:
+    """Channels before and after batch normalisation, and the spread of the signal with depth.
+
+    before, after  `(C, M)`: values of C channels (`batch_norm.channels_before_and_after`)
+    spread         `batch_norm.spread_by_depth`
+    """
+    figure = Figure(figsize=(7.8, 3.0))
+    axes = figure.subplots(1, 3, width_ratios=(1, 1, 1.35))
+    shades = np.linspace(0.35, 1, len(before))
+    for ax, values, title in ((axes[0], before, "before"), (axes[1], after, "after")):
+        reach = np.quantile(np.abs(values), 0.998)
+        edges = np.linspace(-reach, reach, 61)
+        for channel, shade in zip(values, shades, strict=True):
+            height, _ = np.histogram(channel, edges)
+            ax.stairs(height / height.max(), edges, color=COLOURS["original"], alpha=shade, lw=1.1)
+        ax.set(title=f"Six channels {title}", xlabel="value", yticks=[])
+    axes[0].set_ylabel("share of pixels")
+    ax = axes[2]
+    marks = ("v", "o", "^", "s")
+    for (gain, part), mark in zip(spread.groupby("gain"), marks, strict=False):
+        for kind, colour in (("plain", COLOURS["bad"]), ("normalised", COLOURS["good"])):
+            line = part[part["network"] == kind]
+            ax.plot(line["layer"], line["spread"], color=colour, marker=mark, ms=3.5, lw=1.2)
+        end = part[part["network"] == "plain"].iloc[-1]
+        ax.annotate(
+            f"{gain:g} × He",
+            (end["layer"], end["spread"]),
+            (4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+            color=COLOURS["bad"],
         )
-    for line in np.arange(side + 1) - side / 2:
-        picture.plot([line, line], [-side / 2, side / 2], color="white", lw=0.8)
-        picture.plot([-side / 2, side / 2], [line, line], color="white", lw=0.8)
-    for ring, text in ((1, "after one 3×3"), (2, "after two"), (3, "after three")):
-        picture.text(side / 2 + 0.15, ring - 0.02, f"← {text}", fontsize=7.5, va="center")
-    picture.set(
-        xlim=(-side / 2, side / 2 + 3.2),
-        ylim=(-side / 2 - 0.1, side / 2 + 0.1),
-        aspect="equal",
-        title="What one output pixel sees",
+    end = spread[spread["network"] == "normalised"].iloc[-1]
+    ax.annotate(
+        "normalised",
+        (end["layer"], end["spread"]),
+        (-4, 9),
+        textcoords="offset points",
+        ha="right",
+        fontsize=8,
+        color=COLOURS["good"],
     )
-    picture.axis("off")
-    names = [f"{s['layers']:.0f} × conv {s['kernel']:.0f}×{s['kernel']:.0f}" for s in stacks]
-    millions = np.array([s["parameters"] / 1e6 for s in stacks])
-    where = np.arange(len(stacks))[::-1]
-    bars.barh(where, millions, color=[COLOURS["published"]] + [COLOURS["original"]] * 9, height=0.5)
-    for at, value in zip(where, millions, strict=True):
-        share = value / millions[0] - 1
-        note = f"{value:.2f}" + (f"  ({share:+.1%})".replace("-", "−") if share else "")
-        bars.text(value, at, f" {note}", va="center", fontsize=8.5)
-    bars.set_yticks(where, names, fontsize=9)
-    bars.set(
-        xlabel="parameters in millions (512 channels in and out)",
-        xlim=(0, millions.max() * 1.3),
-        title="What it weighs",
+    ax.set(
+        yscale="log",
+        xlabel="convolution",
+        xlim=(0.5, 16.5),
+        ylabel="standard deviation",
+        xticks=(1, 5, 9, 13),
+        title="Spread of the signal with depth",
     )
-    bars.tick_params(axis="y", length=0)
+    return figure
+
+
+@styled
+def network_costs(table: pd.DataFrame) -> Figure:
+    """Every network as published: parameters against multiply-adds, and its own weight in bytes.
+
+    table  `complexity.network_table`
+    """
+    part = table[table["version"] == "as published"]
+    figure = Figure(figsize=(6.2, 3.8))
+    ax = figure.add_subplot()
+    to_the_left = {"vgg16", "resnet50", "mobilenet_v2"}
+    colours = {"vgg": "original", "res": "good", "inc": "highlight", "mob": "bad"}
+    for row in part.itertuples():
+        colour = COLOURS[colours[row.network[:3]]]
+        x, y = row.multiply_adds / 1e9, row.parameters / 1e6
+        ax.scatter(x, y, s=46, color=colour, zorder=3)
+        ax.annotate(
+            f"{row.network.replace('_', ' ')}\n{row.bytes / 1e6:.0f} MB",
+            (x, y),
+            (-7, 0) if row.network in to_the_left else (7, 0),
+            textcoords="offset points",
+            ha="right" if row.network in to_the_left else "left",
+            va="center",
+            fontsize=8,
+            color=colour,
+        )
+    ax.set(
+        xscale="log",
+        yscale="log",
+        xlabel="multiply-adds in billions, one picture of the network's own size",
+        ylabel="parameters in millions",
+        xlim=(0.12, 60),
+        ylim=(2, 250),
+    )
     return figure

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..calibration import FEW
+from ..evaluation.calibration import FEW
 from ..labels import ENGLISH, GROUP
 from . import COLOURS, ends, legend, root, rows_header, styled
 
@@ -343,7 +343,7 @@ def reliability(
 def thresholds(system: pd.DataFrame, own: pd.DataFrame) -> Figure:
     """Thresholds chosen on each fold and on all chips: how much they depend on the chips.
 
-    system, own  `summary.thresholds`: for the mean-over-chips F2, and for each label's own F2; NaN
+    system, own  `tables.thresholds`: for the mean-over-chips F2, and for each label's own F2; NaN
                  stands at "never", where the label is given to no chip
     """
     where = np.arange(len(system))[::-1]

@@ -16,7 +16,8 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path
 from PIL import Image, PngImagePlugin
 
-from .. import files, predictor
+from .. import predictor
+from ..utils import files
 from . import COLOURS, styled
 
 _WIDE, _HIGH = 2.75, 1.12  # of a box

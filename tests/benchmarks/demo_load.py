@@ -507,7 +507,9 @@ PARTS = {
 
 def write(part: str, found: list[dict], path: Path = SPEED) -> None:
     """Keep the rows of one part, with when, where and with which release they were measured."""
-    from paperlib import files, manifest, predictor
+    from paperlib import predictor
+    from paperlib.pipeline import manifest
+    from paperlib.utils import files
 
     model = "planet32"
     kept = files.read_json(path)["parts"] if path.is_file() else {}

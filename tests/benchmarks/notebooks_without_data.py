@@ -55,7 +55,7 @@ def same(shipped: Path, made: Path) -> bool:
 
 
 def main(wanted: list[str]) -> int:
-    from paperlib.manifest import read
+    from paperlib.pipeline.manifest import read
 
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "clone"

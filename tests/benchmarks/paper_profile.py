@@ -28,8 +28,8 @@ def listed(root: Path) -> dict[str, int]:
 
 
 def main(data: str, epochs: int = 2) -> None:
-    from paperlib import notebook_rules
-    from paperlib.experiment import load
+    from paperlib.pipeline import notebooks
+    from paperlib.training.experiment import load
 
     before = listed(ROOT)
     with tempfile.TemporaryDirectory() as folder:
@@ -42,8 +42,8 @@ def main(data: str, epochs: int = 2) -> None:
         profiles.write_text(f'{head}name="paper"{tail}', encoding="utf-8")
         began = time.monotonic()
         paper(place, "run", *WANTED, "--profile", "paper", "--data", str(Path(data).resolve()))
-        notebooks = notebook_rules.read_all(place / "notebooks")
-        for notebook in notebook_rules.choose(notebooks, list(WANTED)):
+        declared = notebooks.read_all(place / "notebooks")
+        for notebook in notebooks.choose(declared, list(WANTED)):
             outputs = notebook.outputs("paper")
             missing = [path for path in outputs if not (place / path).is_file()]
             assert not missing, missing

@@ -14,7 +14,7 @@ import time
 
 import numpy as np
 
-from paperlib.chips import decode, planet
+from paperlib.chips import jpeg, planet
 
 
 def timed(task, times: int) -> tuple[float, float]:
@@ -32,7 +32,7 @@ def plain(data: str, size: int) -> None:
     source = planet.open_source(data)
     with source.archive as opened:
         for name in source.names:
-            np.asarray(decode.fit(decode.exact(opened.read(name)), size))
+            np.asarray(jpeg.fit(jpeg.exact(opened.read(name)), size))
 
 
 def main(data: str, size: int = 32) -> None:

@@ -23,8 +23,9 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from paperlib import determinism, experiment, losses, training
+from paperlib import losses
 from paperlib.chips import Chips
+from paperlib.training import determinism, experiment, loop
 
 
 def random_chips(count: int) -> Chips:
@@ -51,7 +52,7 @@ def compare(config: experiment.Config, chips: Chips, rounds: int) -> None:
         keras.optimizers.Adam(1e-3), losses.get(config.loss), jit_compile=determinism.jit()
     )
     with tempfile.TemporaryDirectory() as folder:
-        ours = training.Training(config, chips, Path(folder), progress=True)
+        ours = loop.Training(config, chips, Path(folder), progress=True)
         with tqdm(disable=True) as bar:
             seconds: dict[str, list[float]] = {"bare": [], "experiment": []}
             for _ in range(rounds + 1):  # the first round traces and is left out

@@ -13,8 +13,9 @@ from django.test import Client
 from showcase import results
 from showcase.models import Batch, Chip, Flag, ModelVersion, Upload
 
-from paperlib import files, predictor
+from paperlib import predictor
 from paperlib.labels import LABELS
+from paperlib.utils import files
 
 #: What stays as it is in any language: formats and protocols, units, proper names.
 ALLOWED = {

@@ -9,7 +9,8 @@ import pytest
 from conftest import SITE
 from showcase import results
 
-from paperlib import files, predictor
+from paperlib import predictor
+from paperlib.utils import files
 
 APP = SITE / "showcase"
 MO = APP / "locale/zh_Hans/LC_MESSAGES/django.mo"

@@ -11,7 +11,8 @@ import pytest
 from conftest import SITE
 from real_site import PINNED
 
-from paperlib import files, predictor
+from paperlib import predictor
+from paperlib.utils import files
 
 
 @pytest.fixture

@@ -14,8 +14,9 @@ from django.utils import timezone
 from showcase import results
 from showcase.models import ModelVersion, Prediction
 
-from paperlib import files, predictor
+from paperlib import predictor
 from paperlib.labels import LABELS
+from paperlib.utils import files
 
 CARD = {
     "name": "m",

@@ -16,7 +16,7 @@ from showcase.decoder.plain_jpeg import bare
 from showcase.models import Batch, Chip
 
 from paperlib.chips.archive import BadChip
-from paperlib.chips.decode import decode, exact, fit, header
+from paperlib.chips.jpeg import decode, exact, fit, header
 
 
 def segment(marker: int, data: bytes) -> bytes:

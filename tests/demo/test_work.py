@@ -104,7 +104,7 @@ def test_a_new_model_version_predicts_again_and_keeps_the_old(showcase, log, mon
 
 
 def test_four_component_jpegs_have_the_colours_of_the_planet_loader(showcase):
-    from paperlib.chips.decode import exact
+    from paperlib.chips.jpeg import exact
 
     data = pictures.planet_jpeg(3)
     showcase.run([("train_1.jpg", data)])

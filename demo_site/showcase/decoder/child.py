@@ -104,7 +104,7 @@ def small(data: bytes, most: dict, side: int | None, memory, at: int, end: int) 
             size = bottom - top, right - left
             target = pixels_at(memory, at, (side, side) if side else size)
             if side:
-                from paperlib.chips.decode import fit
+                from paperlib.chips.jpeg import fit
 
                 row, column, pixels = next(parts)
                 target[:] = fit(pixels, side)

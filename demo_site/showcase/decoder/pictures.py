@@ -66,17 +66,17 @@ def picture(data: bytes, kind: str, most: dict):
 
 def jpeg(data: bytes, most: dict):
     """JPEG, as the predictor reads it; yields as `pillow` does."""
-    from paperlib.chips import decode
+    from paperlib.chips import jpeg
 
     try:
-        height, width, components = decode.header(data)
-    except decode.BadChip:
+        height, width, components = jpeg.header(data)
+    except jpeg.BadChip:
         yield from pillow(data, most)  # knows more oddities, and says what is wrong
         return
     check_size(width, height, most)
     yield width
     yield height
-    pixels = decode.decode(data, components)
+    pixels = jpeg.decode(data, components)
     if pixels.shape != (height, width, 3):
         raise Refused("broken")  # a second header says something else
     yield from_array(pixels)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import struct
 
-from paperlib.chips.decode import end_of_scan
+from paperlib.chips.jpeg import end_of_scan
 
 _SCANS, _SEGMENTS = 16, 64  # usual are 1 and 10, or 10 and 40 where they are progressive
 #: Segments that the picture needs: quantisation, Huffman tables and restart interval, the frame

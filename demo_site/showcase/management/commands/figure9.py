@@ -21,9 +21,9 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from paperlib import files
+from paperlib.pipeline.site_picture import chromium, looks_like
 from paperlib.plots.showcase import shows_release, write_card
-from paperlib.site_picture import chromium, looks_like
+from paperlib.utils import files
 from showcase import run
 
 

@@ -1,0 +1,279 @@
+"""The fast path of `dehaze`: blocks, threads and dtypes around the kernels.
+
+A big image is cut into strips of whole rows that overlap by the halo; where they are cut depends on
+the image and the parameters only, never on the number of threads, so the result does not either.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from . import _kernels_float, _kernels_uint8, _workspace, equations
+from ._scene_light import joined, merged
+from .arguments import SCALE, Parameters, split_alpha, values
+
+ROWS = 512  # of a strip: enough that the halo is a small part, few enough to stay in cache
+PIXELS = 1 << 22  # of small images handed to a thread at a time
+SMALL = 1 << 19  # pixels up to which an image of a batch is one thread's work
+
+Box = tuple[int, int, int, int]
+
+
+def many(images: np.ndarray, p: Parameters, threads: int) -> np.ndarray:
+    """A checked batch `(N, H, W[, C])`."""
+    count, height, width = images.shape[:3]
+    result = np.empty(images.shape, images.dtype)
+    if height * width > SMALL:
+        for index in range(count):
+            result[index] = _named(images, index, p, threads)
+    elif images.ndim == 4 and _direct(images[:1], p):
+        step = max(1, PIXELS // (height * width * 4 * threads))
+        step = min(step, -(-count // threads)) or 1
+
+        def work(start: int) -> None:
+            _chips(images[start : start + step], None, p, result[start : start + step])
+
+        _run(work, range(0, count, step), threads)
+    else:
+
+        def work(index: int) -> None:
+            result[index] = _named(images, index, p, 1)
+
+        _run(work, range(count), threads)
+    return result
+
+
+def one(image: np.ndarray, valid: np.ndarray | None, p: Parameters, threads: int) -> np.ndarray:
+    """A checked image, and which of its pixels count (None: all)."""
+    result = np.empty(image.shape, image.dtype)
+    small = image.shape[0] * image.shape[1] <= SMALL
+    if small and image.ndim == 3 and _direct(image[None], p):
+        if valid is not None and not valid.any():
+            return image.copy()
+        _chips(image[None], valid, p, result[None])
+        return result
+    light = scene_light(image, valid, p, threads)
+    if light is None:
+        return image.copy()
+    height, width = image.shape[:2]
+    strip = max(ROWS, 2 * p.halo)
+
+    def work(top: int) -> None:
+        bottom = min(height, top + strip)
+        start, stop = max(0, top - p.halo), min(height, bottom + p.halo)
+        result[top:bottom] = clear_block(
+            image[start:stop],
+            None if valid is None else valid[start:stop],
+            light,
+            p,
+            (top - start, bottom - start, 0, width),
+            result[top:bottom],
+        )
+
+    _run(work, range(0, height, strip), threads)
+    return result
+
+
+def _direct(images: np.ndarray, p: Parameters) -> bool:
+    """Whether the kernels take such images (N, H, W, C) from start to end."""
+    return images.dtype == np.uint8 and images.shape[3] == 3 and _units(p) is not None
+
+
+def scene_light(
+    image: np.ndarray, valid: np.ndarray | None, p: Parameters, threads: int
+) -> np.ndarray | None:
+    """The atmospheric light `(3,)` in 0…1; None where the image has to come back as it is."""
+    colours = image[..., :3] if image.ndim == 3 else image
+    if valid is not None and not valid.any():
+        return None
+    if image.dtype != np.uint8:
+        if _constant(colours, valid):
+            return None
+        if valid is not None:
+            colours = blank(colours, valid)
+        dark = equations.dark_channel(colours, p.patch, mask=valid)
+        light = equations.atmospheric_light(colours, dark, p.fraction, mask=valid)
+        return np.broadcast_to(light, (3,)).copy()
+    height, width = image.shape[:2]
+    needed = math.ceil(p.fraction * (height * width if valid is None else int(valid.sum())))
+    tables = {}
+
+    def work(top: int) -> None:
+        bottom = min(height, top + ROWS)
+        start, stop = max(0, top - p.patch // 2), min(height, bottom + p.patch // 2)
+        tables[top] = light_table(
+            image[start:stop],
+            None if valid is None else valid[start:stop],
+            p.patch,
+            (top - start, bottom - start, 0, width),
+            needed,
+        )
+
+    _run(work, range(0, height, ROWS), threads)
+    table = functools.reduce(merged, tables.values())
+    return light_from(table, needed, 255.0)
+
+
+# --- one block of a scene -------------------------------------------------------------------------
+
+
+def light_table(
+    image: np.ndarray, valid: np.ndarray | None, patch: int, box: Box, needed: int
+) -> np.ndarray:
+    """The table of `dark.search` of one uint8 block `(h, w[, C])`."""
+    height, width = image.shape[:2]
+    table = np.empty((256, 6), np.int64)
+    nothing = np.empty((1, 0, 0), np.uint8)
+    _kernels_uint8.clear(
+        _rgb(image, True)[None], _mask(valid), np.empty(3), needed, patch, 0.0, 0.0, 0, 0.0,
+        (0.0, 0.0), box, *_workspace.for_table(height, width, patch), table, nothing,
+    )  # fmt: skip
+    return table
+
+
+def light_from(table: np.ndarray, needed: int, scale: float) -> np.ndarray:
+    """The atmospheric light `(3,)` in 0…1 out of a table; `needed` candidates, ties kept."""
+    seen = np.cumsum(table[::-1, 0])[::-1]  # pixels with this value or more
+    low = np.flatnonzero(seen >= needed)[-1]
+    brightest = joined(table[low:])
+    return np.maximum(brightest[3:] / brightest[2] / scale, equations.LIGHT_FLOOR)
+
+
+def clear_block(
+    image: np.ndarray,
+    valid: np.ndarray | None,
+    light: np.ndarray,
+    p: Parameters,
+    box: Box,
+    target: np.ndarray | None = None,
+) -> np.ndarray:
+    """The pixels `box` (top, bottom, left, right) of a block, without haze; like `image`.
+
+    `target` may be written to, where that saves a copy.
+    """
+    top, bottom, left, right = box
+    height, width = image.shape[:2]
+    steps = _units(p)
+    byte = image.dtype == np.uint8 and steps is not None
+    inner = image[top:bottom, left:right]
+    direct = byte and image.ndim == 3 and image.shape[2] == 3
+    if direct and target is not None and target.flags.c_contiguous:
+        out = target.reshape(bottom - top, -1)
+    else:
+        out = np.empty((bottom - top, 3 * (right - left)), np.uint8 if byte else np.float64)
+    rows = _rgb(image if valid is None or byte else blank(image, valid), byte)
+    if byte:
+        _kernels_uint8.clear(
+            rows[None], _mask(valid), light * 255, 0, p.patch, p.omega, p.t0, p.radius, p.eps,
+            steps, box, *_workspace.for_integers(height, width, p, valid is not None), _NO_TABLE,
+            out[None],
+        )  # fmt: skip
+    else:
+        _kernels_float.clear(
+            rows, _mask(valid), light, p.patch, p.omega, p.t0, p.radius, p.eps, box,
+            *_workspace.for_floats(height, width, p), out,
+        )  # fmt: skip
+    out = out.reshape(bottom - top, right - left, 3)
+    if direct:
+        return out
+    scale = SCALE[image.dtype]
+    if image.dtype.kind == "u" and not byte:
+        out = np.rint(out * scale)
+    result = np.empty(inner.shape, image.dtype)
+    if image.ndim == 2:
+        result[:] = out[..., 0]
+    else:
+        result[..., : min(3, image.shape[2])] = out[..., : image.shape[2]]
+        result[..., 3:] = inner[..., 3:]
+    if valid is not None:
+        hidden = ~valid[top:bottom, left:right]
+        result[hidden] = inner[hidden]
+    return result
+
+
+def blank(image: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """No-data as 0: it may be NaN, and 0·NaN is not 0."""
+    zero = image.dtype.type(0)
+    return np.where(valid if image.ndim == 2 else valid[..., None], image, zero)
+
+
+# --- arrays for the kernels -----------------------------------------------------------------------
+
+
+_NO_TABLE = np.empty((256, 6), np.int64)
+
+
+def _units(p: Parameters) -> tuple[float, float] | None:
+    return _kernels_uint8.units(p.radius, p.eps, p.t0)
+
+
+def _chips(images: np.ndarray, valid: np.ndarray | None, p: Parameters, result: np.ndarray) -> None:
+    """A batch from start to end by the kernel; `valid` is one mask for all."""
+    count, height, width = images.shape[:3]
+    pixels = height * width if valid is None else int(valid.sum())
+    _kernels_uint8.clear(
+        _fixed(images).reshape(count, height, width * 3), _mask(valid), np.empty(3),
+        math.ceil(p.fraction * pixels), p.patch, p.omega, p.t0, p.radius, p.eps,
+        _units(p), (0, height, 0, width),
+        *_workspace.for_integers(height, width, p, valid is not None),
+        np.empty((256, 6), np.int64), result.reshape(count, height, width * 3),
+    )  # fmt: skip
+
+
+def _rgb(image: np.ndarray, byte: bool) -> np.ndarray:
+    """Rows of red, green, blue, red …, uint8 (`byte`) or float64 in 0…1, for the kernels."""
+    height, width = image.shape[:2]
+    if image.ndim == 2:
+        image = image[..., None]
+    if image.shape[2] != 3:
+        image = (
+            np.broadcast_to(image, (height, width, 3)) if image.shape[2] == 1 else image[..., :3]
+        )
+    if not byte:
+        image = image.astype(np.float64) / SCALE[image.dtype]
+    return _fixed(image).reshape(height, width * 3)
+
+
+def _fixed(array: np.ndarray) -> np.ndarray:
+    """Contiguous and read-only, as the kernels are compiled for, whatever the caller's array is."""
+    array = np.ascontiguousarray(array).view()
+    array.flags.writeable = False
+    return array
+
+
+def _mask(valid: np.ndarray | None) -> np.ndarray:
+    """`valid` for the kernels: no pixels where all count, so that one type serves both."""
+    return _fixed(np.empty((0, 0), bool) if valid is None else valid)
+
+
+def _constant(colours: np.ndarray, valid: np.ndarray | None) -> bool:
+    first = colours[0, 0] if valid is None else colours[valid][0]
+    same = colours == first
+    return bool(same.all() if valid is None else same[valid].all())
+
+
+def _named(images: np.ndarray, index: int, p: Parameters, threads: int) -> np.ndarray:
+    """One image of a batch; what is wrong with it names it."""
+    colours, valid = split_alpha(images[index], None)
+    values(colours, valid, name=f"images[{index}]")
+    return one(images[index], valid, p, threads)
+
+
+def _run(work: Callable[[int], None], items: range, threads: int) -> None:
+    """`work` on every item in threads (the kernels let go of the GIL); the first error stops it."""
+    if threads == 1 or len(items) < 2:
+        for item in items:
+            work(item)
+        return
+    with ThreadPoolExecutor(min(threads, len(items))) as pool:
+        try:
+            for _ in pool.map(work, items):
+                pass
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise

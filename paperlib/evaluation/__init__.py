@@ -1,0 +1,1 @@
+"""From saved probabilities to honest scores: selection, both protocols, systems, calibration."""

@@ -1,0 +1,11 @@
+"""Networks: built, rebuilt, counted, made smaller. Knows nothing of chips or training.
+
+build        VGG of any configuration and width, with its head; every network by its name
+backbones    ResNet, Inception and MobileNet of any width, rebuilt from `keras.applications`
+pretrained   ready-made weights, found by name and checked by digest
+augment      random transforms for training, symmetries for prediction
+conversions  the same function as another network: batch normalisation folded, dense as convolution
+complexity   parameters and multiply-adds
+compression  half precision, 8 bits, pruning
+outline      a Keras graph as boxes for a diagram
+"""

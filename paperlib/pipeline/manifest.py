@@ -1,0 +1,237 @@
+"""What a run was made from and what it made: `results/<profile>/manifest.json`.
+
+Everything that may differ between two equal runs (times, memory, commit, machine) lies under the
+one key `"run"`; the rest of the file is equal whenever the results are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from ..profiles import Profile
+from ..utils import files
+from ..utils.errors import PaperError
+from .notebooks import Notebook, maker
+
+SCHEMA = 1
+# Front ends that arrange a run but cannot change what a notebook computes.
+_NOT_COMPUTING = {
+    "cli.py",
+    "pipeline/manifest.py",
+    "pipeline/notebooks.py",
+    "pipeline/readme.py",
+    "pipeline/report.py",
+    "pipeline/report_page.py",
+    "pipeline/runner.py",
+}
+
+
+def read(results: Path) -> dict[str, Any]:
+    """The manifest of one profile, or an empty one; one of another schema counts as empty."""
+    empty: dict[str, Any] = {"schema": SCHEMA, "notebooks": {}, "run": {"notebooks": {}}}
+    path = results / "manifest.json"
+    if not path.is_file():
+        return empty
+    try:
+        found = files.read_json(path)
+    except ValueError as error:
+        raise PaperError(f"{path}: not JSON ({error})", "delete it and run again") from error
+    return found if found.get("schema") == SCHEMA else empty
+
+
+def write(results: Path, value: Mapping[str, Any]) -> None:
+    files.write_json(results / "manifest.json", value)
+
+
+# ---- what the results depend on ------------------------------------------------------------------
+
+
+def digest(*parts: str | bytes) -> str:
+    """sha256 over parts, each preceded by its length, so that no two lists of parts collide."""
+    total = hashlib.sha256()
+    for part in parts:
+        data = part.encode("utf-8") if isinstance(part, str) else part
+        total.update(f"{len(data)}:".encode("ascii"))
+        total.update(data)
+    return total.hexdigest()
+
+
+def notebook_digest(notebook: Notebook) -> str:
+    """Over the cells' kinds and sources and the declaration; not outputs, ids, counts or limits."""
+    paper = notebook.node.metadata["paper"]
+    parts = [repr(sorted((key, paper[key]) for key in paper if key != "minutes"))]
+    for cell in notebook.node.cells:
+        parts += [cell.cell_type, cell.source]
+    return digest(*parts)
+
+
+def library_digest(package: Path | None = None) -> str:
+    """Over the library's sources, the front ends left out, line ends made equal."""
+    package = package or Path(__file__).resolve().parents[1]
+    parts = []
+    for path in sorted(package.rglob("*")):
+        name = path.relative_to(package).as_posix()
+        if path.suffix in {".py", ".toml", ".csv", ".mplstyle"} and name not in _NOT_COMPUTING:
+            parts += [name, path.read_bytes().replace(b"\r\n", b"\n")]
+    return digest(*parts)
+
+
+def versions() -> dict[str, str]:
+    """Python, the Keras backend and the declared dependencies that results are computed with."""
+    names = sorted(
+        re.split(r"[\s\[<>=!~;]", requirement, maxsplit=1)[0]
+        for requirement in importlib.metadata.requires("paperlib") or []
+        if "extra ==" not in requirement
+    )
+    found = {name: importlib.metadata.version(name) for name in names}
+    found["python"] = platform.python_version()
+    found["keras backend"] = os.environ.get("KERAS_BACKEND", "tensorflow")
+    return found
+
+
+def data_identity(data: Path | None, cache: Path) -> dict[str, str]:
+    """File name -> sha256 of the labels and pictures in a data folder; empty for no folder.
+
+    Equal content gives equal identity wherever it lies. Hashing gigabytes is done once: the answer
+    is kept in `cache` under the files' names, sizes and times.
+    """
+    if data is None:
+        return {}
+    from ..chips import planet
+
+    return {path.name: _remembered(path, cache) for path in planet.locate(data)}
+
+
+def _remembered(path: Path, cache: Path) -> str:
+    from ..chips import archive
+
+    memo = cache / "sha256" / f"{archive.stamp(path)}.txt"
+    if not memo.is_file():
+        if path.is_file():
+            content = files.sha256(path)
+        else:
+            members = sorted(p for p in path.rglob("*") if p.is_file())
+            pairs = ((p.relative_to(path).as_posix(), files.sha256(p)) for p in members)
+            content = digest(*(part for pair in pairs for part in pair))
+        files.write_text(memo, content)
+    return memo.read_text(encoding="utf-8")
+
+
+def profile_digest(profile: Profile) -> str:
+    """Over every setting of the profile but the line for people."""
+    return digest(repr(sorted((k, v) for k, v in asdict(profile).items() if k != "meant_for")))
+
+
+def run_digest(folder: Path) -> str:
+    """Over a training run's configuration and predictions; `""` where it is not there."""
+    paths = [folder / name for name in ("config.json", "predictions.npz")]
+    if not all(path.is_file() for path in paths):
+        return ""
+    return digest(*(files.sha256(path) for path in paths))
+
+
+def runs_there(runs: Path, folders: Iterable[str] = ("",)) -> list[str]:
+    """The finished training runs in some folders under `runs`, as paths from there, sorted."""
+    return sorted(
+        path.parent.relative_to(runs).as_posix()
+        for folder in folders
+        for path in (runs / folder).glob("*/run.json")
+    )
+
+
+def needs_digest(root: Path, profile: str, notebooks: list[Notebook], notebook: Notebook) -> str:
+    """Over the outputs of earlier notebooks that a notebook of one profile needs."""
+    needs: dict[str, str] = {}
+    for need in notebook.needs:
+        source = maker(notebooks, need)
+        wanted = source.outputs(profile)
+        if need != source.name:
+            wanted = tuple(path for path in wanted if path.endswith(f"/{need}"))
+        for path in wanted:
+            full = root / path
+            needs[path] = files.sha256(full) if full.is_file() else "missing"
+    return digest(json.dumps(needs, sort_keys=True))
+
+
+def lock_digest(root: Path) -> str:
+    lock = root / "requirements.lock"
+    return files.sha256(lock) if lock.is_file() else ""
+
+
+# ---- where and when ------------------------------------------------------------------------------
+
+
+def commit(root: Path) -> tuple[str | None, bool | None]:
+    """Commit of the checkout, and whether anything but generated folders differs from it."""
+    try:
+        head = _git(root, "rev-parse", "HEAD")
+        changed = _git(root, "status", "--porcelain", "--", ".", ":!figures", ":!results")
+    except (OSError, subprocess.SubprocessError):
+        return None, None  # no git, or no repository: the manifest says null
+    return head, not changed
+
+
+def _git(root: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True, timeout=60
+    )
+    return done.stdout.strip()
+
+
+def hardware() -> dict[str, Any]:
+    """Processor, cores this process may use, memory in GB, system, and NVIDIA cards if any."""
+    cores = (
+        len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else psutil.cpu_count() or 1
+    )
+    found: dict[str, Any] = {
+        "processor": _processor(),
+        "cores": cores,
+        "memory_gb": round(psutil.virtual_memory().total / 1e9),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+    try:
+        cards = subprocess.run(
+            ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=20,
+        )
+        found["gpus"] = cards.stdout.split("\n")[:-1]
+    except (OSError, subprocess.SubprocessError):
+        found["gpus"] = []
+    return found
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        if sys.platform == "darwin":
+            asked = ["sysctl", "-n", "machdep.cpu.brand_string"]
+            return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+    return platform.processor() or platform.machine()
+
+
+def declared_dependencies(root: Path) -> dict[str, list[str]]:
+    """Extra -> requirement lines of `pyproject.toml`; `""` for those every install has."""
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return {"": project["dependencies"], **project.get("optional-dependencies", {})}

@@ -1,0 +1,250 @@
+"""The generated parts of README.md and the showcase's: what came out, what runs took.
+
+A part stands between `<!-- begin:NAME -->` and `<!-- end:NAME -->`. `paper readme` writes the parts
+again; a test holds all of them current but `measured`, which comes from the manifests in the
+checkout and differs from machine to machine.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+from ..profiles import DEFAULT, PROFILES
+from ..utils import files
+from ..utils.errors import PaperError
+from . import claims, manifest
+from .claims import published
+from .notebooks import Notebook, read_all
+from .screen import duration
+
+
+def update(root: Path) -> list[str]:
+    """Write the generated parts of `root`'s pages again; names of those that changed."""
+    changed = []
+    for page, parts in PAGES.items():
+        path = root / page
+        text = path.read_text(encoding="utf-8")
+        new = text
+        for name, make in parts.items():
+            after = replaced(new, name, make(root))
+            if after != new:
+                changed.append(name)
+            new = after
+        if new != text:
+            files.write_text(path, new)
+    return changed
+
+
+def replaced(text: str, name: str, part: str) -> str:
+    """`text` with `part` between the markers of `name`; `PaperError` where they are not there."""
+    pattern = re.compile(rf"(<!-- begin:{name} -->\n).*?(<!-- end:{name} -->)", re.DOTALL)
+    if len(pattern.findall(text)) != 1:
+        raise PaperError(f"no one part called {name}", f"mark it <!-- begin:{name} --> … end")
+    return pattern.sub(lambda m: f"{m[1]}{part}\n{m[2]}", text)
+
+
+def notebooks(root: Path) -> str:
+    """The table of notebooks: section of the paper, figures and tables each makes."""
+    lines = [
+        "| notebook | paper | what it shows | figures | tables and numbers |",
+        "|" + " --- |" * 5,
+    ]
+    for n in read_all(root / "notebooks"):
+        link = f"[{n.name}](notebooks/{n.path.name})"
+        lines.append(
+            f"| {link} | {n.section} | {n.title} | {_names(_figures(n))} | {_names(n.results)} |"
+        )
+    return "\n".join(lines)
+
+
+def _figures(notebook: Notebook) -> list[str]:
+    """Figure names once each, without the suffixes they are written in."""
+    named = (*notebook.figures, *notebook.if_possible)
+    stems = (name.removesuffix(Path(name).suffix) for name in named)
+    return list(dict.fromkeys(stems))
+
+
+def _names(names: list[str] | tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names) or "–"
+
+
+def profiles(root: Path) -> str:
+    """The table of profiles, as `profiles.py` has them."""
+    del root
+    lines = ["| profile | chips | network | meant for |", "|" + " --- |" * 4]
+    for p in PROFILES.values():
+        chips = f"{p.chips:,} generated scenes" if p.chips else "all Planet chips there are"
+        network = "VGG-16" if p.width == 1 else f"VGG-16, {p.width:g} of its channels"
+        network += f", {p.weights} weights" if p.weights else ""
+        name = f"`{p.name}`" + (" (default)" if p.name == DEFAULT else "")
+        meant_for = p.meant_for.rpartition(": ")[2]
+        lines.append(f"| {name} | {chips}, {p.size} px | {network} | {meant_for} |")
+    return "\n".join(lines)
+
+
+def measured(root: Path) -> str:
+    """The table of complete runs: time, largest memory and machine, as their manifests say."""
+    lines = ["| profile | notebooks | time | peak memory | on |", "|" + " --- |" * 5]
+    known = read_all(root / "notebooks")
+    for profile in PROFILES.values():
+        made = manifest.read(root / "results" / profile.name)
+        runs = made["run"]["notebooks"]
+        rows = [runs[n.name] for n in known if runs.get(n.name, {}).get("status") == "done"]
+        if len(rows) < len(known) or profile.name == "tiny":
+            continue
+        shipped = any("shipped" in made["notebooks"][n.name]["status"] for n in known)
+        name = f"`{profile.name}`" + (" from shipped predictions, without data" if shipped else "")
+        machines = list(dict.fromkeys(_machine(row["hardware"]) for row in rows))
+        lines.append(
+            f"| {name} | {len(rows)} | {duration(sum(r['seconds'] for r in rows))} "
+            f"| {max(r['peak_mb'] for r in rows) / 1000:.1f} GB | {'; '.join(machines)} |"
+        )
+    if len(lines) == 2:
+        return "No complete run in this checkout yet: `make paper`, then `paper readme`."
+    return "\n".join(lines)
+
+
+def _machine(hardware: dict) -> str:
+    parts = [f"{hardware['cores']} cores of {hardware['processor']}", *hardware["gpus"]]
+    return f"{', '.join(parts)}, {hardware['memory_gb']} GB"
+
+
+def results(root: Path) -> str:
+    """The overall F2 of the shipped real-chip predictions, beside the number the paper prints.
+
+    Of all systems those of `SYSTEMS`, and the one with the highest nested score; a row each, which
+    says of which networks it is made, and a column for each protocol.
+    """
+    with open(root / "results" / "planet32" / "overall_f2.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    nested = (row for row in rows if row["protocol"] == "nested")
+    best = max(nested, key=lambda row: float(row["f2"]))["system"]
+    protocols = [p for p in PROTOCOLS if any(row["protocol"] == p for row in rows)]
+    heads = ["mean-over-chips F2", "networks", *(PROTOCOLS[p] for p in protocols)]
+    headline = published()["paper"]["headline"]["f2"]
+    printed = {"paper": f"{headline}, no interval given"}
+    lines = [_line(heads), "|" + " --- |" * len(heads)]
+    cells = [printed.get(p, "–") for p in protocols]
+    lines.append(_line(["printed in the paper", "VGG-16, one per label", *cells]))
+    for system in dict.fromkeys(row["system"] for row in rows):
+        if system not in (*SYSTEMS, best):
+            continue
+        mine = {row["protocol"]: row for row in rows if row["system"] == system}
+        networks = mine["nested"]["networks"]
+        name = system.replace(networks, "one network")  # the next column says which
+        name += ", the highest nested score" if system == best else ""
+        cells = [_score(mine[p]) if p in mine else "–" for p in protocols]
+        lines.append(_line([f"here, 32 px: {name}", networks, *cells]))
+    chips = " and ".join(f"{int(n):,}" for n in dict.fromkeys(row["chips"] for row in rows))
+    lines += ["", f"On {chips} chips on which nothing was trained; 95 % intervals over chips."]
+    return "\n".join(lines)
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _score(row: dict[str, str]) -> str:
+    f2, low, high = (float(row[key]) for key in ("f2", "low", "high"))
+    return f"{f2:.4f} ({low:.4f} – {high:.4f})"
+
+
+def verdicts(root: Path) -> str:
+    """The verdict on every claim of the paper, from the shipped results on real chips.
+
+    Table 1's rows are counted; they, and the teaching article's claims, stand in the report.
+    """
+    found = claims.evaluate(root, "planet32")
+    rows = [f for f in found if f.claim["id"].startswith("table1-") and "published" in f.claim]
+    lines = ["| number or claim | printed | here, 32 px | verdict |", "|" + " --- |" * 4]
+    for finding in found:
+        if finding in rows or finding.claim.get("source") == "article":
+            continue
+        printed = finding.claim.get("published", "")
+        printed = f"{printed:.4g}" if isinstance(printed, float) else printed
+        if finding.claim["id"] == "headline":
+            printed = finding.claim["published"]
+        values = "; ".join(filter(None, (_measure(m, finding) for m in finding.measures)))
+        lines.append(
+            f"| {finding.claim['text']} | {printed} | {values or '–'} | {_verdict(finding)} |"
+        )
+    counted = ", ".join(f"{n} {v}" for v, n in claims.counts(rows).items())
+    lines.append(
+        f"| Table 1: the F2 of each of 17 labels. | 17 numbers | in the report | {counted} |"
+    )
+    return "\n".join(lines)
+
+
+def _measure(measure: claims.Measure, finding: claims.Finding) -> str:
+    signed = any(rule["kind"] == "sign" for rule in finding.claim["rule"])
+    name = "" if measure.name in ("", finding.claim["id"]) else f"{measure.name} "
+    if measure.low is None or measure.high is None or measure.low != measure.low:
+        return f"{name}{measure.value:,.5g}"
+    sign = "+" if signed else ""
+    ends = (f"{end:{sign}.4f}" for end in (measure.low, measure.high))
+    return f"{name}{measure.value:{sign}.4f} ({' to '.join(ends)})".replace("-0.", "−0.")
+
+
+def _verdict(finding: claims.Finding) -> str:
+    if finding.verdict == claims.ERROR:
+        return f"not made yet (`{finding.command}`)"
+    return f"**{finding.verdict}**" if finding.verdict != claims.CANNOT else finding.verdict
+
+
+def completeness(root: Path) -> str:
+    """The five items of the ML code completeness checklist, each with its evidence."""
+    del root
+    first = published()["checklist"][0]
+    lines = [f"| [{first['name']}]({first['url']}) | |", "|" + " --- |" * 2]
+    for item in first["items"]:
+        links = ", ".join(f"[{path}]({path})" for path in item["evidence"])
+        lines.append(f"| {item['ask']} | {item['answer']} {links} |")
+    return "\n".join(lines)
+
+
+def showcase_speed(root: Path) -> str:
+    """What `tests/benchmarks/demo_load.py --write` measured: a table for each day and machine."""
+    path = root / "demo_site/speed.json"
+    if not path.is_file():
+        return "Not measured yet: `python tests/benchmarks/demo_load.py --write`."
+    tables: dict[str, list[str]] = {}
+    for part in files.read_json(path)["parts"].values():
+        card = root / "paperlib/released" / part["model"] / "card.json"
+        now = card.is_file() and files.sha256(card) == part["card"]
+        release = "as released now" if now else "of an earlier release"
+        said = f"On {part['date']}, {_machine(part['hardware'])}, model {part['model']} {release}:"
+        rows = tables.setdefault(said, ["| measured | | target |", "|" + " --- |" * 3])
+        for row in part["rows"]:
+            target = row["target"] if row["met"] else f"{row['target']}, **missed**"
+            rows.append(f"| {row['what']} | {row['value']} | {target} |")
+    return "\n\n".join(f"{said}\n\n" + "\n".join(rows) for said, rows in tables.items())
+
+
+#: Of the table of all systems, those that the front page shows.
+SYSTEMS = (
+    "one network, threshold 0.2",
+    "one network",
+    "one network, ridge",
+    "one candidate",
+    "one candidate, ridge",
+    "choice per label",
+    "choice per label, ridge",
+    "network per label",
+    "network per label, choice, ridge",
+)
+PROTOCOLS = {
+    "paper": "chosen and reported on the same chips (the paper's protocol)",
+    "nested": "nested",
+    "test": "on test chips",
+}
+PARTS = {
+    "results": results,
+    "verdicts": verdicts,
+    "completeness": completeness,
+    "notebooks": notebooks,
+    "measured": measured,
+    "profiles": profiles,
+}
+PAGES = {"README.md": PARTS, "demo_site/README.md": {"speed": showcase_speed}}

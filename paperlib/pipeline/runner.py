@@ -1,0 +1,505 @@
+"""The papermill runner: numbered notebooks in order, each only where something has changed.
+
+A notebook is current when what it was made from (its source, the library, the profile, versions,
+data, what it needs) and what it made (declared outputs, training runs, executed copies) are as the
+manifest says. The manifest is written after every notebook, so a killed run continues at the
+notebook it was killed in; long steps inside one are kept by `experiment`.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from ..profiles import DEFAULT
+from ..project import Project, checkout
+from ..utils import files
+from ..utils.errors import PaperError
+from . import manifest, notebooks
+from .execute import NotebookFailed, Watcher, execute, kernel_environment, normalise, to_html
+from .notebooks import Notebook
+from .screen import Screen, duration
+
+# Not outputs of one notebook: made by the runner, or (runs) shared and kept by `experiment`.
+_RUNNERS_OWN = ("notebooks", "failed", "runs", "manifest.json")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one call of `run` did, names of notebooks in order."""
+
+    ran: list[str] = field(default_factory=list)
+    cached: list[str] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class State:
+    """One notebook of one profile: whether what it makes is there and current.
+
+    reason   `""` where it is current, else what is missing or has changed
+    missing  declared outputs that are not there
+    last     seconds it took the last time, if known
+    """
+
+    notebook: Notebook
+    reason: str
+    missing: list[str]
+    last: float | None
+
+
+class Runner:
+    """One profile of one checkout: its notebooks, its manifest, and what they depend on."""
+
+    def __init__(
+        self,
+        profile: str = DEFAULT,
+        data: str | Path = "",
+        *,
+        root: Path | None = None,
+        skip_bad: bool = False,
+    ) -> None:
+        self.root = (root or checkout() or Path.cwd()).resolve()
+        if not (self.root / "notebooks").is_dir():
+            raise PaperError(f"no notebooks/ in {self.root}", "run the command in the checkout")
+        self.project = Project(profile, data, self.root)
+        self.profile = self.project.profile
+        self.skip_bad = skip_bad
+        self.cache = Path(os.environ.get("PAPER_CACHE") or self.root / ".cache")
+        self.notebooks = notebooks.read_all(self.root / "notebooks")
+        self.manifest = manifest.read(self.project.results)
+        self._common = {
+            "paperlib": manifest.library_digest(),
+            "lock": manifest.lock_digest(self.root),
+            "versions": manifest.digest(*(f"{k}={v}" for k, v in manifest.versions().items())),
+            "profile": manifest.profile_digest(self.profile),
+        }
+        self.inputs = manifest.data_identity(self.project.data, self.cache)
+        if skip_bad:
+            self._common["skip_bad"] = "yes"
+
+    # ---- what is there ---------------------------------------------------------------------------
+
+    def state(self, notebook: Notebook, parameters: Mapping[str, Any] | None = None) -> State:
+        """Compare a notebook with its entry in the manifest.
+
+        parameters  those of the run to come; None takes the manifest's own (`paper list`), and
+                    then it does not matter either whether the data are at hand
+        """
+        entry = self.manifest["notebooks"].get(notebook.name)
+        last = self.manifest["run"]["notebooks"].get(notebook.name, {}).get("seconds")
+        outputs = notebook.outputs(self.profile.name)
+        missing = [path for path in outputs if not (self.root / path).is_file()]
+        return State(notebook, self._reason(notebook, entry, missing, parameters), missing, last)
+
+    def _reason(
+        self,
+        notebook: Notebook,
+        entry: Mapping[str, Any] | None,
+        missing: list[str],
+        parameters: Mapping[str, Any] | None,
+    ) -> str:
+        if entry is None:
+            failed = notebook.name in self.manifest["run"]["notebooks"]
+            return "failed the last time" if failed else "not run yet"
+        if missing:
+            return f"{missing[0]} is missing"
+        now = self.made_from(notebook, entry["parameters"] if parameters is None else parameters)
+        before = entry["made_from"]
+        if parameters is None and not self.project.data:
+            now["data"] = before["data"]
+        for key in sorted({*now, *before}):
+            if now.get(key) != before.get(key):
+                return f"{key} changed"
+        for path, sha in entry["outputs"].items():
+            if files.sha256(self.root / path) != sha:
+                return f"{path} was changed"
+        for slug, sha in entry["runs"].items():
+            if self.run_digest(slug) != sha:
+                return f"training run {slug} changed"
+        if entry["runs_there"] not in (None, self._runs_there(entry.get("looked_in", [""]))):
+            return "training runs were added or taken away"
+        for path, sha in entry["executed"].items():
+            full = self.root / path
+            if not full.is_file():
+                return "made elsewhere, not run in this checkout"
+            if files.sha256(full) != sha:
+                return f"{path} was changed"
+        return ""
+
+    def made_from(self, notebook: Notebook, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Everything a notebook's outputs depend on, by name, each as a digest."""
+        return {
+            **self._common,
+            "notebook": manifest.notebook_digest(notebook),
+            "parameters": manifest.digest(json.dumps(dict(parameters), sort_keys=True)),
+            "data": manifest.digest(json.dumps(self.inputs, sort_keys=True)),
+            "needs": manifest.needs_digest(self.root, self.profile.name, self.notebooks, notebook),
+        }
+
+    def run_digest(self, slug: str) -> str:
+        """Over a training run's configuration and predictions; `""` where it is not there."""
+        return manifest.run_digest(self.project.runs / slug)
+
+    def _runs_there(self, folders: Iterable[str]) -> list[str]:
+        return manifest.runs_there(self.project.runs, folders)
+
+    # ---- running ---------------------------------------------------------------------------------
+
+    def run(
+        self,
+        wanted: Sequence[str] = (),
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        force: bool = False,
+        screen: Screen | None = None,
+    ) -> Report:
+        """Run the notebooks asked for (all by default) and what they need, where not current.
+
+        wanted      numbers or names
+        parameters  name -> literal beside `profile` and `data`; an unknown one is an error
+        force       run also what is current; finished training runs are kept all the same
+
+        Raises `NotebookFailed` at the first notebook that does not end well, `PaperError` for
+        faults of the notebooks or the request.
+        """
+        screen = screen or Screen()
+        more = dict(parameters or {})
+        chosen = self._with_needs(notebooks.choose(self.notebooks, list(wanted)), screen)
+        for notebook in chosen:
+            notebook.check_parameters(more)
+        started = time.monotonic()
+        report = Report()
+        self._commit, self._hardware = manifest.commit(self.root), manifest.hardware()
+        with _only_one(self.cache / f"run-{self.profile.name}.lock", screen) as lock:
+            self.manifest = manifest.read(self.project.results)  # another run may just have ended
+            self._remove_partial()
+            if not self.project.has_chips:
+                screen.line(
+                    f"{self.profile.name} without --data: figures and tables are made again from "
+                    f"the predictions shipped in {self._relative(self.project.runs)}"
+                )
+            self._announce(chosen, more, force, screen)
+            for notebook in chosen:
+                if reason := self._cannot_run(notebook):
+                    report.skipped[notebook.name] = reason
+                    screen.done(notebook.name, f"skipped: {reason}")
+                elif not force and not self.state(notebook, more).reason:
+                    report.cached.append(notebook.name)
+                    screen.done(notebook.name, "nothing changed: taken from the cache")
+                else:
+                    self._run_one(notebook, more, screen, lock)
+                    report.ran.append(notebook.name)
+        seconds = time.monotonic() - started
+        summary = f"{len(report.ran)} run, {len(report.cached)} from the cache"
+        if report.skipped:
+            summary += f", {len(report.skipped)} skipped ({', '.join(report.skipped)})"
+        screen.line(
+            f"{summary} in {duration(seconds)}; see {self._relative(self.project.figures)} and "
+            f"{self._relative(self.project.results)}"
+        )
+        return Report(report.ran, report.cached, report.skipped, seconds)
+
+    def _with_needs(self, chosen: list[Notebook], screen: Screen) -> list[Notebook]:
+        names = {notebook.name for notebook in chosen}
+        for notebook in reversed(self.notebooks):  # needs only ever point to earlier ones
+            if notebook.name not in names:
+                continue
+            for need in notebook.needs:
+                source = notebooks.maker(self.notebooks, need)
+                if source.name not in names:
+                    names.add(source.name)
+                    screen.line(f"{source.name} comes first: {notebook.name} needs it")
+        return [notebook for notebook in self.notebooks if notebook.name in names]
+
+    def _cannot_run(self, notebook: Notebook) -> str:
+        if not notebook.chips or self.project.has_chips:
+            return ""
+        missing = self.state(notebook).missing
+        if missing:
+            return f"it needs the chips (--data DIR), and {missing[0]} was not shipped"
+        return "it needs the chips (--data DIR); its figures and tables are shown as shipped"
+
+    def _announce(
+        self, chosen: list[Notebook], parameters: dict[str, Any], force: bool, screen: Screen
+    ) -> None:
+        states = [self.state(notebook, parameters) for notebook in chosen]
+        todo = [s for s in states if force or s.reason]
+        if todo and all(s.last is not None for s in todo):
+            about = duration(sum(s.last or 0.0 for s in todo))
+            screen.line(f"to run: {', '.join(s.notebook.number for s in todo)}; about {about}")
+
+    def _run_one(
+        self, notebook: Notebook, more: dict[str, Any], screen: Screen, lock: _Lock
+    ) -> None:
+        name, profile = notebook.name, self.profile.name
+        data = str(self.project.data or "")
+        trace = self.cache / "run" / profile / f"{name}.jsonl"
+        working = self.cache / "run" / profile / f"{name}.ipynb"
+        failed = self.project.results / "failed" / f"{name}.ipynb"
+        trace.parent.mkdir(parents=True, exist_ok=True)
+        for old in (trace, working, failed):
+            old.unlink(missing_ok=True)
+        state = self.state(notebook, more)
+        before = self._snapshot()
+        screen.start(name, state.last, state.reason or "--force")
+        try:
+            done = execute(
+                notebook,
+                {"profile": profile, "data": data, **more},
+                copy=working,
+                limit=notebook.limit(profile),
+                environment=kernel_environment(
+                    self.cache,
+                    PAPER_CACHE=str(self.cache),
+                    PAPER_TRACE=str(trace),
+                    PAPER_SKIP_BAD="1" if self.skip_bad else "",
+                ),
+                watcher=Watcher(screen.cell, screen.text, lock.kernel),
+            )
+            written = self._check_outputs(notebook, before)
+        except NotebookFailed as error:
+            screen.stop()
+            for line in error.tail:
+                screen.line(f"    {line}")
+            self._keep_failed(working, failed)
+            self.manifest["notebooks"].pop(name, None)
+            self._write_manifest(name, {"status": "failed", "error": error.problem})
+            cure = error.cure.replace(str(working), self._relative(failed))
+            raise NotebookFailed(error.problem, cure, error.tail) from error
+        except BaseException:
+            screen.stop()
+            self._keep_failed(working, failed)
+            raise
+        executed = self._keep_executed(notebook, done.node, data)
+        working.unlink(missing_ok=True)
+        told = _read_trace(trace)
+        trace.unlink(missing_ok=True)
+        slugs = sorted({t["run"] for t in told if "run" in t} | written)
+        runs = {slug: self.run_digest(slug) for slug in slugs}
+        looked_in = sorted({slug.rpartition("/")[0] for slug, sha in runs.items() if not sha})
+        chips = [t["chips"] for t in told if "chips" in t]
+        self.manifest["notebooks"][name] = {
+            "status": "done" if self.project.has_chips else "done from shipped predictions",
+            "title": notebook.title,
+            "parameters": more,
+            "made_from": self.made_from(notebook, more),
+            "inputs": self.inputs,
+            "chips": chips,
+            "outputs": self._hashes(notebook.outputs(profile)),
+            "executed": self._hashes(executed),
+            "runs": {slug: sha for slug, sha in runs.items() if sha},
+            # A notebook that looked for a run in vain would use it if it were there.
+            "looked_in": looked_in,
+            "runs_there": self._runs_there(looked_in) if looked_in else None,
+        }
+        took = {"seconds": round(done.seconds, 1), "peak_mb": done.peak_mb}
+        self._write_manifest(name, {"status": "done", **took})
+        screen.done(name, f"{self._how(told)}{duration(done.seconds)}, {done.peak_mb} MB")
+
+    def _how(self, told: list[dict[str, Any]]) -> str:
+        """What a reader must know of how results came about: nothing is passed over in silence."""
+        notes = []
+        if not self.project.has_chips:
+            notes.append("made from shipped predictions")
+        elif kept := len(
+            {t["run"] for t in told if t.get("kept")}
+            - {t["run"] for t in told if not t.get("kept", 1)}
+        ):
+            notes.append(f"{kept} kept network{'s' * (kept > 1)} used, not trained again")
+        if bad := max((len(t["chips"]["skipped"]) for t in told if "chips" in t), default=0):
+            notes.append(f"{bad} bad chips left out")
+        return "".join(f"{note}, " for note in notes)
+
+    def _write_manifest(self, name: str, ended: Mapping[str, Any]) -> None:
+        """Write it with how the notebook `name` ended; what may differ between equal runs goes
+        under "run"."""
+        order = [n.name for n in self.notebooks]
+        entries, runs = self.manifest["notebooks"], self.manifest["run"]["notebooks"]
+        runs[name] = {
+            **ended,
+            "commit": self._commit[0],
+            "clean": self._commit[1],
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "hardware": self._hardware,
+        }
+        manifest.write(
+            self.project.results,
+            {
+                "schema": manifest.SCHEMA,
+                "profile": self.profile.name,
+                "seed": 0,
+                "versions": manifest.versions(),
+                "notebooks": {n: entries[n] for n in order if n in entries},
+                "run": {"notebooks": {n: runs[n] for n in order if n in runs}},
+            },
+        )
+
+    def _snapshot(self) -> dict[str, tuple[int, int]]:
+        """Path from the root -> (time of change, inode) of all generated files of the profile."""
+        found = {}
+        for top in (self.project.figures, self.project.results):
+            for path in top.rglob("*"):
+                if path.is_file():
+                    stat = path.stat()
+                    found[self._relative(path)] = (stat.st_mtime_ns, stat.st_ino)
+        return found
+
+    def _check_outputs(self, notebook: Notebook, before: dict[str, tuple[int, int]]) -> set[str]:
+        """Hold a notebook to what it declares; returns the training runs it wrote."""
+        after = self._snapshot()
+        changed = {path for path, stamp in after.items() if before.get(path) != stamp}
+        declared = set(notebook.outputs(self.profile.name))
+        cure = f'"paper" in the metadata of {notebook.path.name} declares what it makes'
+
+        def failed(what: str) -> NotebookFailed:
+            return NotebookFailed(f"{notebook.name} failed: {what}", cure, [])
+
+        if missing := sorted(declared - after.keys()):
+            raise failed(f"it did not make {', '.join(missing)}")
+        if stale := sorted(declared - changed):
+            raise failed(f"it did not make again {', '.join(stale)}")
+        results = self._relative(self.project.results)
+        own = tuple(f"{results}/{name}" for name in _RUNNERS_OWN)
+        allowed = {f"figures/{self.profile.name}/{name}" for name in notebook.if_possible}
+        undeclared = sorted(p for p in changed - declared - allowed if not p.startswith(own))
+        if undeclared:
+            raise failed(f"it wrote {', '.join(undeclared)}, which it does not declare")
+        runs = f"{results}/runs/"
+        return {
+            path.removeprefix(runs).rpartition("/")[0]
+            for path in changed
+            if path.startswith(runs) and path.endswith(("predictions.npz", "config.json"))
+        }
+
+    def _keep_executed(self, notebook: Notebook, node: Any, data: str) -> tuple[str, ...]:
+        """Write the normalised copy and its page; their paths from the root."""
+        import nbformat
+
+        names = {str(self.cache): ".cache", str(self.root): "."}
+        names = {data: "DATA", **names} if data else names
+        node = normalise(node, names)
+        folder = self.project.results / "notebooks"
+        copy, page = folder / f"{notebook.name}.ipynb", folder / f"{notebook.name}.html"
+        files.write_text(copy, nbformat.writes(node) + "\n")
+        files.write_text(page, to_html(node, notebook.name))
+        return self._relative(copy), self._relative(page)
+
+    @staticmethod
+    def _keep_failed(working: Path, failed: Path) -> None:
+        if working.is_file():
+            failed.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(working, failed)
+
+    def _remove_partial(self) -> None:
+        """What a killed run left half written under this profile's folders."""
+        for top in (self.project.figures, self.project.results):
+            for path in top.rglob("*.partial*"):
+                if path.is_file():
+                    path.unlink()
+
+    def _hashes(self, paths: Sequence[str]) -> dict[str, str]:
+        return {path: files.sha256(self.root / path) for path in paths}
+
+    def _relative(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
+
+
+def literals(pairs: Sequence[str]) -> dict[str, Any]:
+    """`["epochs=3", "network=vgg16"]` -> values; what is no Python literal is a text."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.isidentifier():
+            raise PaperError(f"--set {pair}: not NAME=VALUE", "write --set epochs=3")
+        if name in {"profile", "data"}:
+            raise PaperError(f"--set {pair}", f"use --{name}")
+        try:
+            found[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            found[name] = value
+    return found
+
+
+def _read_trace(trace: Path) -> list[dict[str, Any]]:
+    """What `Project` noted while the notebook ran: chips read, training runs used."""
+    if not trace.is_file():
+        return []
+    return [json.loads(line) for line in trace.read_text(encoding="utf-8").splitlines()]
+
+
+class _Lock:
+    """Held by one `paper run` per profile; the system frees it when the process dies."""
+
+    def __init__(self, handle: Any) -> None:
+        self.handle = handle
+
+    def kernel(self, pid: int) -> None:
+        """Note the kernel, so that the next run can wait for one that outlived its runner."""
+        self.handle.seek(0)
+        self.handle.truncate()
+        started = psutil.Process(pid).create_time() if psutil.pid_exists(pid) else 0.0
+        json.dump({"kernel": pid, "started": started}, self.handle)
+        self.handle.flush()
+
+
+@contextmanager
+def _only_one(path: Path, screen: Screen) -> Iterator[_Lock]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+", encoding="utf-8") as handle:
+        told = False
+        while not _try_lock(handle):
+            if not told:
+                screen.line("another paper run of this profile is at work: waiting for it to end")
+                told = True
+            time.sleep(0.5)
+        handle.seek(0)
+        text = handle.read()
+        if text:
+            _end_orphan(json.loads(text))
+        handle.truncate(0)
+        yield _Lock(handle)
+        handle.truncate(0)
+
+
+def _try_lock(handle: Any) -> bool:
+    try:
+        try:
+            import fcntl
+        except ImportError:  # Windows
+            import msvcrt
+
+            handle.seek(0)
+            msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _end_orphan(noted: Mapping[str, Any]) -> None:
+    """A kernel ends by itself a second after its runner was killed; one that does not is ended."""
+    try:
+        kernel = psutil.Process(noted["kernel"])
+        if abs(kernel.create_time() - noted["started"]) > 1:
+            return  # the number was given to another process since
+        try:
+            kernel.wait(5)
+        except psutil.TimeoutExpired:
+            kernel.kill()
+            kernel.wait(10)
+    except psutil.NoSuchProcess:
+        return

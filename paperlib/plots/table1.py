@@ -1,0 +1,85 @@
+"""Notebook 09: table 1's printed column among the quantities that it could be."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ..labels import ENGLISH
+from ..studies.table1 import MIXED, NEAR, RUNNING, TUNED
+from . import COLOURS, styled
+
+CARRIED, ACCURACY = "F2 over the chips that carry the label", "accuracy"
+SHOWN = {
+    RUNNING: (COLOURS["dehazed"], "s"),
+    TUNED: (COLOURS["original"], "o"),
+    CARRIED: (COLOURS["good"], "^"),
+    ACCURACY: (COLOURS["highlight"], "v"),
+}
+
+
+@styled
+def table1_lens(frame: pd.DataFrame, distances: pd.DataFrame) -> Figure:
+    """Left: printed numbers and four candidates, label by label. Right: how far each candidate is.
+
+    frame  `table1.candidates`;  distances  `table1.distances`
+    """
+    figure = Figure(figsize=(7.6, 4.9))
+    left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
+    where = np.arange(len(frame))[::-1]
+    left.axhspan(-0.6, (frame["published"] <= NEAR).sum() - 0.5, color="#F2F2F2", zorder=0)
+    for name, (colour, marker) in SHOWN.items():
+        left.plot(frame[name], where, marker, ms=4.2, color=colour, label=name, alpha=0.9)
+    left.plot(
+        frame["published"],
+        where,
+        "D",
+        ms=5.6,
+        mfc="none",
+        mew=1.5,
+        color=COLOURS["ink"],
+        label="printed in table 1",
+        zorder=5,
+    )
+    left.set_yticks(where, [ENGLISH[tag] for tag in frame["label"]])
+    left.set(xlim=(-0.03, 1.03), ylim=(-0.6, len(frame) - 0.4), xlabel="value for the label")
+    left.tick_params(axis="y", length=0)
+    left.grid(axis="x")
+
+    table = distances[distances["candidate"] != "printed"]
+    at = np.arange(len(table))[::-1]
+    for column, colour, marker, text in (
+        ("distance_eleven", COLOURS["bad"], "o", "eleven labels printed near 0.925"),
+        ("distance_six", COLOURS["light"], "s", "six others"),
+    ):
+        right.plot(table[column], at, marker, ms=5, color=colour, label=text)
+    right.hlines(
+        at,
+        table[["distance_eleven", "distance_six"]].min(axis=1),
+        table[["distance_eleven", "distance_six"]].max(axis=1),
+        color="#CCCCCC",
+        lw=1.2,
+        zorder=0,
+    )
+    names = [
+        name.replace("mixed: overall F2 during the search for the eleven, ", "mixed: search and ")
+        .replace(" for the six", "")
+        .replace(", threshold tuned for the label", ", tuned")
+        .replace("overall F2 during the threshold search", "overall F2 during the search")
+        .replace("overall F2, only this label's threshold tuned", "overall F2, one label tuned")
+        for name in table["candidate"]
+    ]
+    right.set_yticks(at, names, fontsize=7)
+    for tick, name in zip(right.get_yticklabels(), table["candidate"], strict=True):
+        tick.set_fontweight("bold" if name in (MIXED, RUNNING, TUNED) else "normal")
+    right.set(
+        xlim=(0, None),
+        ylim=(-0.6, len(table) - 0.4),
+        xlabel="distance from the printed numbers\n(root mean square)",
+    )
+    right.tick_params(axis="y", length=0)
+    right.grid(axis="x")
+    left.legend(loc="lower center", bbox_to_anchor=(0.3, 1.0), ncols=1, fontsize=7)
+    right.legend(loc="lower center", bbox_to_anchor=(0.3, 1.0), ncols=1, fontsize=7)
+    return figure

@@ -1,0 +1,1 @@
+"""What the result notebooks compute, a module of the same stem for each."""

@@ -1,0 +1,108 @@
+"""What each part of the paper's recipe brings, measured on the runs that are kept.
+
+Each part is measured alone: nested F2 with it less without it, on the same validation chips, of
+networks that differ in nothing else (where a twin as briefly trained is not kept, the card names
+the epochs of both sides). Of one network on each side the interval is the paired bootstrap's, over
+chips; of several, with different seeds, it holds the luck of the training as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ..evaluation import candidates, families
+from ..evaluation.selection import Outcome, protocol_nested
+from . import accuracy_against_size, design_rules
+
+if TYPE_CHECKING:
+    from ..evaluation.families import Family
+    from ..project import Project
+    from ..training.experiment import Run
+
+#: Part -> the candidate that has it; all are held against the first, plain one.
+PLAIN = "original, log"
+PARTS = {
+    "dehazing": "dehazed, log",
+    "F2 loss": "original, f2",
+    "hard-example loss": "original, hard",
+}
+
+
+def brought(paper: Project, run: Run) -> dict[str, dict[str, Any]]:
+    """Part of the recipe -> `gain`, for what the kept runs can say.
+
+    Dehazing and the losses on the networks that the paper's system is built from; a model per label
+    against the same network for all labels; and where `run` had a teacher, a small network with
+    and without one. Recalibration and views are measured on the released network (`release`).
+    """
+    found = families.sort(candidates.kept_runs(paper))
+    made = _parts(families.joint(found)) | _per_label(found)
+    if run.config.teacher:
+        made |= _taught(paper)
+    return made
+
+
+def _per_label(found: Sequence[Family]) -> dict[str, dict[str, Any]]:
+    """A network for each label less one for all, log loss, original chips, one seed."""
+    each = families.per_label(found)
+    twin = each and families.twin(found, each)
+    if each is None or twin is None:
+        return {}
+    own, other = (_plain(family) for family in (each, twin))
+    if own is None or other is None:
+        return {}
+    on = each.title
+    if more := families.unlike(replace(each.design, outputs="all"), twin.design):
+        on += f"; the network for all labels, {twin.title}, differs in {', '.join(more)} as well"
+    return {"one model per label": gain(own, other, on)}
+
+
+def _plain(family: Family) -> Outcome | None:
+    pool = family.pool()
+    for name in pool.probability:
+        if name.split(", ")[:2] == PLAIN.split(", "):
+            return protocol_nested(pool.truth, pool.probability[name], pool.names)
+    return None
+
+
+def _taught(paper: Project) -> dict[str, dict[str, Any]]:
+    """A small network taught by the profile's own less alone, over the seeds that both have."""
+    runs = (
+        [paper.find(config, accuracy_against_size.FOLDER) for config in configs]
+        for configs in accuracy_against_size.students(paper.profile)
+    )
+    pairs = [(alone, taught) for alone, taught in zip(*runs, strict=True) if alone and taught]
+    if len(pairs) < 2:
+        return {}
+    alone, taught = (design_rules.chip_scores(side) for side in zip(*pairs, strict=True))
+    on = accuracy_against_size.title(pairs[0][0].config)
+    less = rounded(design_rules.difference(taught, alone))
+    return {"taught by a larger network": {**less, "on": on, "seeds": len(pairs)}}
+
+
+def _parts(family: Family) -> dict[str, dict[str, Any]]:
+    pool = family.pool()
+    there = {name: p for name, p in pool.probability.items() if name in (PLAIN, *PARTS.values())}
+    if PLAIN not in there:
+        return {}
+    alone = {name: protocol_nested(pool.truth, p, pool.names) for name, p in there.items()}
+    return {
+        part: gain(alone[name], alone[PLAIN], family.title)
+        for part, name in PARTS.items()
+        if name in alone
+    }
+
+
+def gain(with_it: Outcome, without: Outcome, on: str) -> dict[str, Any]:
+    """Nested F2 with a part less without it, and on which networks: value, low, high, on."""
+    return {**rounded(with_it.minus(without)), "on": on}
+
+
+def rounded(interval: Iterable[float]) -> dict[str, float]:
+    """An interval as a card has it: value, low, high, to four digits."""
+    return {
+        name: round(float(number), 4)
+        for name, number in zip(("value", "low", "high"), interval, strict=True)
+    }

@@ -1,0 +1,292 @@
+"""What dehazing does to the scores: pairs of networks that differ in their chips alone.
+
+Both networks of a pair have the same loss, design and seed. Scores are by the nested protocol, and
+differences are paired over chips. The spread between seeds stands beside them: an interval over
+chips knows nothing of the chance in training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from .. import f2
+from ..evaluation import candidates
+from ..evaluation.families import joint, spread
+from ..evaluation.selection import Outcome, protocol_nested
+from ..labels import GROUP
+
+if TYPE_CHECKING:
+    from ..evaluation.candidates import Pool
+    from ..evaluation.families import Family
+    from ..project import Project
+    from ..training.experiment import Run
+
+
+REAL = "Planet chips"  # the source of real ones in `order_on_chips`
+
+
+@dataclass(frozen=True)
+class Effect:
+    """Tables of figures 6 and 7; see `measure`.
+
+    by_label     `label`, `chips`, `system`, `f2`, `low`, `high`: binary F2, at each label's own
+                 threshold
+    differences  `label`, `difference`, `low`, `high`, and `seed 1`, …: dehazed less original; the
+                 seeds of another family say so (`families.spread`)
+    overall      `system`, `f2`, `low`, `high`: mean-over-chips F2
+    seeds        `system`, `networks`, `seed`, `f2`: mean-over-chips F2 of every seed
+    gains        `comparison`, `difference`, `low`, `high`: mean-over-chips F2, paired
+    """
+
+    by_label: pd.DataFrame
+    differences: pd.DataFrame
+    overall: pd.DataFrame
+    seeds: pd.DataFrame
+    gains: pd.DataFrame
+
+
+def pairs(runs: Iterable[Run], loss: str = "log") -> list[tuple[Run, Run | None]]:
+    """(original, dehazed) runs of one loss with all outputs, by seed; None where it is not kept."""
+    joint = [r for r in runs if r.config.outputs == "all" and r.config.loss == loss]
+    by_config = {r.config: r for r in joint}
+    found = [
+        (run, by_config.get(replace(config, variant="dehazed")))
+        for config, run in by_config.items()
+        if config.variant == "original"
+    ]
+    return sorted(found, key=lambda pair: (pair[1] is None, pair[0].config.seed))
+
+
+def paired_family(families: Sequence[Family]) -> Family:
+    """The candidates' family if it holds a pair with the log loss; else one that does, if any."""
+    chosen = joint(families)
+    held = [chosen, *(f for f in families if not f.per_label)]
+    paired = (f for f in held if any(dehazed for _, dehazed in pairs(f.runs)))
+    return next(paired, families[0])
+
+
+def measure(families: Sequence[Family], chosen: Family, loss: str = "log") -> Effect:
+    """Figures 6 and 7 from kept runs; the first seed is drawn in full, the others as points.
+
+    families  all that are kept: where `chosen` has one seed, another one's say what chance does
+    chosen    the family that is drawn
+
+    A label's F2 is at the threshold chosen for that label's F2; the mean over chips is at those
+    chosen for it. Where no network on dehazed chips is kept, the differences are NaN and the
+    original stands alone.
+    """
+    found = pairs(chosen.runs, loss)
+    first, alone = _outcomes(*found[0]), _outcomes(*found[0], thresholds="labels")
+    tags = found[0][0].tags
+    there = first["original"].truth.any(0)
+    scores, rows = [], []
+    for system, outcome in first.items():
+        table = pd.DataFrame(alone[system].label_f2()._asdict()).rename(columns={"value": "f2"})
+        table.loc[~there] = np.nan
+        table.insert(0, "system", system)
+        table.insert(0, "chips", outcome.truth.sum(0))
+        table.insert(0, "label", tags)
+        scores.append(table)
+        rows.append(_row("system", system, "f2", outcome.interval))
+    columns = ["difference", "low", "high"]
+    differences = pd.DataFrame({"label": tags, **dict.fromkeys(columns, np.nan)})
+    gains = pd.DataFrame(columns=["comparison", "difference", "low", "high"])
+    seeds = _scores(chosen, found[0][0].config.seed, first)
+    if "dehazed" in first:
+        a, b = alone["original"], alone["dehazed"]
+        effect = f2.paired_bootstrap(a.truth, a.prediction, b.prediction, "labels")
+        differences[columns] = np.stack(effect, axis=1)
+        differences.loc[~there, columns] = np.nan
+        base = first["original"]
+        gains = pd.DataFrame(
+            [
+                _row("comparison", f"{system} less original", "difference", outcome.minus(base))
+                for system, outcome in first.items()
+                if system != "original"
+            ]
+        )
+        family, names = spread(families, chosen)
+        for original, dehazed in pairs(family.runs, loss):
+            seed = original.config.seed
+            if dehazed is None or seed not in names:
+                continue
+            seeds += _scores(family, seed, _outcomes(original, dehazed))
+            own = _outcomes(original, dehazed, thresholds="labels")
+            change = (
+                own["dehazed"].label_f2(replicates=1).value
+                - own["original"].label_f2(replicates=1).value
+            )
+            differences[names[seed]] = np.where(there, change, np.nan)
+    return Effect(
+        pd.concat(scores, ignore_index=True),
+        differences,
+        pd.DataFrame(rows),
+        pd.DataFrame(seeds),
+        gains,
+    )
+
+
+def _scores(family: Family, seed: int, outcomes: Mapping[str, Outcome]) -> list[dict[str, object]]:
+    named = {"networks": family.title, "seed": seed}
+    return [{"system": name, **named, "f2": outcome.score} for name, outcome in outcomes.items()]
+
+
+def _outcomes(original: Run, dehazed: Run | None, thresholds: str = "chips") -> dict[str, Outcome]:
+    """System -> nested outcome: each network alone, and the better one for each label."""
+    runs = [original] if dehazed is None else [original, dehazed]
+    pool = candidates.gather(runs)
+    systems = dict(zip(("original", "dehazed"), pool.probability.values(), strict=False))
+    if dehazed is not None:
+        systems["choice per label"] = dict(pool.probability)
+    return {
+        name: protocol_nested(pool.truth, p, pool.names, labels=pool.tags, thresholds=thresholds)
+        for name, p in systems.items()
+    }
+
+
+def all_pairs(families: Iterable[Family]) -> pd.DataFrame:
+    """Every pair of candidates that differ in their chips alone: what dehazing brings to each.
+
+    Columns: `networks`, `loss`, `seed`, `original`, `dehazed` (nested mean-over-chips F2),
+    `difference`, `low`, `high` (paired over chips). No rows where no pair is kept.
+    """
+    rows = []
+    for family in families:
+        for seed in sorted(family.seeds):
+            pool = family.pool(seed=seed)
+            for name in pool.probability:
+                partner = name.replace("original", "dehazed", 1)
+                if not name.startswith("original") or partner not in pool.probability:
+                    continue
+                a, b = (
+                    protocol_nested(pool.truth, pool.probability[n], pool.names, labels=pool.tags)
+                    for n in (name, partner)
+                )
+                change = b.minus(a)
+                rows.append(
+                    {
+                        "networks": family.title,
+                        "loss": name.split(", ")[1],
+                        "seed": seed,
+                        "original": a.score,
+                        "dehazed": b.score,
+                        "difference": change.value,
+                        "low": change.low,
+                        "high": change.high,
+                    }
+                )
+    columns = ["networks", "loss", "seed", "original", "dehazed", "difference", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def by_weather(families: Sequence[Family], chosen: Family) -> pd.DataFrame:
+    """What dehazing brings to the labels of the ground, on chips of each kind of weather.
+
+    families, chosen  as `measure`
+
+    Haze hides the ground, so theory has the gain on chips labelled haze, and none on clear ones.
+    Columns: `weather`, `chips` (with that tag and any label of the ground), `networks`, `loss`,
+    `seed`, `difference` of the mean-over-chips F2 of the 13 labels that are not of the weather,
+    dehazed less original, `low`, `high` (bootstrap over chips). The losses stand apart, the log
+    loss first: what dehazing brings to one of them need not be what it brings to another.
+    """
+    family, names = spread(families, chosen)
+    pools = [(chosen, chosen.seeds[0]), *((family, seed) for seed in names)]
+    rows = []
+    for one, seed in pools:
+        pool = one.pool(seed=seed)
+        for name in pool.probability:
+            partner = name.replace("original", "dehazed", 1)
+            if name.startswith("original") and partner in pool.probability:
+                named = {"networks": one.title, "loss": name.split(", ")[1], "seed": seed}
+                rows += [{**named, **row} for row in _weather(pool, name, partner)]
+    columns = ["weather", "chips", "networks", "loss", "seed", "difference", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _weather(pool: Pool, original: str, dehazed: str) -> list[dict[str, object]]:
+    ground = np.array([GROUP[tag] != "weather" for tag in pool.tags])
+    truth = pool.truth[:, ground]
+    without, with_ = (
+        _chip_f2(
+            truth,
+            protocol_nested(
+                pool.truth, pool.probability[name], pool.names, labels=pool.tags
+            ).prediction[:, ground],
+        )
+        for name in (original, dehazed)
+    )
+    rows = []
+    for column, tag in enumerate(pool.tags):
+        here = (pool.truth[:, column] == 1) & truth.any(1)
+        if GROUP[tag] != "weather" or not here.any():
+            continue
+        gain = (with_ - without)[here]
+        draw = np.random.default_rng(0).integers(0, len(gain), (2000, len(gain)))
+        low, high = np.quantile(gain[draw].mean(1), (0.025, 0.975))
+        found = {"difference": gain.mean(), "low": low, "high": high}
+        rows.append({"weather": tag, "chips": int(here.sum()), **found})
+    return rows
+
+
+def _chip_f2(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    hit = (truth & predicted).sum(1)
+    return f2.from_counts(hit, truth.sum(1) - hit, predicted.sum(1) - hit)
+
+
+def _row(key: str, name: str, value: str, interval: f2.Interval) -> dict[str, object]:
+    return {key: name, value: interval.value, "low": interval.low, "high": interval.high}
+
+
+def order_of_steps(images: np.ndarray, size: int) -> pd.DataFrame:
+    """Dehaze then shrink, against shrink then dehaze: how far apart, in grey levels of 0…255.
+
+    images  `(N, 256, 256, 3)` uint8;  size  pixels after shrinking
+    Returns a row per chip, root mean squares over its pixels: `between` the two orders, `effect` of
+    dehazing at full size, `effect_small` of dehazing after shrinking.
+    """
+    from ..chips.scenes import resize
+    from ..chips.variants import dehaze
+
+    def shrink(pictures: np.ndarray) -> np.ndarray:
+        return np.stack([resize(picture, size) for picture in pictures])
+
+    def apart(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.sqrt(((a.astype(np.float64) - b) ** 2).mean((1, 2, 3)))
+
+    small = shrink(images)
+    first, last = shrink(dehaze(images)), dehaze(small)
+    return pd.DataFrame(
+        {
+            "between": apart(first, last),
+            "effect": apart(first, small),
+            "effect_small": apart(last, small),
+        }
+    )
+
+
+def order_on_chips(paper: Project, size: int, count: int = 128) -> pd.DataFrame:
+    """`order_of_steps` of full-size chips, with their `source`: real ones first, where known.
+
+    Full-size real chips are at hand only to profiles of 128 pixels or more; smaller ones take what
+    such a profile kept in `results/paper/dehazing_order.csv`. Generated scenes are always there.
+    """
+    tables = []
+    if paper.profile.source == "planet" and paper.profile.size >= 128 and paper.data:
+        from ..chips import planet
+
+        images = planet.read(paper.data, 256).images[:count]
+        tables.append(order_of_steps(images, size).assign(source=REAL))
+    elif (kept := paper.root / "results" / "paper" / "dehazing_order.csv").is_file():
+        known = pd.read_csv(kept)
+        tables.append(known[known["source"] == REAL])
+    from ..chips import scenes
+
+    drawn = [scenes.scene(i).image for i in range(min(64, paper.profile.chips or 64))]
+    tables.append(order_of_steps(np.stack(drawn), size).assign(source="generated scenes"))
+    return pd.concat(tables, ignore_index=True)

@@ -1,0 +1,138 @@
+"""What theory says of generated scenes, held against what came out: a contradiction is an error.
+
+Real chips may surprise, and a surprise there is a result. But the scenes' haze is made by the very
+equation that dehazing turns round, and their labels go together: where dehazing or ridge does not
+behave on them as it must, something is broken. Profile `tiny` has too few chips to tell.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .. import f2
+from ..evaluation.selection import Outcome, protocol_nested
+from ..labels import GROUP
+from ..utils.errors import PaperError
+
+if TYPE_CHECKING:
+    from ..evaluation.candidates import Pool
+    from ..profiles import Profile
+
+Array = np.ndarray
+_ENDS = (0.025, 0.975)
+_REPLICATES = 2000
+
+
+def held(profile: Profile) -> bool:
+    """Whether the profile's chips are scenes, and enough of them."""
+    return profile.source == "scenes" and profile.name != "tiny"
+
+
+def dehazing(profile: Profile, pool: Pool) -> str:
+    """Dehazing must help to find the ground on hazy chips, and to miss the haze.
+
+    pool  the candidates of one family and seed; of a pair that differs in its variant alone each
+          loss counts alike, since one network by itself may do well or badly by chance
+
+    Both differences are nested, of F2, dehazed less original, with a 95 % bootstrap interval over
+    chips: of the 13 labels that are not of the weather, mean over the chips labelled haze; and of
+    the label haze alone, at its own threshold. Returns a sentence; raises `PaperError` where an
+    interval holds 0 or lies on the wrong side of it.
+    """
+    if not held(profile):
+        return f"Theory is held against many generated scenes only, not against `{profile.name}`."
+    pairs = [
+        (name, partner)
+        for name in pool.probability
+        if name.startswith("original")
+        and (partner := name.replace("original", "dehazed", 1)) in pool.probability
+    ]
+    if not pairs:
+        return "No pair of networks is kept: nothing can be held against theory."
+    ground, haze = _on_hazy_ground(pool, pairs), _of_haze(pool, pairs)
+    if not ground.low > 0:
+        raise PaperError(
+            f"dehazing should raise the F2 of the ground's labels on hazy scenes, it is {ground}",
+            "look for a fault in the dark channel, the scenes or the training (figure S06)",
+        )
+    if not haze.high < 0:
+        raise PaperError(
+            f"dehazing should lower the F2 of the label haze on scenes, it is {haze}",
+            "look for a fault in the dark channel, the scenes or the training (figure 6)",
+        )
+    return (
+        f"As theory has it, over {len(pairs)} pair(s): the F2 of the ground's labels on hazy "
+        f"scenes changes by {ground}, that of *haze* itself by {haze}."
+    )
+
+
+def recalibration(profile: Profile, none: Outcome, ridge: Outcome) -> str:
+    """Ridge minimises the squared error, so it must lower that; and it must not cost F2.
+
+    none, ridge  one system's nested outcomes without recalibration and with ridge
+
+    Raises `PaperError` where the squared error (of probability against label, mean over labels and
+    chips) does not fall by more than its 95 % interval, or F2 falls by more than that.
+    """
+    if not held(profile):
+        return f"Theory is held against many generated scenes only, not against `{profile.name}`."
+    fall = ((none.probability - none.truth) ** 2 - (ridge.probability - ridge.truth) ** 2).mean(1)
+    saved = f2.Interval(float(fall.mean()), *_ends(_draws(fall)))
+    gain = ridge.minus(none)
+    if not saved.low > 0:
+        raise PaperError(
+            f"ridge should lower the squared error of the probabilities, by more than {saved}",
+            "look for a fault in the recalibration or in the order of its columns",
+        )
+    if gain.high < 0:
+        raise PaperError(
+            f"ridge should not lower the mean F2, it changes by {gain}",
+            "look for a fault in the recalibration or in the order of its columns",
+        )
+    return (
+        f"As theory has it, ridge lowers the squared error of the probabilities, by {saved}, and "
+        f"does not cost F2, which changes by {gain}."
+    )
+
+
+def _on_hazy_ground(pool: Pool, pairs: list[tuple[str, str]]) -> f2.Interval:
+    ground = np.array([GROUP[tag] != "weather" for tag in pool.tags])
+    truth = pool.truth[:, ground]
+    here = (pool.truth[:, pool.tags.index("haze")] == 1) & truth.any(1)
+    if here.sum() < 2:
+        return f2.Interval(np.nan, np.nan, np.nan)
+    score = {
+        name: f2.chip_f2(truth[here], _given(pool, name, "chips")[here][:, ground])
+        for pair in pairs
+        for name in pair
+    }
+    gain = np.mean([score[b] - score[a] for a, b in pairs], axis=0)
+    return f2.Interval(float(gain.mean()), *_ends(_draws(gain)))
+
+
+def _of_haze(pool: Pool, pairs: list[tuple[str, str]]) -> f2.Interval:
+    column = [pool.tags.index("haze")]
+    truth = pool.truth[:, column]
+    change, drawn = [], []
+    for pair in pairs:
+        a, b = (_given(pool, name, "labels")[:, column] for name in pair)
+        change.append(f2.f2_score(truth, b, "labels")[0] - f2.f2_score(truth, a, "labels")[0])
+        draws = [f2.label_draws(truth, given, _REPLICATES, 0)[:, 0] for given in (a, b)]
+        drawn.append(draws[1] - draws[0])
+    return f2.Interval(float(np.mean(change)), *_ends(np.mean(drawn, axis=0)))
+
+
+def _given(pool: Pool, name: str, thresholds: str) -> Array:
+    p, how = pool.probability[name], {"labels": pool.tags, "thresholds": thresholds}
+    return protocol_nested(pool.truth, p, pool.names, **how).prediction
+
+
+def _draws(values: Array) -> Array:
+    return f2.mean_draws(values, _REPLICATES, 0)
+
+
+def _ends(draws: Array) -> tuple[float, float]:
+    low, high = np.quantile(draws, _ENDS)
+    return float(low), float(high)

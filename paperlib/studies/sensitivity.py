@@ -1,0 +1,153 @@
+"""What the paper leaves open, read otherwise: each network less its plain twin, on the same chips.
+
+A run of the grids `readings` and `transforms` differs from one of the grid `main` in one thing: in
+which training chips are dehazed, in what a loss is summed over, or in the random transforms. These
+runs are no candidates of the paper's system and stay out of `candidates.kept_runs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from ..evaluation import candidates
+from ..evaluation.selection import protocol_nested
+from ..training import run_grid
+
+if TYPE_CHECKING:
+    from ..evaluation.selection import Outcome
+    from ..profiles import Profile
+    from ..project import Project
+    from ..training.experiment import Config, Run
+
+COLUMNS = ("reading", "less", "variant", "loss", "augment", "f2", "f2_plain", "difference", "low",
+           "high", "seeds", "seed_range")  # fmt: skip
+
+#: Key of a configuration -> value -> (its plain value, what it is, what the plain one is).
+_PLAIN: dict[str, dict[str, tuple[str, str, str]]] = {
+    "variant": {
+        "dehazed-hazy": (
+            "dehazed",
+            "of the training chips only cloudy and hazy ones dehazed",
+            "all chips dehazed",
+        )
+    },
+    "loss": {
+        "f2-chip": ("f2", "F2 loss summed for each chip", "summed for each label"),
+        "hard-chip": ("hard", "hard examples picked in each chip", "picked in the whole batch"),
+        "hard-label": ("hard", "hard examples picked in each label", "picked in the whole batch"),
+    },
+    "augment": {
+        "none": ("symmetries", "no random transform", "the eight symmetries"),
+        "paper": (
+            "symmetries",
+            "symmetries, rotation, resize and elastic",
+            "the eight symmetries",
+        ),
+    },
+}
+
+
+class Reading(NamedTuple):
+    """A configuration, the plain one that it is held against, and both in words."""
+
+    config: Config
+    plain: Config
+    says: str
+    less: str
+
+
+def readings(profile: Profile, name: str) -> list[Reading]:
+    """The readings of a grid that have a plain twin: all but the plain ones themselves.
+
+    name  `"readings"` or `"transforms"`
+    """
+    return [found for config in run_grid.configs(name, profile) for found in _reading(config)]
+
+
+def _reading(config: Config) -> Iterator[Reading]:
+    for key, values in _PLAIN.items():
+        if getattr(config, key) in values:
+            plain, says, less = values[getattr(config, key)]
+            yield Reading(config, replace(config, **{key: plain}), says, less)
+
+
+def table(paper: Project, name: str) -> pd.DataFrame:
+    """A row for each reading of a grid whose runs are kept: what it brings, nested.
+
+    Columns: `reading` and what it is held against (`less`); `variant`, `loss`, `augment` of its
+    network; `f2` and `f2_plain`, mean over chips; `difference`, `low`, `high`, paired over chips.
+    `seeds`: how many networks like the plain one are kept; `seed_range`: how far apart the F2 of
+    these are (NaN for one). A difference within that range is one that another seed makes as well.
+
+    Nothing is trained here. Raises `PaperError` where the two do not predict the same chips.
+    """
+    rows = []
+    for config, plain, says, less in readings(paper.profile, name):
+        runs = [paper.find(one) for one in (config, plain)]
+        if None in runs:
+            continue
+        pool = candidates.gather([run for run in runs if run])  # checked: the same chips and labels
+        one, other = (
+            protocol_nested(pool.truth, p, pool.names, labels=pool.tags)
+            for p in pool.probability.values()
+        )
+        change = one.minus(other)
+        seeds = _seeds(paper, plain)
+        rows.append(
+            {
+                "reading": says,
+                "less": less,
+                "variant": config.variant,
+                "loss": config.loss,
+                "augment": config.augment,
+                "f2": one.score,
+                "f2_plain": other.score,
+                "difference": change.value,
+                "low": change.low,
+                "high": change.high,
+                "seeds": len(seeds),
+                "seed_range": max(seeds) - min(seeds) if len(seeds) > 1 else np.nan,
+            }
+        )
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _seeds(paper: Project, plain: Config) -> list[float]:
+    found = (paper.find(replace(plain, seed=seed)) for seed in run_grid.SEEDS)
+    return [_alone(run).score for run in found if run]
+
+
+def _alone(run: Run) -> Outcome:
+    pool = candidates.gather([run])
+    (probability,) = pool.probability.values()
+    return protocol_nested(pool.truth, probability, pool.names, labels=pool.tags)
+
+
+def lines(paper: Project, name: str, found: pd.DataFrame) -> list[str]:
+    """`table` in words, a line of Markdown for each row; then what is missing, if anything."""
+    said = []
+    for row in found.itertuples():
+        size = abs(row.difference)
+        if row.low <= 0 <= row.high:
+            verdict = "no clear difference"
+        elif row.seeds > 1 and size <= row.seed_range:
+            verdict = "no more than between seeds of the plain network"
+        else:
+            verdict = "better" if row.difference > 0 else "worse"
+        spread = f"; {row.seeds} seeds {row.seed_range:.4f} apart" if row.seeds > 1 else ""
+        said.append(
+            f"- {row.reading} ({row.loss} loss, {row.variant} chips), less {row.less}: "
+            f"{row.difference:+.4f} ({row.low:+.4f} to {row.high:+.4f}{spread}): {verdict}"
+        )
+    if missing := len(readings(paper.profile, name)) - len(found):
+        data = "" if paper.profile.source == "scenes" else " --data DIR"
+        said.append(
+            f"- {missing} of these networks, or what they are held against, are not kept here: "
+            f"`paper train --grid {name} --profile {paper.profile.name}{data}` trains them"
+        )
+    return said

@@ -1,0 +1,82 @@
+"""What a loss does to one label: a world of one score, small enough to solve.
+
+Chips that carry the label score N(d/2, 1), the others N(−d/2, 1); the "network" may only learn
+p = sigmoid(a·score + b). Since p rises with the score, every loss ranks the chips alike. All it can
+choose is how sure to be and, at a fixed threshold, where on the precision–recall curve to stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit
+from scipy.stats import norm
+
+from .. import f2
+
+if TYPE_CHECKING:
+    import keras
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """The p = sigmoid(slope·score + offset) that minimises a loss, and where it stands at 0.5."""
+
+    slope: float
+    offset: float
+    precision: float
+    recall: float
+    f2: float
+
+
+def world(rate: float = 0.1, distance: float = 2.5, chips: int = 4000) -> tuple[Array, Array]:
+    """Scores `(N,)` and labels `(N,)` at even quantiles of the two distributions: no chance in it.
+
+    rate      share of chips with the label
+    distance  between the two means, in standard deviations
+    """
+    with_it = round(rate * chips)
+    parts = [
+        norm.ppf((np.arange(n) + 0.5) / n, loc=mean)
+        for n, mean in ((chips - with_it, -distance / 2), (with_it, distance / 2))
+    ]
+    return np.concatenate(parts), np.repeat([0, 1], [chips - with_it, with_it]).astype(np.uint8)
+
+
+def learn(loss: keras.losses.Loss, score: Array, truth: Array) -> Learnt:
+    """Minimise the loss over slope and offset, all chips in one batch.
+
+    The slope is held at 20 or less: the soft F2 has no best finite slope.
+    """
+
+    def value(parameters: Array) -> float:
+        p = expit(parameters[0] * score + parameters[1])
+        column = (truth[:, None].astype(np.float32), p[:, None].astype(np.float32))
+        return float(loss(*column))
+
+    starts = [(1.0, 0.0), (3.0, -2.0)]
+    options = {"xatol": 1e-3, "fatol": 1e-7, "maxiter": 400}
+    best = min(
+        (
+            minimize(value, s, method="Nelder-Mead", bounds=[(0, 20), (-60, 60)], options=options)
+            for s in starts
+        ),
+        key=lambda result: result.fun,
+    )
+    slope, offset = (float(v) for v in best.x)
+    predicted = (slope * score + offset > 0)[:, None]
+    precision, recall = f2.precision_recall(truth[:, None], predicted)
+    found = f2.f2_score(truth[:, None], predicted, "labels")
+    return Learnt(slope, offset, float(precision[0]), float(recall[0]), float(found[0]))
+
+
+def learn_all(
+    losses: Mapping[str, keras.losses.Loss], score: Array, truth: Array
+) -> dict[str, Learnt]:
+    return {name: learn(loss, score, truth) for name, loss in losses.items()}
