@@ -40,22 +40,22 @@ ROOT = Path(__file__).resolve().parents[1]
 LONGEST = (
     "test_notebooks",
     "test_dehaze_scene",
-    "test_experiment",
-    "test_workers",
+    "test_train",
+    "test_processes",
     "test_browser",
     "test_deployment",
     "test_backends",
-    "test_reproduce",
+    "test_runner",
     "test_faults",
     "test_dark_channel_browser",
     "test_plots",
     "test_networks",
     "test_dehaze",
     "test_predictor",
-    "test_grid",
+    "test_grids",
     "test_losses",
     "test_work",
-    "test_dark_channel_lab",
+    "test_dark_channel",
 )
 
 

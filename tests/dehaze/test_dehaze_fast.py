@@ -1,6 +1,6 @@
 """The fast path against the reference: random cases, odd arrays, threads, real pictures.
 
-`PAPER_EXAMPLES=5000 pytest tests/test_dehaze_fast.py` tries thousands of cases.
+`PAPER_EXAMPLES=5000 pytest tests/dehaze/test_dehaze_fast.py` tries thousands of cases.
 """
 
 from __future__ import annotations

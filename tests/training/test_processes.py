@@ -125,7 +125,7 @@ def _kill_after(count: int, seconds: float, victim: str, root: Path, epochs: int
     code = (
         "import sys; from dataclasses import replace; from pathlib import Path;"
         "from paperlib.training import processes; from paperlib.project import Project;"
-        "from test_workers import wanted; p = Project('tiny', root=Path(sys.argv[1]));"
+        "from test_processes import wanted; p = Project('tiny', root=Path(sys.argv[1]));"
         "runs = [replace(c, epochs=int(sys.argv[2])) for c in wanted(p)];"
         "processes.train(p, runs, progress=False)"
     )
