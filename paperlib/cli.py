@@ -158,7 +158,7 @@ def train(
     print("paper: starting the training …", file=sys.stderr, flush=True)
     from .project import Project
     from .training import run_grid as grids
-    from .training.experiment import Config
+    from .training.config import Config
 
     project = Project(profile, data)
     changes = Config.parse(set_ or ())

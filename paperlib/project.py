@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from .training.experiment import Config, Run
+    from .training.config import Config
+    from .training.runs import Run
 
 
 def checkout() -> Path | None:
@@ -121,10 +122,10 @@ class Project:
         With chips at hand a run counts only if it was made from these very chips; without, the
         shipped one is taken.
         """
-        from .training import experiment
+        from .training import runs
 
         chips = self.chips(config.variant) if self.has_chips else None
-        run = experiment.find(config, self.runs / inside, chips)
+        run = runs.find(config, self.runs / inside, chips)
         self._note(run=self._told(run or config.slug, inside), kept=run is not None)
         return run
 
@@ -133,7 +134,7 @@ class Project:
 
         Raises `PaperError` where none is kept and there are no chips to train on.
         """
-        from .training import experiment, processes
+        from .training import processes, runs
 
         if run := self.find(config, inside):
             return run
@@ -143,7 +144,7 @@ class Project:
                 "give the folder of the Planet chips with --data DIR",
             )
         processes.train(self, [config], inside)
-        run = experiment.find(config, self.runs / inside, self.chips(config.variant))
+        run = runs.find(config, self.runs / inside, self.chips(config.variant))
         self._note(run=self._told(run, inside), kept=False)
         return run
 

@@ -20,7 +20,8 @@ from paperlib.labels import LABELS
 from paperlib.profiles import profile
 from paperlib.project import Project
 from paperlib.studies import ablation, sensitivity
-from paperlib.training.experiment import Config, find
+from paperlib.training.config import Config
+from paperlib.training.runs import find
 from paperlib.utils import files
 
 
@@ -51,7 +52,7 @@ def test_every_shipped_run_says_the_digest_of_its_predictions(root):
     """So that moved rows are found in the runs of before there was one, too."""
     places = sorted(root.glob("results/planet32/runs/**/run.json"))
     unsigned = [str(p.parent) for p in places if "predictions" not in files.read_json(p)]
-    assert not unsigned, f"paperlib.training.experiment.sign writes it for {', '.join(unsigned)}"
+    assert not unsigned, f"paperlib.training.runs.sign writes it for {', '.join(unsigned)}"
 
 
 def test_the_overall_f2_follows_from_the_predictions(run, results):

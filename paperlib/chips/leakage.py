@@ -1,7 +1,7 @@
 """Checks that run with the experiment: each stops it when a number would be better than it is.
 
 Every function returns nothing when all is well and raises `PaperError` otherwise. They are called
-where the mistake would enter (`selection`, `candidates`, `experiment`), not only by tests.
+where the mistake would enter (`selection`, `candidates`, `train`), not only by tests.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ def check_informative(truth: Array, probability: Array, source: str, loss: str =
     error of √(Σ var(p)·var(y)/N)/Σ var(p). It fails where the slope is not 3 errors above 0, or is
     3 errors below `SLOPES` of its loss, and the error is small enough (under 0.1) to tell: where a
     share of the rows was moved, the slope falls by this share. (What moves fewer is found by the
-    digest that `experiment.load` holds predictions against.) A network that has learnt nothing
+    digest that `runs.load` holds predictions against.) A network that has learnt nothing
     gives nearly constant probabilities, a large error, and passes. Labels that fewer than `TELLING`
     chips carry are left out: a network of one rare label alone can be surely wrong about all of
     them.

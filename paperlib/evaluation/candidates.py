@@ -18,7 +18,8 @@ from ..utils.errors import PaperError
 if TYPE_CHECKING:
     from ..profiles import Profile
     from ..project import Project
-    from ..training.experiment import Config, Run
+    from ..training.config import Config
+    from ..training.runs import Run
 
 Array = np.ndarray
 #: The grids whose runs are candidates of the paper's system, or what it is compared with.
@@ -142,7 +143,7 @@ def live_configs(profile: Profile) -> list[Config]:
     it made is used from then on.
     """
     from ..training import run_grid
-    from ..training.experiment import Config
+    from ..training.config import Config
 
     base = Config.of(profile)
     if profile.source != "scenes":
@@ -166,9 +167,10 @@ def kept_runs(paper: Project, grids: Iterable[str] = GRIDS) -> list[Run]:
 
     Raises `PaperError` where not even the base is kept and there are no chips to train it on.
     """
-    from ..training import experiment, run_grid
+    from ..training import run_grid
+    from ..training.config import Config
 
-    configs = [experiment.Config.of(paper.profile)]
+    configs = [Config.of(paper.profile)]
     for name in grids:
         configs += run_grid.configs(name, paper.profile)
     base, *others = dict.fromkeys(configs)

@@ -21,7 +21,8 @@ from .selection import protocol_nested, protocol_paper
 
 if TYPE_CHECKING:
     from ..project import Project
-    from ..training.experiment import Config, Run
+    from ..training.config import Config
+    from ..training.runs import Run
     from .candidates import Pool
     from .selection import Outcome
 

@@ -25,7 +25,7 @@ from .conversions import fold_batch_norm, rebuild
 
 if TYPE_CHECKING:
     from ..project import Project
-    from ..training.experiment import Run
+    from ..training.runs import Run
 
 Array = np.ndarray
 _BATCH = 256  # chips predicted at once

@@ -3,7 +3,7 @@
 A notebook is current when what it was made from (its source, the library, the profile, versions,
 data, what it needs) and what it made (declared outputs, training runs, executed copies) are as the
 manifest says. The manifest is written after every notebook, so a killed run continues at the
-notebook it was killed in; long steps inside one are kept by `experiment`.
+notebook it was killed in; long steps inside one are kept by `training`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from .execute import NotebookFailed, Watcher, execute, kernel_environment, norma
 from .notebooks import Notebook
 from .screen import Screen, duration
 
-# Not outputs of one notebook: made by the runner, or (runs) shared and kept by `experiment`.
+# Not outputs of one notebook: made by the runner, or (runs) shared and kept by `training`.
 _RUNNERS_OWN = ("notebooks", "failed", "runs", "manifest.json")
 
 

@@ -61,7 +61,7 @@ def label_counts(counts: pd.DataFrame) -> Figure:
 def learning_curves(history: pd.DataFrame, best_epoch: int) -> Figure:
     """Loss, F2 and learning rate over the epochs.
 
-    history     columns `epoch`, `loss`, `val_loss`, `val_f2`, `rate`, of `experiment.Run`
+    history     columns `epoch`, `loss`, `val_loss`, `val_f2`, `rate`, of `runs.Run`
     best_epoch  row whose weights were kept
     """
     figure = Figure(figsize=(8.0, 2.7))

@@ -19,7 +19,7 @@ from . import accuracy_against_size, design_rules
 if TYPE_CHECKING:
     from ..evaluation.families import Family
     from ..project import Project
-    from ..training.experiment import Run
+    from ..training.runs import Run
 
 #: Part -> the candidate that has it; all are held against the first, plain one.
 PLAIN = "original, log"

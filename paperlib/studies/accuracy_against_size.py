@@ -19,7 +19,8 @@ import pandas as pd
 
 from ..evaluation.candidates import gather
 from ..evaluation.selection import Outcome, protocol_nested
-from ..training.experiment import Config, Run, network
+from ..training.config import Config, network
+from ..training.runs import Run
 from ..utils import files
 
 if TYPE_CHECKING:

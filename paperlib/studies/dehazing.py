@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..evaluation.candidates import Pool
     from ..evaluation.families import Family
     from ..project import Project
-    from ..training.experiment import Run
+    from ..training.runs import Run
 
 
 REAL = "Planet chips"  # the source of real ones in `order_on_chips`

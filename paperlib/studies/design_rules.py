@@ -16,7 +16,8 @@ import pandas as pd
 from scipy.stats import t as student
 
 from .. import f2
-from ..training.experiment import Config, Run, network
+from ..training.config import Config, network
+from ..training.runs import Run
 from . import transfer
 from .accuracy_against_size import kept, nested
 

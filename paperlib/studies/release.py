@@ -16,7 +16,8 @@ from .. import predictor
 from ..chips import leakage
 from ..evaluation import selection
 from ..project import Project
-from ..training.experiment import Config, Run
+from ..training.config import Config
+from ..training.runs import Run
 from ..utils import files
 from ..utils.errors import PaperError
 from . import ablation

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from ..evaluation.selection import Outcome
     from ..profiles import Profile
     from ..project import Project
-    from ..training.experiment import Config, Run
+    from ..training.config import Config
+    from ..training.runs import Run
 
 COLUMNS = ("reading", "less", "variant", "loss", "augment", "f2", "f2_plain", "difference", "low",
            "high", "seeds", "seed_range")  # fmt: skip

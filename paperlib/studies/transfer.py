@@ -34,7 +34,7 @@ class Method:
     """One way to use a network that was trained on something else.
 
     name     for tables and figures
-    model    `svm` or `logistic` on fixed features, or `network` (trained by `experiment`)
+    model    `svm` or `logistic` on fixed features, or `network` (trained by `train`)
     weights  True where it starts from the ready-made weights
     frozen   block up to which the network does not learn (`network` only)
     """
@@ -109,7 +109,8 @@ def _fit(kind: str, strength: float, x, labels, z) -> np.ndarray:
 
 def _trained(chips: Chips, how: Method, weights: str, options: Mapping | None) -> np.ndarray:
     """Train a network on the training chips given; its `(M, L)` of the validation chips."""
-    from ..training.experiment import Config, train
+    from ..training.config import Config
+    from ..training.train import train
 
     given = {"size": chips.size, "schedule": "one-cycle", "frozen_to": how.frozen}
     given["weights"] = weights if how.weights else ""
@@ -135,7 +136,7 @@ def learning_curve(
     chips    any set with training and validation chips; counts: of training chips
     weights  of VGG-16, for the methods that start from something
     at       layers whose channels, averaged over the chip, are the fixed features
-    options  of `experiment.Config`, for the methods that train a network
+    options  of `config.Config`, for the methods that train a network
     only_kept  take what earlier calls have finished, compute nothing
 
     Every cell is kept by what it depends on, and a run that is killed goes on with the next one.

@@ -21,7 +21,7 @@ from ..utils import cache
 from ..utils.errors import PaperError
 
 if TYPE_CHECKING:
-    from .experiment import Run
+    from .runs import Run
 
 Array = np.ndarray
 _VERSION = 1
@@ -47,7 +47,7 @@ def find_teacher(slug: str, runs_folder: str | Path, chips: Chips | None = None)
 
     Raises `PaperError` where there is none.
     """
-    from .experiment import describe, load, same_chips
+    from .runs import describe, load, same_chips
 
     runs = Path(runs_folder)
     found = [
@@ -77,7 +77,7 @@ def soft_labels(slug: str, chips: Chips, runs_folder: str | Path, *, views: int 
            and mirrored is then taught the same in every position
 
     A teacher may have been trained on other chips than these (more of them, say), but only of the
-    training part: that the student learns nothing about the held-out ones is `experiment`'s split.
+    training part: that the student learns nothing about the held-out ones is `train`'s split.
     """
     key = f"teacher-{cache.key(slug, chips.fingerprint, views, _VERSION)}"
     if found := cache.load(key):

@@ -16,7 +16,7 @@ from ..chips import Chips, leakage
 from ..chips.split import first_by_hash
 from ..networks import augment
 from . import checkpoint, determinism, distillation, schedules
-from .experiment import Config, network
+from .config import Config, network
 
 _KEPT: dict[tuple, tuple[keras.Model, keras.Model]] = {}  # compiled models, last used last
 _KEEP = 3  # the paper's three losses

@@ -28,8 +28,9 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm  # as text, also in a notebook: `paper run` reads its last line
 
 from ..utils.errors import PaperError
-from . import experiment
-from .experiment import Config
+from . import train as trained
+from .config import Config
+from .runs import find
 
 if TYPE_CHECKING:
     from ..project import Project
@@ -66,10 +67,10 @@ def train(
     missing, done = [], 0
     for config in wanted:
         chips = project.chips(config.variant)
-        if experiment.find(config, project.runs / inside, chips):
+        if find(config, project.runs / inside, chips):
             done += 1
             continue
-        experiment.check(config, chips)
+        trained.check(config, chips)
         count = config.train_chips or int((chips.split == "train").sum())
         missing.append((config, config.epochs * (count // config.batch)))
     if not missing:
@@ -85,7 +86,7 @@ def train(
             if (config, steps) not in aside:
                 before = bar.n
                 chips = project.chips(config.variant)
-                experiment.train(config, chips, project.runs / inside, progress=bar)
+                trained.train(config, chips, project.runs / inside, progress=bar)
                 count.finished(steps - (bar.n - before))
 
 
@@ -241,7 +242,7 @@ class _Worker(threading.Thread):
 
 
 class _Answers:
-    """Answers as lines of JSON; also the bar that `experiment.train` advances."""
+    """Answers as lines of JSON; also the bar that `train.train` advances."""
 
     def __init__(self, stream: Any):
         import time
@@ -307,7 +308,7 @@ def _train(job: dict[str, Any], projects: dict[str, Project], answers: Any) -> N
         projects[key] = Project(profile.name, job["data"], root=Path(job["root"]))
     project = projects[key]
     chips = project.chips(config.variant)
-    experiment.train(config, chips, project.runs / job["inside"], progress=answers)
+    trained.train(config, chips, project.runs / job["inside"], progress=answers)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,8 @@ from ..studies import accuracy_against_size, design_rules
 from ..utils import files
 from ..utils.errors import PaperError
 from . import processes
-from .experiment import Config, Run, find, load, same_chips
+from .config import Config
+from .runs import Run, find, load, same_chips
 
 LOSSES = ("log", "f2", "hard")
 PAIR = ("original", "dehazed")

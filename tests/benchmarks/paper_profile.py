@@ -29,7 +29,7 @@ def listed(root: Path) -> dict[str, int]:
 
 def main(data: str, epochs: int = 2) -> None:
     from paperlib.pipeline import notebooks
-    from paperlib.training.experiment import load
+    from paperlib.training.runs import load
 
     before = listed(ROOT)
     with tempfile.TemporaryDirectory() as folder:

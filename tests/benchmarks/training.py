@@ -25,7 +25,8 @@ from tqdm import tqdm
 
 from paperlib import losses
 from paperlib.chips import Chips
-from paperlib.training import determinism, experiment, loop
+from paperlib.training import determinism, loop
+from paperlib.training.config import Config, network
 
 
 def random_chips(count: int) -> Chips:
@@ -38,7 +39,7 @@ def random_chips(count: int) -> Chips:
     )
 
 
-def compare(config: experiment.Config, chips: Chips, rounds: int) -> None:
+def compare(config: Config, chips: Chips, rounds: int) -> None:
     determinism.prepare()
     keras.utils.set_random_seed(0)  # a bare fit shuffles by the global seed
     train, validation = chips.part("train"), chips.part("validation")
@@ -47,7 +48,7 @@ def compare(config: experiment.Config, chips: Chips, rounds: int) -> None:
     x, y = train.images[:kept], train.labels[:kept].astype("float32")
     held_out = validation.images, validation.labels.astype("float32")
 
-    bare = experiment.network(config)
+    bare = network(config)
     bare.compile(
         keras.optimizers.Adam(1e-3), losses.get(config.loss), jit_compile=determinism.jit()
     )
@@ -90,7 +91,7 @@ def main() -> None:
     chips = random_chips(arguments.chips)
     for precision in ("float32", "mixed_bfloat16"):
         for batch_norm in ("head", "all"):
-            config = experiment.Config(
+            config = Config(
                 width=arguments.width,
                 batch_norm=batch_norm,
                 precision=precision,

@@ -21,7 +21,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from paperlib.project import Project
 from paperlib.training import processes
-from paperlib.training.experiment import Config
+from paperlib.training.config import Config
 
 
 def chips_per_second(project: Project, configs: list[Config], count: int) -> float:

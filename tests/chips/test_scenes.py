@@ -32,7 +32,7 @@ def digest(drawn: scenes.Scene) -> str:
 
 def test_another_process_draws_the_same_scenes_in_any_order():
     code = (
-        "import sys; sys.path.insert(0, 'tests')\n"
+        "import sys; sys.path.insert(0, 'tests/chips')\n"
         "from test_scenes import digest\n"
         "from paperlib.chips import scenes\n"
         "for i in (11, 3, 7): print(i, digest(scenes.scene(i, seed=5)))"

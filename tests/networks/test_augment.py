@@ -170,7 +170,7 @@ _QUICK = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes
 _ON_JAX = """
 import sys
 import keras, numpy as np
-from paperlib import augment
+from paperlib.networks import augment
 images = keras.Input((16, 16, 3))
 x = images
 for layer in augment.random_transforms("paper"):

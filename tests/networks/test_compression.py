@@ -16,7 +16,7 @@ from training_stand_ins import CONFIG, chips
 
 from paperlib import losses
 from paperlib.networks import build, compression
-from paperlib.training import distillation, experiment
+from paperlib.training import config, distillation, runs, train
 from paperlib.utils.errors import PaperError
 
 
@@ -55,8 +55,8 @@ def test_of_several_teachers_the_one_on_these_chips_is_taken_else_one_with_weigh
         return SimpleNamespace(facts={"chips": same}, weights_file=weights_file, name=name)
 
     there = [run("t", False, False), run("t-1", False, True), run("t-2", True, True)]
-    monkeypatch.setattr(experiment, "load", lambda f: {r.name: r for r in there}[f.name])
-    monkeypatch.setattr(experiment, "same_chips", lambda kept, now: kept)
+    monkeypatch.setattr(runs, "load", lambda f: {r.name: r for r in there}[f.name])
+    monkeypatch.setattr(runs, "same_chips", lambda kept, now: kept)
     assert distillation.find_teacher("t", tmp_path / "students", chips()).name == "t-2"
     (tmp_path / "t-2" / "run.json").unlink()
     assert distillation.find_teacher("t", tmp_path / "students", chips()).name == "t-1"
@@ -166,15 +166,15 @@ def test_the_log_loss_of_the_mixed_target_is_the_mixture_of_the_losses():
 def test_a_student_learns_from_its_teacher_and_is_told_apart(tmp_path):
     some = chips()
     short = {**CONFIG.to_dict(), "epochs": 1, "dropout": 0.0}
-    teacher = experiment.train(
-        experiment.Config.from_dict({**short, "epochs": 3}), some, tmp_path, progress=False
+    teacher = train.train(
+        config.Config.from_dict({**short, "epochs": 3}), some, tmp_path, progress=False
     )
-    alone = experiment.Config.from_dict(short)
+    alone = config.Config.from_dict(short)
     given = {"teacher": teacher.config.slug, "teaching": 1.0}
-    taught = experiment.Config.from_dict({**short, **given})
+    taught = config.Config.from_dict({**short, **given})
     assert alone.slug != taught.slug
     runs = {
-        c.teacher: experiment.train(c, some, tmp_path / "inside", progress=False)
+        c.teacher: train.train(c, some, tmp_path / "inside", progress=False)
         for c in (alone, taught)
     }
     losses_ = {t: run.history["loss"].iloc[0] for t, run in runs.items()}
@@ -195,15 +195,15 @@ def test_a_student_learns_from_its_teacher_and_is_told_apart(tmp_path):
     with pytest.raises(PaperError, match="no-such-teacher is not in"):
         distillation.soft_labels("no-such-teacher", some, tmp_path)
     with pytest.raises(ValueError, match="teacher"):
-        experiment.Config.from_dict({**short, "teacher": "x", "loss": "f2"})
+        config.Config.from_dict({**short, "teacher": "x", "loss": "f2"})
     with pytest.raises(ValueError, match="teacher_views"):
-        experiment.Config.from_dict({**short, "teacher": "x", "teacher_views": 9})
+        config.Config.from_dict({**short, "teacher": "x", "teacher_views": 9})
 
 
 def test_what_is_shipped_is_read_where_the_weights_are_not(tmp_path, monkeypatch):
     some = chips()
-    run = experiment.train(
-        experiment.Config.from_dict({**CONFIG.to_dict(), "epochs": 1}),
+    run = train.train(
+        config.Config.from_dict({**CONFIG.to_dict(), "epochs": 1}),
         some,
         tmp_path / "runs",
         progress=False,

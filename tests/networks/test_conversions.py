@@ -9,7 +9,8 @@ from keras import layers
 
 from paperlib.networks import build, conversions
 from paperlib.profiles import profile
-from paperlib.training.experiment import Config, find
+from paperlib.training.config import Config
+from paperlib.training.runs import find
 
 
 def images(count=2, size=32, seed=0):

@@ -10,7 +10,7 @@ import pytest
 from paperlib.networks import build
 from paperlib.networks import pretrained as weights_module
 from paperlib.profiles import profile
-from paperlib.training.experiment import Config
+from paperlib.training.config import Config
 from paperlib.utils.errors import PaperError
 
 

@@ -17,7 +17,8 @@ from paperlib.profiles import PROFILES, profile
 from paperlib.project import Project
 from paperlib.studies import accuracy_against_size as sizes
 from paperlib.studies import speed
-from paperlib.training import experiment, run_grid
+from paperlib.training import run_grid
+from paperlib.training.config import Config
 from paperlib.utils import files
 
 
@@ -53,7 +54,7 @@ def test_the_grid_gives_every_network_the_same_budget(name):
     assert set(alone) | set(taught) <= set(made)
     for one, other in zip(alone, taught, strict=True):  # nothing but the teacher differs
         assert {**one.to_dict(), "teacher": other.teacher} == other.to_dict()
-    assert {c.teacher for c in taught} == {experiment.Config.of(profile(name)).slug}
+    assert {c.teacher for c in taught} == {Config.of(profile(name)).slug}
 
 
 def test_all_backbones_are_in_the_real_grid_and_none_is_a_candidate_of_the_papers():

@@ -16,7 +16,9 @@ from paperlib.profiles import PROFILES, profile
 from paperlib.project import Project
 from paperlib.studies import design_rules
 from paperlib.studies.design_rules import EQUAL, HELPS, HURTS, MISSING, RULES, difference
-from paperlib.training import experiment, run_grid, schedules
+from paperlib.training import run_grid, schedules, train
+from paperlib.training.config import Config
+from paperlib.training.runs import load
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -42,13 +44,13 @@ def test_the_triangle_by_hand():
 
 
 def test_a_cyclical_run_goes_from_a_quarter_of_its_rate_and_back(tmp_path):
-    config = experiment.Config.from_dict(
+    config = Config.from_dict(
         {**CONFIG.to_dict(), "schedule": "cyclical", "cycle": 2, "epochs": 3, "train_chips": 64}
     )
-    run = experiment.train(config, chips(), tmp_path, progress=False)
+    run = train.train(config, chips(), tmp_path, progress=False)
     quarter, whole = config.rate / 4, config.rate
     assert run.history["rate"].tolist() == pytest.approx([quarter, whole, quarter])
-    other = experiment.Config.from_dict({**config.to_dict(), "schedule": "one-cycle"})
+    other = Config.from_dict({**config.to_dict(), "schedule": "one-cycle"})
     assert other.slug != config.slug
 
 
@@ -57,7 +59,7 @@ def test_the_new_keys_leave_the_old_runs_valid(root):
     folders = sorted((root / "results/planet32/runs").glob("*/config.json"))
     assert folders
     for path in folders:
-        assert experiment.load(path.parent).config.slug == path.parent.name
+        assert load(path.parent).config.slug == path.parent.name
 
 
 def test_the_first_chips_by_hash_nest_and_are_not_the_splits_order():

@@ -16,7 +16,7 @@ import pytest
 from training_stand_ins import CONFIG, chips
 
 from paperlib import losses
-from paperlib.training import experiment
+from paperlib.training import runs, train
 
 SHORT = replace(CONFIG, epochs=2)
 # XLA optimises for most of the time this takes; the numbers stay the same to float32's precision.
@@ -26,7 +26,7 @@ _SCRIPT = """
 import json, sys
 import keras
 from paperlib import losses
-from paperlib.training import experiment
+from paperlib.training import train
 from test_backends import SHORT, case
 from training_stand_ins import chips
 y, p = case()
@@ -38,9 +38,9 @@ if keras.backend.backend() == "jax":
     for name in losses.LOSSES:
         slope = jax.grad(lambda q, loss=losses.get(name): loss(y, q))(half)
         assert slope.dtype == "float16" and jax.numpy.isfinite(slope).all(), name
-run = experiment.train(SHORT, chips(), sys.argv[1], progress=False)
+run = train.train(SHORT, chips(), sys.argv[1], progress=False)
 assert run.facts["backend"] == keras.backend.backend() != "tensorflow"
-assert experiment.train(SHORT, chips(), sys.argv[1], progress=False).folder == run.folder
+assert train.train(SHORT, chips(), sys.argv[1], progress=False).folder == run.folder
 """
 
 
@@ -71,8 +71,8 @@ def test_losses_agree_and_a_network_trains(backend, tmp_path, monkeypatch):
         here = float(keras.ops.convert_to_numpy(losses.get(name)(y, p)))
         assert values[name] == pytest.approx(here, abs=1e-5)
 
-    there = experiment.find(SHORT, tmp_path)
-    here = experiment.train(SHORT, chips(), tmp_path / "here", progress=False)
+    there = runs.find(SHORT, tmp_path)
+    here = train.train(SHORT, chips(), tmp_path / "here", progress=False)
     # the same weights, shuffle and schedule to begin with; the draws of the transforms differ
     assert there.history["loss"].iloc[0] == pytest.approx(here.history["loss"].iloc[0], rel=0.2)
     assert there.history["loss"].iloc[1] < there.history["loss"].iloc[0]

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from paperlib.project import Project
-from paperlib.training import experiment, processes, run_grid
-from paperlib.training.experiment import Config
+from paperlib.training import processes, run_grid, runs
+from paperlib.training.config import Config
 from paperlib.utils.errors import PaperError
 
 SMALL = {"network": "vgg11", "width": 0.0625, "epochs": 1, "batch_norm": "head"}
@@ -31,7 +31,7 @@ def wanted(project: Project) -> list[Config]:
 
 
 def bits(project: Project, config: Config) -> str:
-    run = experiment.find(config, project.runs)
+    run = runs.find(config, project.runs)
     return hashlib.sha256(run.probability.tobytes()).hexdigest()
 
 
@@ -69,7 +69,7 @@ def test_a_wrong_number_of_workers_is_refused(given, tmp_path, monkeypatch):
 def test_with_no_workers_all_train_here(tmp_path, monkeypatch):
     monkeypatch.setenv("PAPER_WORKERS", "0")
     monkeypatch.setattr(processes, "_in_workers", None)
-    monkeypatch.setattr(processes.experiment, "train", lambda config, *a, **k: seen.append(config))
+    monkeypatch.setattr(processes.trained, "train", lambda config, *a, **k: seen.append(config))
     seen: list[Config] = []
     project = Project("tiny", root=tmp_path)
     configs = wanted(project)
@@ -113,7 +113,7 @@ def test_a_grid_killed_at_random_five_times_and_resumed_is_as_undisturbed(tmp_pa
         for victim in whom if name == "killed" else ():
             # two epochs each on average, and what is trained until the signal comes: of 28
             _kill_after(int(rng.integers(1, 4)), rng.uniform(0, 0.05), victim, project.root, epochs)
-            assert not all(experiment.find(config, project.runs) for config in configs)
+            assert not all(runs.find(config, project.runs) for config in configs)
         processes.train(project, configs, progress=False)
         found[name] = {p.parent.name: p.read_bytes() for p in project.runs.rglob("predictions.npz")}
         assert len(found[name]) == 2
@@ -166,7 +166,7 @@ def test_a_run_that_cannot_be_is_refused_in_one_line(tmp_path, monkeypatch):
 def test_a_worker_ends_with_whoever_started_it(tmp_path, monkeypatch):
     monkeypatch.setenv("PAPER_CACHE", str(tmp_path / "cache"))
     code = (
-        "from paperlib.project import Project; from paperlib.training.experiment import Config;"
+        "from paperlib.project import Project; from paperlib.training.config import Config;"
         "from paperlib.training import processes; p = Project('tiny', root=%r);"
         "processes.train(p, [Config.of(p.profile, epochs=500)], progress=False)"
     )

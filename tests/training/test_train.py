@@ -18,8 +18,8 @@ from training_stand_ins import CONFIG, TAGS, chips
 
 from paperlib.networks import augment
 from paperlib.profiles import PROFILES, profile
-from paperlib.training import checkpoint, experiment, loop
-from paperlib.training.experiment import Config
+from paperlib.training import checkpoint, loop, runs, train
+from paperlib.training.config import Config
 from paperlib.utils import files
 from paperlib.utils.errors import PaperError
 
@@ -36,7 +36,7 @@ def cache(tmp_path_factory):
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     """One run from beginning to end; its folder's bytes are what every other way must give."""
-    run = experiment.train(CONFIG, chips(), tmp_path_factory.mktemp("runs"), progress=False)
+    run = train.train(CONFIG, chips(), tmp_path_factory.mktemp("runs"), progress=False)
     shutil.move(run.weights_file.parent, run.weights_file.parent.with_name("undisturbed"))
     return run
 
@@ -89,10 +89,10 @@ def test_predictions_of_which_two_chips_changed_places_are_no_run(undisturbed, t
         folder = tmp_path / what
         shutil.copytree(undisturbed.folder, folder)
         files.write_json(folder / "run.json", {k: facts[k] for k in facts if k != "predictions"})
-        experiment.sign(folder)
+        runs.sign(folder)
         assert files.read_json(folder / "run.json") == facts
         files.write_arrays(folder / "predictions.npz", **{**arrays, what: arrays[what][rows]})
-        for read in (experiment.load, experiment.sign):
+        for read in (runs.load, runs.sign):
             with pytest.raises(PaperError, match="rows were moved or changed"):
                 read(folder)
 
@@ -109,7 +109,7 @@ def test_kill_9_at_two_moments_changes_nothing(undisturbed, tmp_path):
         assert not list(tmp_path.rglob("run.json"))
     stored = checkpoint.read(next(Path(os.environ["PAPER_CACHE"]).rglob("checkpoint.npz")))
     assert len(stored[0]["history"]) == 2  # the second process began where the first one stood
-    run = experiment.train(CONFIG, chips(), tmp_path, progress=False)
+    run = train.train(CONFIG, chips(), tmp_path, progress=False)
     assert contents(run.folder) == contents(undisturbed.folder)
 
 
@@ -132,22 +132,22 @@ def test_five_interruptions_at_random_change_nothing(undisturbed, tmp_path, monk
 
         monkeypatch.setattr(checkpoint, "write", writing)
         try:
-            experiment.train(CONFIG, chips(), tmp_path, progress=False)
+            train.train(CONFIG, chips(), tmp_path, progress=False)
         except KeyboardInterrupt:
             interruptions += 1
     monkeypatch.setattr(checkpoint, "write", write)
     assert interruptions >= 3
-    run = experiment.train(CONFIG, chips(), tmp_path, progress=False)
+    run = train.train(CONFIG, chips(), tmp_path, progress=False)
     assert contents(run.folder) == contents(undisturbed.folder)
 
 
 def test_a_compiled_model_taken_over_changes_nothing(undisturbed, tmp_path):
     forget_cache()
-    experiment.train(replace(CONFIG, seed=9, epochs=4), chips(), tmp_path, progress=False)
+    train.train(replace(CONFIG, seed=9, epochs=4), chips(), tmp_path, progress=False)
     assert loop._KEPT
-    run = experiment.train(CONFIG, chips(), tmp_path, progress=False)
+    run = train.train(CONFIG, chips(), tmp_path, progress=False)
     assert contents(run.folder) == contents(undisturbed.folder)
-    other = experiment.find(replace(CONFIG, seed=9), tmp_path)
+    other = runs.find(replace(CONFIG, seed=9), tmp_path)
     assert not np.array_equal(other.probability, run.probability)
 
 
@@ -156,35 +156,35 @@ def test_a_finished_run_is_never_trained_again(undisturbed, monkeypatch):
         raise AssertionError("trained again")
 
     monkeypatch.setattr(loop, "Training", refuse)
-    runs = undisturbed.folder.parent
-    again = experiment.train(CONFIG, chips(), runs, progress=False)
+    folder = undisturbed.folder.parent
+    again = train.train(CONFIG, chips(), folder, progress=False)
     assert np.array_equal(again.probability, undisturbed.probability)
-    assert experiment.find(CONFIG, runs).config == CONFIG
-    assert experiment.find(replace(CONFIG, seed=1), runs) is None
+    assert runs.find(CONFIG, folder).config == CONFIG
+    assert runs.find(replace(CONFIG, seed=1), folder) is None
 
 
 def test_a_lost_run_folder_is_made_again_from_the_kept_weights(tmp_path, monkeypatch):
     forget_cache()
     short = replace(CONFIG, epochs=1)
-    run = experiment.train(short, chips(), tmp_path, progress=False)
+    run = train.train(short, chips(), tmp_path, progress=False)
     kept = contents(run.folder)
     shutil.rmtree(run.folder)
     monkeypatch.setattr(loop.Training, "_epoch", None)  # no epoch may be trained
-    assert contents(experiment.train(short, chips(), tmp_path, progress=False).folder) == kept
+    assert contents(train.train(short, chips(), tmp_path, progress=False).folder) == kept
 
 
 def test_other_chips_are_trained_separately(tmp_path):
     forget_cache()
     short = replace(CONFIG, epochs=1)
-    first = experiment.train(short, chips(), tmp_path, progress=False)
+    first = train.train(short, chips(), tmp_path, progress=False)
     kept = contents(first.folder)
-    other = experiment.train(short, chips(seed=1), tmp_path, progress=False)
+    other = train.train(short, chips(seed=1), tmp_path, progress=False)
     assert other.folder != first.folder
     assert other.folder.name.startswith(short.slug)
     assert contents(first.folder) == kept
     assert not np.array_equal(other.probability, first.probability)
-    assert experiment.find(short, tmp_path, chips(seed=1)).folder == other.folder
-    assert experiment.find(short, tmp_path, chips()).folder == first.folder
+    assert runs.find(short, tmp_path, chips(seed=1)).folder == other.folder
+    assert runs.find(short, tmp_path, chips()).folder == first.folder
 
 
 def test_chips_are_recognised_through_another_decoder_but_not_with_other_labels():
@@ -193,13 +193,13 @@ def test_chips_are_recognised_through_another_decoder_but_not_with_other_labels(
     rounded[:, ::7, ::5] += 1
     near = made.with_images(rounded, "")
     assert near.fingerprint != made.fingerprint
-    assert experiment.same_chips(experiment.describe(made), experiment.describe(near))
+    assert runs.same_chips(runs.describe(made), runs.describe(near))
     brighter = made.with_images(np.minimum(made.images, 245) + 10, "")
-    assert not experiment.same_chips(experiment.describe(made), experiment.describe(brighter))
+    assert not runs.same_chips(runs.describe(made), runs.describe(brighter))
     labels = made.labels.copy()
     labels[5, 1] ^= 1
     relabelled = replace(made, labels=labels)
-    assert not experiment.same_chips(experiment.describe(made), experiment.describe(relabelled))
+    assert not runs.same_chips(runs.describe(made), runs.describe(relabelled))
 
 
 def test_validation_and_test_chips_teach_nothing(undisturbed, tmp_path):
@@ -210,7 +210,7 @@ def test_validation_and_test_chips_teach_nothing(undisturbed, tmp_path):
     images, labels = made.images.copy(), made.labels.copy()
     images[rest], labels[rest] = 255 - images[rest], 1 - labels[rest]
     for given in (made, replace(made, images=images, labels=labels)):
-        run = experiment.train(replace(CONFIG, epochs=1), given, tmp_path, progress=False)
+        run = train.train(replace(CONFIG, epochs=1), given, tmp_path, progress=False)
         weights.append(np.concatenate([w.ravel() for w in run.model().get_weights()]))
     assert np.array_equal(*weights)
 
@@ -226,7 +226,7 @@ def test_every_chip_of_an_epoch_is_shown_once():
 
 def test_one_label_alone(tmp_path):
     config = replace(CONFIG, outputs="red", epochs=1)
-    run = experiment.train(config, chips(), tmp_path, progress=False)
+    run = train.train(config, chips(), tmp_path, progress=False)
     assert np.isfinite(run.probability[:, 1]).all()
     assert np.isnan(run.probability[:, [0, 2]]).all()
     assert run.truth.shape == run.probability.shape
@@ -237,7 +237,7 @@ def test_one_label_alone(tmp_path):
 
 
 def test_weights_give_the_stored_probabilities(tmp_path):
-    run = experiment.train(replace(CONFIG, epochs=1), chips(), tmp_path, progress=False)
+    run = train.train(replace(CONFIG, epochs=1), chips(), tmp_path, progress=False)
     made = chips()
     again = augment.predict(run.model(), made.images[made.split != "train"])
     assert np.allclose(again, run.probability, atol=1e-3)
@@ -251,7 +251,7 @@ def test_plateau_and_early_stop_follow_the_validation_loss(tmp_path, monkeypatch
     scripted = iter([1.0, 0.9, 0.95, 0.95, 0.8, 0.9, 0.9, 0.9, 0.1])
     monkeypatch.setattr(loop.Training, "_mean_loss", lambda *_: next(scripted))
     config = replace(CONFIG, epochs=20, rate=1e-3)
-    run = experiment.train(config, chips(), tmp_path, progress=False)
+    run = train.train(config, chips(), tmp_path, progress=False)
     assert len(run.history) == 8
     assert run.facts["best_epoch"] == 4
     assert run.history["rate"].to_numpy() == pytest.approx([1e-3] * 4 + [1e-4] * 3 + [1e-5])
@@ -261,7 +261,7 @@ def test_with_more_patience_the_rate_falls_once_every_plateau(tmp_path, monkeypa
     scripted = iter([1.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0])
     monkeypatch.setattr(loop.Training, "_mean_loss", lambda *_: next(scripted))
     config = replace(CONFIG, epochs=20, rate=1e-3, patience=5)
-    run = experiment.train(config, chips(), tmp_path, progress=False)
+    run = train.train(config, chips(), tmp_path, progress=False)
     assert run.history["rate"].to_numpy() == pytest.approx([1e-3] * 3 + [1e-4] * 2 + [1e-5])
 
 
@@ -282,11 +282,11 @@ def test_one_cycle_rises_and_falls(tmp_path):
 def test_a_damaged_checkpoint_starts_the_run_anew(tmp_path):
     forget_cache()
     short = replace(CONFIG, epochs=1)
-    run = experiment.train(short, chips(), tmp_path, progress=False)
+    run = train.train(short, chips(), tmp_path, progress=False)
     kept = contents(run.folder)
     shutil.rmtree(run.folder)
     run.weights_file.with_name("checkpoint.npz").write_bytes(b"PK\x03\x04 half a file")
-    assert contents(experiment.train(short, chips(), tmp_path, progress=False).folder) == kept
+    assert contents(train.train(short, chips(), tmp_path, progress=False).folder) == kept
 
 
 def test_configurations_refuse_what_they_do_not_know():
@@ -335,12 +335,12 @@ def test_chips_that_cannot_train_are_refused(tmp_path):
         (CONFIG, made.part("train"), "no validation chip"),
     ]:
         with pytest.raises(PaperError, match=says):
-            experiment.train(config, given, tmp_path, progress=False)
+            train.train(config, given, tmp_path, progress=False)
 
 
 def test_a_folder_that_is_no_run(tmp_path):
     with pytest.raises(PaperError, match="no finished run"):
-        experiment.load(tmp_path)
+        runs.load(tmp_path)
     files.write_json(tmp_path / "run.json", {})
     with pytest.raises(PaperError, match="no finished run"):
-        experiment.load(tmp_path)
+        runs.load(tmp_path)

@@ -12,7 +12,7 @@ import sys
 import numpy as np
 
 from paperlib.chips import Chips
-from paperlib.training.experiment import Config
+from paperlib.training.config import Config
 
 TAGS = ("bright", "red", "striped")
 CONFIG = Config(
@@ -43,7 +43,7 @@ def chips(count: int = 180, seed: int = 0) -> Chips:
 
 
 def main(runs: str, epoch: int, step: str) -> None:
-    from paperlib.training import checkpoint, experiment, loop
+    from paperlib.training import checkpoint, loop, train
 
     write, tick = checkpoint.write, loop._Bar.on_train_batch_end
     state = {"saved": 0}
@@ -64,7 +64,7 @@ def main(runs: str, epoch: int, step: str) -> None:
         tick(self, batch, logs)
 
     checkpoint.write, loop._Bar.on_train_batch_end = writing, ticking
-    experiment.train(CONFIG, chips(), runs, progress=False)
+    train.train(CONFIG, chips(), runs, progress=False)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,144 @@
+"""Train one configuration on chips, or continue, or take the run that exists.
+
+run = train(config, chips, project.runs)       # minutes, continues where it was killed
+run = train(config, chips, project.runs)       # at once: a finished run is never trained again
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from ..chips import Chips, leakage
+from ..utils import files
+from ..utils.errors import PaperError
+from .config import Config
+from .runs import Run, _cache, describe, find, load
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+
+def train(
+    config: Config, chips: Chips, runs_folder: str | Path, *, progress: bool | tqdm = True
+) -> Run:
+    """Train `config` on the training chips, or continue, or take the run that is there.
+
+    chips        of `config.variant`, at `config.size`; the validation chips choose the epoch, the
+                 test chips (where there are any) are only predicted
+    runs_folder  where the run folder goes; a run of the same configuration on other chips is kept,
+                 and this one gets the chips' fingerprint in its folder name
+    progress     whether to show a bar, or the bar of a whole grid to advance by batches
+
+    The weights kept are those of the epoch with the lowest validation loss. Raises `PaperError` for
+    chips that cannot train the configuration.
+    """
+    if kept := find(config, runs_folder, chips):
+        return kept
+    check(config, chips)
+    _check_leaks(chips)
+    from . import checkpoint
+    from .loop import Training
+
+    folder = Path(runs_folder) / config.slug
+    if (folder / "run.json").is_file():
+        folder = folder.with_name(f"{config.slug}-{chips.fingerprint[:8]}")
+    cache = _cache(config, chips.fingerprint)
+    with checkpoint.only_one(cache):
+        if kept := find(config, runs_folder, chips):  # another process finished it meanwhile
+            return kept
+        started = time.time()
+        taught = None
+        if config.teacher:
+            from .distillation import soft_labels
+
+            taught = soft_labels(config.teacher, chips, runs_folder, views=config.teacher_views)
+        training = Training(config, chips, cache, taught=taught, progress=progress)
+        training.run()
+        split = chips.split
+        rest = np.flatnonzero(split != "train")
+        probability = np.full((len(rest), len(chips.tags)), np.nan, np.float16)
+        probability[:, training.columns] = training.predict(rest)
+        names, truth = chips.names[rest], chips.labels[rest]
+        facts = {
+            "chips": describe(chips),
+            "predictions": leakage.predictions_digest(names, truth, probability),
+            "best_epoch": training.best_epoch,
+            "epochs": len(training.history),
+            "parameters": training.network.count_params(),
+            **_surroundings(),
+        }
+        files.write_json(folder / "config.json", config.to_dict())
+        files.write_text(
+            folder / "history.csv",
+            pd.DataFrame(training.history).to_csv(index=False, lineterminator="\n"),
+        )
+        files.write_arrays(
+            folder / "predictions.npz",
+            names=names,
+            split=split[rest],
+            truth=truth,
+            probability=probability,
+        )
+        timing = {"seconds": training.seconds, "last_sitting": time.time() - started}
+        files.write_json(cache / "timing.json", timing)
+        files.write_json(folder / "run.json", facts)  # last: it says that the rest is whole
+    return load(folder)
+
+
+def check(config: Config, chips: Chips) -> None:
+    """`PaperError` for chips that cannot train the configuration."""
+    if chips.size != config.size:
+        raise PaperError(
+            f"chips of {chips.size} px for a network of {config.size} px", "read them at that size"
+        )
+    if config.outputs != "all" and config.outputs not in chips.tags:
+        raise PaperError(f"outputs: no label {config.outputs!r}", "use 'all' or a tag of the chips")
+    for split in ("train", "validation"):
+        if not (chips.split == split).any():
+            raise PaperError(f"{chips.source}: no {split} chip", "give more chips")
+    count = int((chips.split == "train").sum())
+    if config.train_chips > count:
+        raise PaperError(
+            f"{chips.source}: fewer than train_chips={config.train_chips} training chips",
+            "lower train_chips",
+        )
+    if (config.train_chips or count) < config.batch:
+        raise PaperError(
+            f"{chips.source}: fewer training chips than batch={config.batch}", "lower the batch"
+        )
+
+
+def _check_leaks(chips: Chips) -> None:
+    """No validation chip among the training chips, by name or by pixels; once per process."""
+    if chips.fingerprint not in _CHECKED:
+        leakage.check_training(chips.part("train"), chips.part("validation"))
+        _CHECKED.add(chips.fingerprint)
+
+
+_CHECKED: set[str] = set()
+
+
+def _surroundings() -> dict:
+    """Versions and hardware: what may change the last digits of a run."""
+    import platform
+    from importlib.metadata import version
+
+    import keras
+
+    from . import determinism
+
+    backend = keras.backend.backend()
+    return {
+        "backend": backend,
+        "hardware": determinism.hardware(),
+        "threads": determinism.threads(),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("keras", "numpy", backend)},
+        },
+    }
