@@ -60,7 +60,7 @@ def report(
     """Write results/report.html: each number and claim of the paper with its verdict."""
     from .pipeline.report import write
     from .profiles import profile as known
-    from .project import checkout
+    from .utils.paths import checkout
 
     root = checkout()
     if root is None:
@@ -80,7 +80,7 @@ def report(
 def readme() -> None:
     """Write the generated parts of README.md again."""
     from .pipeline import readme as parts
-    from .project import checkout
+    from .utils.paths import checkout
 
     root = checkout()
     if root is None:
@@ -94,7 +94,7 @@ def demo(
     no_browser: bool = typer.Option(False, "--no-browser", help="Do not open a browser."),
 ) -> None:
     """Start the showcase on this machine: web site, worker and example gallery."""
-    from .project import checkout
+    from .utils.paths import checkout
 
     root = checkout()
     if root is None or not (root / "demo_site").is_dir():
@@ -185,8 +185,8 @@ def transfer(
 ) -> None:
     """Transfer learning on real chips, as notebook 11 shows it; a killed run continues."""
     print("paper: starting …", file=sys.stderr, flush=True)
-    from .project import checkout
     from .studies import transfer_real
+    from .utils.paths import checkout
 
     root = checkout()
     if root is None:

@@ -17,12 +17,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import platformdirs
-
 from .chips import Chips
 from .profiles import DEFAULT, Profile, profile
 from .utils import files
 from .utils.errors import PaperError
+from .utils.paths import checkout
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,23 +29,6 @@ if TYPE_CHECKING:
 
     from .training.config import Config
     from .training.runs import Run
-
-
-def checkout() -> Path | None:
-    """The repository's root, or None where the package is installed on its own."""
-    for start in (Path.cwd(), Path(__file__).resolve().parent):
-        for folder in (start, *start.parents):
-            if (folder / "notebooks").is_dir() and (folder / "pyproject.toml").is_file():
-                return folder
-    return None
-
-
-def cache_folder() -> Path:
-    """Where computed-once things are kept; safe to delete."""
-    if given := os.environ.get("PAPER_CACHE"):
-        return Path(given)
-    root = checkout()
-    return root / ".cache" if root else Path(platformdirs.user_cache_dir("paperlib"))
 
 
 class Project:

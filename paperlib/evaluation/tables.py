@@ -11,7 +11,7 @@ import pandas as pd
 from .. import f2
 from ..chips import SPLITS, Chips, leakage
 from ..labels import LABELS
-from ..pipeline.claims import published_f2
+from ..published import published_f2
 from ..utils.errors import PaperError
 from .calibration import macro_average_precision
 from .selection import Outcome, folds_of, protocol_nested, protocol_paper, protocol_test

@@ -6,8 +6,7 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
-from .. import project
-from ..utils import files
+from ..utils import files, paths
 from ..utils.errors import PaperError
 
 #: Files this process was given by path.
@@ -31,12 +30,12 @@ def weights_file(weights: str | Path) -> Path:
         if not path.is_file():
             raise PaperError(f"weights: {path} is not there", "give a Keras notop .h5 file")
         return path
-    folders = [project.cache_folder() / "weights"]
+    folders = [paths.cache_folder() / "weights"]
     if given := os.environ.get("PAPER_IMAGENET"):
         folders.insert(0, Path(given).parent)
     if given := os.environ.get("PAPER_WEIGHTS"):
         folders.insert(0, Path(given))
-    if root := project.checkout():
+    if root := paths.checkout():
         folders.append(root.parent / "shared" / "weights")
     for folder in folders:
         path = folder / name

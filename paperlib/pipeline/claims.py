@@ -18,19 +18,16 @@ or earlier results than are there now, is an error and gets no verdict.
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ..labels import LABELS
 from ..profiles import Profile, profile
+from ..published import published
 from ..utils import files
 from ..utils.errors import PaperError
 from . import manifest, notebooks
@@ -40,19 +37,6 @@ REPRODUCED, NOT_REPRODUCED = "reproduced", "not reproduced"
 CANNOT, ERROR = "cannot be tested here", "error"
 VERDICTS = (REPRODUCED, NOT_REPRODUCED, CANNOT)
 GENERATED = "the claim is about the competition's chips; these are generated scenes"
-
-
-@lru_cache(maxsize=1)
-def published() -> dict[str, Any]:
-    """`published.toml`: every number and claim of the paper, each with its place."""
-    text = resources.files("paperlib").joinpath("published.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)
-
-
-def published_f2() -> np.ndarray:
-    """Table 1's column, `(17,)` in the order of `LABELS`."""
-    column = published()["table1"]["f2"]
-    return np.array([column[tag] for tag in LABELS])
 
 
 def claims() -> list[dict[str, Any]]:

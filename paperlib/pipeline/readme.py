@@ -12,10 +12,10 @@ import re
 from pathlib import Path
 
 from ..profiles import DEFAULT, PROFILES
+from ..published import published
 from ..utils import files
 from ..utils.errors import PaperError
 from . import claims, manifest
-from .claims import published
 from .notebooks import Notebook, read_all
 from .screen import duration
 

@@ -13,7 +13,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
+from .. import __version__, published
 from ..profiles import PROFILES
 from ..utils import files
 from . import claims, manifest, notebooks
@@ -35,7 +35,7 @@ def context(root: Path, found: Mapping[str, Sequence[Finding]]) -> dict[str, Any
 
     found  profile -> `claims.evaluate` of it, in the order of the page's columns
     """
-    facts, names = claims.published(), list(found)
+    facts, names = published.published(), list(found)
     manifests = {name: manifest.read(root / "results" / name) for name in names}
     return {
         "version": __version__,
@@ -185,7 +185,7 @@ def figures(root: Path, names: Sequence[str]) -> list[dict[str, Any]]:
         for figure in (*notebook.figures, *notebook.if_possible)
     }
     listed = []
-    for figure in claims.published()["figure"]:
+    for figure in published.published()["figure"]:
         # The page of the site is pictured once, for all profiles.
         once = figure["name"] == "fig09_showcase"
         where = ["sample"] if once else names
@@ -238,7 +238,7 @@ def errata(root: Path, names: Sequence[str]) -> list[dict[str, Any]]:
                 if row["erratum"] == erratum["id"]
             ],
         }
-        for erratum in claims.published()["erratum"]
+        for erratum in published.published()["erratum"]
     ]
 
 
@@ -286,7 +286,7 @@ def runs(found: Mapping[str, Any]) -> dict[str, Any]:
 def checklists(root: Path, names: Sequence[str]) -> list[dict[str, Any]]:
     """The checklists, each piece of evidence with a link and whether it is there."""
     listed = []
-    for checklist in claims.published()["checklist"]:
+    for checklist in published.published()["checklist"]:
         items = []
         for item in checklist["items"]:
             paths = [path.replace("{profile}", names[0]) for path in item["evidence"]]

@@ -23,9 +23,10 @@ from typing import Any
 import psutil
 
 from ..profiles import DEFAULT
-from ..project import Project, checkout
+from ..project import Project
 from ..utils import files
 from ..utils.errors import PaperError
+from ..utils.paths import checkout
 from . import manifest, notebooks
 from .execute import NotebookFailed, Watcher, execute, kernel_environment, normalise, to_html
 from .notebooks import Notebook

@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .. import f2, project
+from .. import f2
 from ..chips import Chips
 from ..chips.split import first_by_hash
 from ..evaluation import selection
-from ..utils import cache, files
+from ..utils import cache, files, paths
 from ..utils.errors import PaperError
 
 #: The ImageNet weights that the shipped results were made with (torchvision's training run).
@@ -115,7 +115,7 @@ def _trained(chips: Chips, how: Method, weights: str, options: Mapping | None) -
     given = {"size": chips.size, "schedule": "one-cycle", "frozen_to": how.frozen}
     given["weights"] = weights if how.weights else ""
     run = train(
-        Config.from_dict(given | dict(options or {})), chips, project.cache_folder() / "transfer"
+        Config.from_dict(given | dict(options or {})), chips, paths.cache_folder() / "transfer"
     )
     return run.part("validation").probability
 

@@ -280,7 +280,7 @@ _WORKER: dict[tuple[str, str], Project] = {}
 
 def _worker_project(profile: str, data: str) -> Project:
     """The worker's own project, whose chips stay in memory between runs."""
-    from ..project import cache_folder
+    from ..utils.paths import cache_folder
 
     key = profile, data
     if key not in _WORKER:
@@ -290,7 +290,7 @@ def _worker_project(profile: str, data: str) -> Project:
 
 def _keep(runs_folder: Path, slug: str, result: dict[str, Any]) -> Run:
     """Write a worker's run to this disk, beside one of the same configuration on other chips."""
-    from ..project import cache_folder
+    from ..utils.paths import cache_folder
 
     folder = runs_folder / slug
     chips = json.loads(result["files"]["run.json"])["chips"]

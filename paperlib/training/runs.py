@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .. import f2, project
+from .. import f2
 from ..chips import Chips, leakage
-from ..utils import files
+from ..utils import files, paths
 from ..utils.errors import PaperError
 from .config import Config, network
 
@@ -179,4 +179,4 @@ def same_chips(kept: dict, now: dict) -> bool:
 
 
 def _cache(config: Config, fingerprint: str) -> Path:
-    return project.cache_folder() / "runs" / f"{config.slug}-{fingerprint[:8]}"
+    return paths.cache_folder() / "runs" / f"{config.slug}-{fingerprint[:8]}"

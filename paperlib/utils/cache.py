@@ -21,7 +21,7 @@ from .errors import PaperError
 
 
 def folder() -> Path:
-    from ..project import cache_folder
+    from .paths import cache_folder
 
     return cache_folder() / "chips"
 

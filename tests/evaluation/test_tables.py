@@ -7,11 +7,10 @@ import pytest
 from test_families import Design
 from test_selection import FakeRun, chip_names, network, world
 
-from paperlib import f2
+from paperlib import f2, published
 from paperlib.chips import Chips
 from paperlib.evaluation import calibration, candidates, families, tables
 from paperlib.labels import LABELS
-from paperlib.pipeline import claims
 from paperlib.studies import dehazing
 from paperlib.teaching import f2_score
 from paperlib.utils.errors import PaperError
@@ -25,11 +24,11 @@ def pool(n: int = 500) -> candidates.Pool:
 
 
 def test_published_numbers_are_those_of_the_paper():
-    column = claims.published_f2()
+    column = published.published_f2()
     assert column.shape == (L,)
     assert column[LABELS.index("slash_burn")] == 0.35618
     assert (column > 0.92).sum() == 11
-    said = claims.published()["claim"]
+    said = published.published()["claim"]
     assert len({claim["id"] for claim in said}) == len(said)
     assert all({"id", "place", "text", "quantity"} <= claim.keys() for claim in said)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from paperlib import published
 from paperlib.evaluation import selection, tables
 from paperlib.labels import LABELS
 from paperlib.pipeline import claims, manifest
@@ -362,7 +363,7 @@ def test_table_1_is_17_claims_with_the_printed_numbers():
         for c in claims.claims()
         if c["place"] == "table 1" and c["id"] != "table1-is-f2-of-each-label"
     ]
-    assert [c["published"] for c in rows] == claims.published_f2().tolist()
+    assert [c["published"] for c in rows] == published.published_f2().tolist()
     assert rows[0]["text"] == "The F2 of cloudy is 0.92489."
 
 
@@ -392,7 +393,7 @@ def _changed(results, notebook) -> bool:
 
 
 def test_the_checklists_evidence_is_there(root):
-    for checklist in claims.published()["checklist"]:
+    for checklist in published.published()["checklist"]:
         for item in checklist["items"]:
             for path in item["evidence"]:
                 assert (root / path.replace("{profile}", "planet32")).exists(), path
@@ -401,7 +402,7 @@ def test_the_checklists_evidence_is_there(root):
 def test_the_papers_figures_are_drawn_by_a_notebook_each(root):
     notebooks = claims.Results.of(root, "tiny").notebooks
     drawn = {Path(f).stem for n in notebooks for f in (*n.figures, *n.if_possible)}
-    listed = claims.published()["figure"]
+    listed = published.published()["figure"]
     assert [f["number"] for f in listed] == list(range(1, 10))
     assert {f["name"] for f in listed} <= drawn
     assert (root / "figures/sample/fig09_showcase.png").is_file()

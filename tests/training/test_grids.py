@@ -96,7 +96,7 @@ def test_changes_hold_for_all_runs_and_unknown_names_are_refused():
 def test_a_grid_is_kept_here_and_the_same_on_a_cluster(tmp_path, monkeypatch):
     from distributed import LocalCluster
 
-    from paperlib import project as places
+    from paperlib.utils import paths
 
     monkeypatch.setenv("PAPER_WORKERS", "0")  # workers have tests of their own, and take seconds
     here = Project("tiny", root=tmp_path / "here")
@@ -117,7 +117,7 @@ def test_a_grid_is_kept_here_and_the_same_on_a_cluster(tmp_path, monkeypatch):
     assert all(row["seconds"] > 0 for row in rows)
 
     monkeypatch.setenv("PAPER_CACHE", str(tmp_path / "elsewhere"))
-    assert places.cache_folder() == tmp_path / "elsewhere"
+    assert paths.cache_folder() == tmp_path / "elsewhere"
     there = Project("tiny", root=tmp_path / "there")
     foreign = there.runs / kept[0].folder.name  # of the same configuration, on other chips
     shutil.copytree(kept[0].folder, foreign)

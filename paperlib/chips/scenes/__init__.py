@@ -136,7 +136,7 @@ def read(
         raise ValueError(f"count: at least 1 scene, not {count}")
     if variant not in VARIANTS:
         raise ValueError(f"variant: one of {', '.join(VARIANTS)}, not {variant!r}")
-    from ...project import cache_folder
+    from ...utils.paths import cache_folder
 
     key = _fingerprint(variant)[:16]
     stem = f"{variant}-{size}px-seed{seed}-{key}"

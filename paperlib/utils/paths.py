@@ -1,0 +1,29 @@
+"""Where the checkout is, and where computed-once things are cached."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import platformdirs
+
+if TYPE_CHECKING:
+    pass
+
+
+def checkout() -> Path | None:
+    """The repository's root, or None where the package is installed on its own."""
+    for start in (Path.cwd(), Path(__file__).resolve().parent):
+        for folder in (start, *start.parents):
+            if (folder / "notebooks").is_dir() and (folder / "pyproject.toml").is_file():
+                return folder
+    return None
+
+
+def cache_folder() -> Path:
+    """Where computed-once things are kept; safe to delete."""
+    if given := os.environ.get("PAPER_CACHE"):
+        return Path(given)
+    root = checkout()
+    return root / ".cache" if root else Path(platformdirs.user_cache_dir("paperlib"))
