@@ -157,7 +157,7 @@ def train(
     """Train a grid of networks, or the profile's one; finished runs are kept, killed ones go on."""
     print("paper: starting the training …", file=sys.stderr, flush=True)
     from .project import Project
-    from .training import run_grid as grids
+    from .studies import grids, run_grid
     from .training.config import Config
 
     project = Project(profile, data)
@@ -168,12 +168,12 @@ def train(
         folder = grids.GRIDS[grid].folder
     else:
         wanted = [Config.of(project.profile, **changes)]
-    finished = grids.run(project, wanted, folder=folder, scheduler=scheduler)
+    finished = run_grid.run(project, wanted, folder=folder, scheduler=scheduler)
     for one in finished:
         score = f"F2 {one.val_f2:.4f} at 0.2"
         print(f"{one.folder.name}: {score}, best of {len(one.history)} epochs")
     if grid:
-        print(f"written: {grids.record(project, grid, finished)}", file=sys.stderr)
+        print(f"written: {run_grid.record(project, grid, finished)}", file=sys.stderr)
 
 
 @app.command()
@@ -262,8 +262,8 @@ def release(
 ) -> None:
     """Make the released model of a profile from its kept training run, with its card."""
     from .project import Project
+    from .studies import grids
     from .studies.release import release as write
-    from .training import run_grid as grids
 
     project = Project(profile, data)
     config = grids.configs(grid, project.profile)[-1] if grid else None

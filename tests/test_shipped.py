@@ -15,11 +15,11 @@ from sklearn.metrics import average_precision_score, fbeta_score
 
 from paperlib import predictor
 from paperlib.chips import split_of
-from paperlib.evaluation import candidates, families, selection
+from paperlib.evaluation import families, selection, systems
 from paperlib.labels import LABELS
 from paperlib.profiles import profile
 from paperlib.project import Project
-from paperlib.studies import ablation, sensitivity
+from paperlib.studies import ablation, sensitivity, train
 from paperlib.training.config import Config
 from paperlib.training.runs import find
 from paperlib.utils import files
@@ -81,8 +81,8 @@ def test_the_overall_f2_follows_from_the_predictions(run, results):
 @pytest.fixture(scope="module")
 def evaluation(root):
     """Every system that the shipped runs make, scored again."""
-    runs = candidates.kept_runs(Project("planet32", root=root))
-    return families.evaluate(families.sort(runs))
+    runs = train.kept_runs(Project("planet32", root=root))
+    return systems.evaluate(families.sort(runs))
 
 
 def test_every_system_of_the_table_follows_from_the_shipped_runs(evaluation, results):

@@ -16,14 +16,9 @@ from ..chips import Chips, leakage
 from ..utils.errors import PaperError
 
 if TYPE_CHECKING:
-    from ..profiles import Profile
-    from ..project import Project
-    from ..training.config import Config
     from ..training.runs import Run
 
 Array = np.ndarray
-#: The grids whose runs are candidates of the paper's system, or what it is compared with.
-GRIDS = ("main", "seeds", "labels", "labels-joint", "full", "labels-full")
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,47 +127,3 @@ def _merge(kept: Array, more: Array, name: str, tags: tuple[str, ...]) -> Array:
             "give one network for each label",
         )
     return np.where(np.isnan(kept), more, kept)
-
-
-def live_configs(profile: Profile) -> list[Config]:
-    """The networks that notebook 05 trains itself where they are not kept; the first is the base.
-
-    Scenes are quick: all six of the grid `main`, one network per label and what those are compared
-    with (`tiny`: one loss and none per label, to stay within seconds). On real chips a network
-    takes long, so only the base is trained unasked; `paper train --grid` does the others, and what
-    it made is used from then on.
-    """
-    from ..training import run_grid
-    from ..training.config import Config
-
-    base = Config.of(profile)
-    if profile.source != "scenes":
-        return [base]
-    main = run_grid.configs("main", profile)
-    if profile.name == "tiny":
-        more = [c for c in main if c.loss == base.loss]
-    else:
-        more = [
-            *main,
-            *run_grid.configs("labels", profile),
-            *run_grid.configs("labels-joint", profile),
-        ]
-    return list(dict.fromkeys([base, *more]))
-
-
-def kept_runs(paper: Project, grids: Iterable[str] = GRIDS) -> list[Run]:
-    """The finished runs of `grids` that are there, the profile's base network first.
-
-    They are of several designs: compare like with like by `families.sort`.
-
-    Raises `PaperError` where not even the base is kept and there are no chips to train it on.
-    """
-    from ..training import run_grid
-    from ..training.config import Config
-
-    configs = [Config.of(paper.profile)]
-    for name in grids:
-        configs += run_grid.configs(name, paper.profile)
-    base, *others = dict.fromkeys(configs)
-    found = (paper.find(config) for config in others)
-    return [paper.run(base), *(run for run in found if run)]

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..evaluation import candidates, families
+from ..evaluation import families, systems
 from ..evaluation.selection import Outcome, protocol_nested
-from . import accuracy_against_size, design_rules
+from . import accuracy_against_size, design_rules, train
 
 if TYPE_CHECKING:
     from ..evaluation.families import Family
@@ -37,7 +37,7 @@ def brought(paper: Project, run: Run) -> dict[str, dict[str, Any]]:
     against the same network for all labels; and where `run` had a teacher, a small network with
     and without one. Recalibration and views are measured on the released network (`release`).
     """
-    found = families.sort(candidates.kept_runs(paper))
+    found = families.sort(train.kept_runs(paper))
     made = _parts(families.joint(found)) | _per_label(found)
     if run.config.teacher:
         made |= _taught(paper)
@@ -54,7 +54,7 @@ def _per_label(found: Sequence[Family]) -> dict[str, dict[str, Any]]:
     if own is None or other is None:
         return {}
     on = each.title
-    if more := families.unlike(replace(each.design, outputs="all"), twin.design):
+    if more := systems.unlike(replace(each.design, outputs="all"), twin.design):
         on += f"; the network for all labels, {twin.title}, differs in {', '.join(more)} as well"
     return {"one model per label": gain(own, other, on)}
 

@@ -92,7 +92,7 @@ def students(profile: Profile, **changes: Any) -> tuple[list[Config], list[Confi
 def kept(project: Project, wanted: Sequence[Config], folder: str = FOLDER) -> list[Run]:
     """The runs of a list of configurations: on scenes trained where missing, else what is kept."""
     if project.profile.source == "scenes":
-        from ..training import run_grid
+        from . import run_grid
 
         if any(config.teacher for config in wanted):
             project.run(Config.of(project.profile))

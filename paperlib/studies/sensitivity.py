@@ -16,7 +16,7 @@ import pandas as pd
 
 from ..evaluation import candidates
 from ..evaluation.selection import protocol_nested
-from ..training import run_grid
+from . import grids
 
 if TYPE_CHECKING:
     from ..evaluation.selection import Outcome
@@ -67,7 +67,7 @@ def readings(profile: Profile, name: str) -> list[Reading]:
 
     name  `"readings"` or `"transforms"`
     """
-    return [found for config in run_grid.configs(name, profile) for found in _reading(config)]
+    return [found for config in grids.configs(name, profile) for found in _reading(config)]
 
 
 def _reading(config: Config) -> Iterator[Reading]:
@@ -119,7 +119,7 @@ def table(paper: Project, name: str) -> pd.DataFrame:
 
 
 def _seeds(paper: Project, plain: Config) -> list[float]:
-    found = (paper.find(replace(plain, seed=seed)) for seed in run_grid.SEEDS)
+    found = (paper.find(replace(plain, seed=seed)) for seed in grids.SEEDS)
     return [_alone(run).score for run in found if run]
 
 

@@ -15,8 +15,6 @@ from ..profiles import Profile
 from ..utils.errors import PaperError
 
 VARIANTS = ("original", "dehazed", "dehazed-hazy")
-
-
 SCHEDULES = ("plateau", "one-cycle", "cyclical")
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from test_selection import FakeConfig, FakeRun, network, world
 
-from paperlib.evaluation import candidates, families, selection, tables
+from paperlib.evaluation import candidates, families, selection, systems, tables
 from paperlib.labels import LABELS
-from paperlib.studies import dehazing, small_claims
+from paperlib.studies import dehazing, ridge, small_claims, train
 from paperlib.utils.errors import PaperError
 
 NAMES, TRUTH, _ = world(200)
@@ -76,8 +76,8 @@ def test_a_network_per_label_is_held_against_one_as_briefly_trained():
     each, joint = found[2], found[3]
     assert (each.per_label, joint.title) == (True, "VGG-16 × 0.125, 4 epochs")
     assert families.twin(found, each) is joint
-    assert families.unlike(each.design, joint.design) == ["the labels of a network"]
-    evaluation = families.evaluate(found)
+    assert systems.unlike(each.design, joint.design) == ["the labels of a network"]
+    evaluation = systems.evaluate(found)
     assert evaluation.less["network per label"] == joint.title
     assert any(
         line.endswith("differ in the labels of a network") and "*network per label*" in line
@@ -86,7 +86,7 @@ def test_a_network_per_label_is_held_against_one_as_briefly_trained():
 
     longer = families.sort([BASE, *NARROW, *EACH])
     assert families.twin(longer, each) is longer[1]
-    told = families.evaluate(longer).across()
+    told = systems.evaluate(longer).across()
     (line,) = (line for line in told if line.startswith("*network per label*"))
     assert line.endswith("differ in the labels of a network and epochs")
     assert "one per label) less *one candidate* (VGG-16 × 0.125, 12 epochs)" in line
@@ -102,14 +102,14 @@ def test_the_widest_networks_per_label_are_the_papers_design():
     each = families.per_label(found)
     assert each is not None
     assert each.title == "VGG-16, from ImageNet weights, 4 epochs, one per label"
-    less = families.evaluate(found).less
+    less = systems.evaluate(found).less
     assert less["network per label"] == "one candidate"  # full width, four epochs, as they are
     assert less["VGG-16 × 0.125, 4 epochs, one per label"] == "VGG-16 × 0.125, 4 epochs"
     assert families.per_label(families.sort([BASE, *EACH, *wide[:20]])).design.width == 0.125
 
 
 def test_differences_of_other_seeds_stand_beside_the_first():
-    evaluation = families.evaluate(families.sort([BASE, *NARROW, *FULL[:1]]))
+    evaluation = systems.evaluate(families.sort([BASE, *NARROW, *FULL[:1]]))
     table = evaluation.differences()
     assert [c for c in table if c.startswith("seed")] == ["seed 1"]
     table = table.set_index(["system", "protocol"])
@@ -126,7 +126,7 @@ def test_differences_of_other_seeds_stand_beside_the_first():
 
 
 def test_thresholds_that_do_not_pay_are_told():
-    evaluation = families.evaluate(families.sort([BASE]))
+    evaluation = systems.evaluate(families.sort([BASE]))
     (line,) = evaluation.fixed()
     one, other = (
         evaluation.outcomes[s]["nested"] for s in ("one network, threshold 0.2", "one network")
@@ -176,7 +176,7 @@ def test_the_base_networks_kind_stands_first_in_a_pool():
 
 
 def test_every_system_is_compared_with_its_like():
-    evaluation = families.evaluate(families.sort([BASE, *NARROW, *EACH, FULL[0]]))
+    evaluation = systems.evaluate(families.sort([BASE, *NARROW, *EACH, FULL[0]]))
     full = "VGG-16, from ImageNet weights, 4 epochs"
     assert list(evaluation.outcomes) == [
         "one network, threshold 0.2",
@@ -227,13 +227,13 @@ def test_every_system_is_compared_with_its_like():
 )
 def test_any_subset_of_runs_makes_every_table(runs):
     found = families.sort(runs)
-    evaluation = families.evaluate(found)
+    evaluation = systems.evaluate(found)
     assert evaluation.whole in evaluation.outcomes
     assert len(evaluation.differences()) >= 2
     chosen = families.joint(found)
-    choices = families.choices(chosen.pool())
+    choices = train.choices(chosen.pool())
     assert choices["label"].tolist() == list(LABELS)
-    assert set(choices["candidate"]) <= set(families.scores(chosen)["candidate"])
+    assert set(choices["candidate"]) <= set(train.scores(chosen)["candidate"])
     effect = dehazing.measure(found, dehazing.paired_family(found))
     assert len(effect.differences) == len(LABELS)
     dehazing.all_pairs(found)
@@ -241,13 +241,13 @@ def test_any_subset_of_runs_makes_every_table(runs):
 
 
 def test_gains_of_recalibration_are_told_for_each_family_and_seed():
-    gains = tables.recalibration_gains(families.sort([NARROW[0], NARROW[6]]))
+    gains = ridge.recalibration_gains(families.sort([NARROW[0], NARROW[6]]))
     assert (gains["low"] <= gains["high"]).all()
     assert len(gains) == 2 * 3
     by = gains.set_index(["networks", "seed", "comparison"])["difference"]
     for key in {key[:2] for key in by.index}:
-        ridge, lasso = (by[(*key, f"{kind} less none")] for kind in ("ridge", "lasso"))
-        assert by[(*key, "ridge less lasso")] == pytest.approx(ridge - lasso)
+        ridge_gain, lasso_gain = (by[(*key, f"{kind} less none")] for kind in ("ridge", "lasso"))
+        assert by[(*key, "ridge less lasso")] == pytest.approx(ridge_gain - lasso_gain)
 
 
 def test_recalibration_of_the_system_stands_beside_that_of_other_seeds():
@@ -262,7 +262,7 @@ def test_recalibration_of_the_system_stands_beside_that_of_other_seeds():
         found = families.sort(runs)
         pool = families.joint(found).pool()
         outcomes = tables.recalibrations(pool)
-        table = families.recalibration_differences(found, outcomes)
+        table = ridge.recalibration_differences(found, outcomes)
         assert [c for c in table if c.startswith("seed")] == list(names)
         row = table.set_index(["comparison", "protocol"])
         nested = {kind: by["nested"].score for kind, by in outcomes.items()}
@@ -289,16 +289,16 @@ def test_an_unfinished_set_of_labels_makes_no_candidate():
 
 def test_what_is_missing_is_told(monkeypatch):
     from paperlib.profiles import profile
-    from paperlib.training import run_grid
+    from paperlib.studies import grids
 
     paper = SimpleNamespace(profile=profile("planet32"))
-    kept = [SimpleNamespace(config=c) for c in run_grid.configs("main", paper.profile)[:4]]
-    table = families.coverage(paper, kept).set_index("grid")
+    kept = [SimpleNamespace(config=c) for c in grids.configs("main", paper.profile)[:4]]
+    table = train.coverage(paper, kept).set_index("grid")
     assert table.loc["main", ["kept", "wanted"]].tolist() == [4, 6]
     assert table.loc["seeds", ["kept", "wanted"]].tolist() == [4, 18]
     assert table.loc["labels", "train"] == "paper train --grid labels"
-    whole = [SimpleNamespace(config=c) for c in run_grid.configs("main", paper.profile)]
-    assert families.coverage(paper, whole).set_index("grid").loc["main", "train"] == ""
+    whole = [SimpleNamespace(config=c) for c in grids.configs("main", paper.profile)]
+    assert train.coverage(paper, whole).set_index("grid").loc["main", "train"] == ""
 
 
 def test_pairs_differ_in_their_chips_alone():
@@ -362,8 +362,8 @@ def test_the_whole_system_alone_is_the_one_that_is_evaluated():
     """Notebook 09 asks for nothing but the paper's system; table 1 reads it at own thresholds."""
     for runs in ([BASE], [BASE, *NARROW[:6]]):
         kinds = families.sort(runs)
-        name, pool, test = families.whole(kinds)
-        evaluation = families.evaluate(kinds)
+        name, pool, test = systems.whole(kinds)
+        evaluation = systems.evaluate(kinds)
         assert name == evaluation.whole
         alone = tables.recalibrations(pool, test, ("ridge",))["ridge"]
         wanted = evaluation.outcomes[name]["nested"]

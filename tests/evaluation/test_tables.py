@@ -11,7 +11,7 @@ from paperlib import f2, published
 from paperlib.chips import Chips
 from paperlib.evaluation import calibration, candidates, families, tables
 from paperlib.labels import LABELS
-from paperlib.studies import dehazing
+from paperlib.studies import dehazing, results, ridge, train
 from paperlib.teaching import f2_score
 from paperlib.utils.errors import PaperError
 
@@ -71,7 +71,7 @@ def test_table1_leaves_out_what_no_chip_carries():
     one = one.only("original")
     system = tables.recalibrations(one, kinds=("none",))["none"]
     own = tables.recalibrations(one, kinds=("none",), thresholds="labels")["none"]
-    table = tables.table1(system, own)
+    table = results.table1(system, own)
     assert table["label"].tolist() == list(LABELS)
     for column, outcome in (("own_nested", own["nested"]), ("system_nested", system["nested"])):
         assert np.isnan(table.loc[4, [column, f"{column}_low"]].astype(float)).all()
@@ -92,13 +92,13 @@ def test_a_rare_label_is_worth_something_at_its_own_threshold():
     rare = candidates.Pool(names, truth, {"original, log": p}, LABELS)
     system = tables.recalibrations(rare, kinds=("none",))["none"]
     own = tables.recalibrations(rare, kinds=("none",), thresholds="labels")["none"]
-    row = tables.table1(system, own).iloc[16]
+    row = results.table1(system, own).iloc[16]
     assert row["system_paper"] == 0
     assert row["own_nested"] > 0.1
     assert row["own_paper"] >= row["own_nested"]  # chosen on the chips that it reports
-    never = tables.thresholds(system).iloc[16]
+    never = results.thresholds(system).iloc[16]
     assert np.isnan(never["all"])
-    assert tables.thresholds(own).iloc[16, 1:].notna().all()
+    assert results.thresholds(own).iloc[16, 1:].notna().all()
     # What the mean over chips loses by it: the reason for two kinds of threshold.
     assert system["paper"].score > own["paper"].score
 
@@ -166,7 +166,7 @@ def test_a_share_of_none_or_all_has_the_exact_interval():
     """Clopper & Pearson: 0 of 14 is at most 23.16 %, 20 of 20 at least 83.16 % (95 %)."""
     hits, of = np.array([0, 20, 5, 0]), np.array([14, 20, 10, 0])
     drawn = f2.Interval(*(np.array([0, 1, 0.5, np.nan]) for _ in range(3)))
-    exact = tables._exact_ends(drawn, hits, of)
+    exact = results._exact_ends(drawn, hits, of)
     np.testing.assert_allclose(exact.low, [0, 0.83157, 0.5, np.nan], atol=1e-4)
     np.testing.assert_allclose(exact.high, [0.23164, 1, 0.5, np.nan], atol=1e-4)
 
@@ -198,7 +198,7 @@ def test_correlation_leaves_out_a_column_that_hardly_moves():
 def test_strongest_weights_are_those_off_the_diagonal():
     weights = np.eye(3) * 9
     weights[0, 2], weights[1, 0] = -0.5, 0.3
-    found = tables.strongest_weights(weights, ("a", "b", "c"), 2)
+    found = ridge.strongest_weights(weights, ("a", "b", "c"), 2)
     assert found[["label", "reads", "weight"]].to_numpy().tolist() == [
         ["a", "c", -0.5],
         ["b", "a", 0.3],
@@ -212,12 +212,12 @@ def test_label_counts_stop_on_a_leak():
 
     names = np.concatenate([chip_names(30, "train"), chip_names(20)])
     good = chips(names, 0)
-    table = tables._count(good)
+    table = train._count(good)
     assert table.iloc[0].tolist() == ["cloudy", 30, 20, 0]
     assert table.iloc[-1].tolist() == ["chips", 30, 20, 0]
     good.images[40:45] = good.images[:5]
     with pytest.raises(PaperError, match="5 of 20 reported chips are among the training"):
-        tables._count(good)
+        train._count(good)
 
 
 def test_dehazing_is_measured_on_pairs():

@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 
 from paperlib import published
-from paperlib.evaluation import selection, tables
+from paperlib.evaluation import selection
 from paperlib.labels import LABELS
 from paperlib.pipeline import claims, manifest
 from paperlib.pipeline.claims import CANNOT, ERROR, NOT_REPRODUCED, REPRODUCED
+from paperlib.studies import results
 from paperlib.utils import files
 from paperlib.utils.errors import PaperError
 
@@ -324,7 +325,7 @@ def test_changed_predictions_flip_the_verdicts_they_should(planted):
             "paper": selection.protocol_paper(truth, probability, names, thresholds=0.5),
             "nested": selection.protocol_nested(truth, probability, names, thresholds=0.5),
         }
-        planted.table("table1_f2.csv", tables.table1(both, both))
+        planted.table("table1_f2.csv", results.table1(both, both))
         wanted = ("table1-clear", "table1-primary", "three-3x3-save-45")
         verdicts[name] = [planted.judge(known(w)).verdict for w in wanted]
     assert verdicts["good"] == [NOT_REPRODUCED, NOT_REPRODUCED, REPRODUCED]  # far above the print

@@ -11,13 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import fbeta_score
 
-from paperlib.evaluation import candidates
 from paperlib.plots import tradeoffs
 from paperlib.profiles import PROFILES, profile
 from paperlib.project import Project
 from paperlib.studies import accuracy_against_size as sizes
-from paperlib.studies import speed
-from paperlib.training import run_grid
+from paperlib.studies import grids, speed, train
 from paperlib.training.config import Config
 from paperlib.utils import files
 
@@ -46,7 +44,7 @@ def test_whoever_is_off_the_frontier_is_dominated_by_one_on_it(points):
 
 @pytest.mark.parametrize("name", sorted(PROFILES))
 def test_the_grid_gives_every_network_the_same_budget(name):
-    made = run_grid.configs("backbones", profile(name))
+    made = grids.configs("backbones", profile(name))
     budgets = {(c.train_chips, c.epochs, c.batch, c.rate, c.schedule) for c in made}
     assert len(budgets) == 1
     assert len({c.slug for c in made}) == len(made)
@@ -60,12 +58,12 @@ def test_the_grid_gives_every_network_the_same_budget(name):
 def test_all_backbones_are_in_the_real_grid_and_none_is_a_candidate_of_the_papers():
     from paperlib.networks.backbones import BACKBONES
 
-    made = run_grid.configs("backbones", profile("planet32"))
+    made = grids.configs("backbones", profile("planet32"))
     assert set(BACKBONES) | {"vgg16"} <= {c.network for c in made}
-    papers = {c for g in candidates.GRIDS for c in
-              run_grid.configs(g, profile("planet32"))}  # fmt: skip
+    papers = {c for g in train.GRIDS for c in
+              grids.configs(g, profile("planet32"))}  # fmt: skip
     assert not papers & set(made)
-    assert run_grid.GRIDS["backbones"].folder
+    assert grids.GRIDS["backbones"].folder
 
 
 def test_speed_is_told_as_ratios_of_the_same_turns():

@@ -14,9 +14,9 @@ from paperlib.pipeline import claims
 from paperlib.plots import tradeoffs
 from paperlib.profiles import PROFILES, profile
 from paperlib.project import Project
-from paperlib.studies import design_rules
+from paperlib.studies import design_rules, grids
 from paperlib.studies.design_rules import EQUAL, HELPS, HURTS, MISSING, RULES, difference
-from paperlib.training import run_grid, schedules, train
+from paperlib.training import schedules, train
 from paperlib.training.config import Config
 from paperlib.training.runs import load
 
@@ -96,7 +96,7 @@ def test_there_are_eleven_rules_and_two_sides_differ_in_what_the_rule_names():
                 a, b = one.to_dict(), other.to_dict()
                 assert {k for k in a if a[k] != b[k]} <= allowed[rule.name], rule.name
                 assert a != b
-        made = run_grid.configs("rules", profile(name))
+        made = grids.configs("rules", profile(name))
         assert len({c.slug for c in made}) == len(made)
     assert {len(side) for rule in RULES
             for side in design_rules.sides(rule, profile("planet32"))} == {3}  # fmt: skip

@@ -9,10 +9,8 @@ import numpy as np
 import pytest
 from test_selection import FakeRun, network, world
 
-from paperlib.evaluation import candidates
 from paperlib.profiles import profile
-from paperlib.studies import sensitivity
-from paperlib.training import run_grid
+from paperlib.studies import grids, sensitivity, train
 from paperlib.utils.errors import PaperError
 
 PLANET = profile("planet32")
@@ -36,7 +34,7 @@ def test_every_reading_has_a_twin_that_differs_in_one_thing():
     for name, count in (("readings", 6), ("transforms", 2)):
         found = sensitivity.readings(PLANET, name)
         assert len(found) == count
-        plain = set(run_grid.configs("main", PLANET))
+        plain = set(grids.configs("main", PLANET))
         for one in found:
             assert one.plain in plain
             different = [k for k, v in one.config.to_dict().items() if v != one.plain.to_dict()[k]]
@@ -45,7 +43,7 @@ def test_every_reading_has_a_twin_that_differs_in_one_thing():
 
 
 def test_readings_are_no_candidates():
-    candidates_ = {c for name in candidates.GRIDS for c in run_grid.configs(name, PLANET)}
+    candidates_ = {c for name in train.GRIDS for c in grids.configs(name, PLANET)}
     read = [
         r.config for name in ("readings", "transforms") for r in sensitivity.readings(PLANET, name)
     ]

@@ -11,7 +11,7 @@ import pytest
 from paperlib.labels import LABELS
 from paperlib.profiles import profile
 from paperlib.project import Project
-from paperlib.training import run_grid
+from paperlib.studies import grids, run_grid
 from paperlib.utils import files
 from paperlib.utils.errors import PaperError
 
@@ -40,36 +40,36 @@ def cache(tmp_path_factory):
     ],
 )
 def test_grids_hold_the_runs_they_name(name, count):
-    made = run_grid.configs(name, profile("planet32"))
+    made = grids.configs(name, profile("planet32"))
     assert len(made) == count
     assert len({config.slug for config in made}) == count
 
 
 def test_grids_cover_what_the_paper_varies():
-    made = run_grid.configs("paper", profile("sample"))
+    made = grids.configs("paper", profile("sample"))
     assert Counter(c.outputs for c in made) == dict.fromkeys(LABELS, 6)
     assert Counter((c.variant, c.loss) for c in made) == {
         (v, a): 17 for v in ("original", "dehazed") for a in ("log", "f2", "hard")
     }
-    shared = {c.slug for c in run_grid.configs("main", profile("sample"))}
-    assert shared < {c.slug for c in run_grid.configs("seeds", profile("sample"))}
+    shared = {c.slug for c in grids.configs("main", profile("sample"))}
+    assert shared < {c.slug for c in grids.configs("seeds", profile("sample"))}
 
 
 @pytest.mark.parametrize("name", ["planet32", "sample"])
 @pytest.mark.parametrize(("each", "joint"), [("labels", "labels-joint"), ("labels-full", "full")])
 def test_networks_of_one_label_have_a_twin_for_all_labels(name, each, joint):
     """Else a difference between them would be one of epochs, batch or width as well."""
-    twins = set(run_grid.configs(joint, profile(name)))
-    assert {replace(c, outputs="all") for c in run_grid.configs(each, profile(name))} <= twins
+    twins = set(grids.configs(joint, profile(name)))
+    assert {replace(c, outputs="all") for c in grids.configs(each, profile(name))} <= twins
 
 
 def test_each_reading_and_transform_has_its_plain_twin_in_the_main_grid():
-    plain = set(run_grid.configs("main", profile("planet32")))
-    for config in run_grid.configs("readings", profile("planet32")):
+    plain = set(grids.configs("main", profile("planet32")))
+    for config in grids.configs("readings", profile("planet32")):
         variant = "dehazed" if config.variant == "dehazed-hazy" else config.variant
         loss = config.loss.partition("-")[0]
         assert replace(config, variant=variant, loss=loss) in plain
-    drawn = run_grid.configs("transforms", profile("planet32"))
+    drawn = grids.configs("transforms", profile("planet32"))
     assert {replace(c, augment="symmetries") for c in drawn} <= plain
 
 
@@ -79,17 +79,17 @@ def test_the_command_names_every_grid():
     from paperlib.cli import train
 
     told = inspect.signature(train).parameters["grid"].default.help
-    assert set(run_grid.GRIDS) == {word.strip(".").split(" ")[0] for word in told.split(", ")}
+    assert set(grids.GRIDS) == {word.strip(".").split(" ")[0] for word in told.split(", ")}
 
 
 def test_changes_hold_for_all_runs_and_unknown_names_are_refused():
-    made = run_grid.configs("main", profile("sample"), epochs=3, seed=7)
+    made = grids.configs("main", profile("sample"), epochs=3, seed=7)
     assert {(c.epochs, c.seed) for c in made} == {(3, 7)}
-    assert len(run_grid.configs("main", profile("sample"), loss="log")) == 2  # now equal ones once
+    assert len(grids.configs("main", profile("sample"), loss="log")) == 2  # now equal ones once
     with pytest.raises(PaperError, match=r"no grid.*main"):
-        run_grid.configs("mian", profile("sample"))
+        grids.configs("mian", profile("sample"))
     with pytest.raises(PaperError, match="unknown key"):
-        run_grid.configs("main", profile("sample"), epoch=3)
+        grids.configs("main", profile("sample"), epoch=3)
 
 
 @pytest.mark.slow
@@ -101,9 +101,7 @@ def test_a_grid_is_kept_here_and_the_same_on_a_cluster(tmp_path, monkeypatch):
     monkeypatch.setenv("PAPER_WORKERS", "0")  # workers have tests of their own, and take seconds
     here = Project("tiny", root=tmp_path / "here")
     alike = {"variant": "original", "loss": "log", **SMALL}
-    wanted = [
-        c for seed in (0, 1) for c in run_grid.configs("main", here.profile, seed=seed, **alike)
-    ]
+    wanted = [c for seed in (0, 1) for c in grids.configs("main", here.profile, seed=seed, **alike)]
     with pytest.raises(PaperError, match="2 of 2 runs are missing"):
         run_grid.finished(here, wanted)
     kept = run_grid.run(here, wanted, progress=False)
@@ -141,7 +139,7 @@ def test_a_grid_is_kept_here_and_the_same_on_a_cluster(tmp_path, monkeypatch):
 
 def test_no_scheduler_is_one_clear_line(tmp_path, monkeypatch):
     project = Project("tiny", root=tmp_path)
-    wanted = run_grid.configs("main", project.profile, **SMALL)[:1]
+    wanted = grids.configs("main", project.profile, **SMALL)[:1]
     monkeypatch.setattr(run_grid, "_PATIENCE", "1s")
     with pytest.raises(PaperError, match="no Dask scheduler answers"):
         run_grid.run(project, wanted, scheduler="tcp://127.0.0.1:1", progress=False)

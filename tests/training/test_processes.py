@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from paperlib.project import Project
-from paperlib.training import processes, run_grid, runs
+from paperlib.studies import grids
+from paperlib.training import processes, runs
 from paperlib.training.config import Config
 from paperlib.utils.errors import PaperError
 
@@ -26,7 +27,7 @@ SMALL = {"network": "vgg11", "width": 0.0625, "epochs": 1, "batch_norm": "head"}
 def wanted(project: Project) -> list[Config]:
     alike = {"variant": "original", "loss": "log", **SMALL}
     return [
-        c for seed in (0, 1) for c in run_grid.configs("main", project.profile, seed=seed, **alike)
+        c for seed in (0, 1) for c in grids.configs("main", project.profile, seed=seed, **alike)
     ]
 
 

@@ -1,176 +1,23 @@
-"""Grids of runs: the paper's candidates, the spread between seeds, one network per label.
-
-A grid is a list of configurations. Each run is kept and resumable on its own, so a grid that was
-killed continues, a grid on two machines can be put together by copying folders, and two grids share
-the runs they have in common.
-"""
+"""Train the runs of a grid, on this machine or on a Dask cluster, and record how long each took."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm  # as text, also in a notebook: `paper run` reads its last line
 
-from ..labels import LABELS
-from ..profiles import Profile
 from ..project import Project
-from ..studies import accuracy_against_size, design_rules
+from ..training import processes
+from ..training.config import Config
+from ..training.runs import Run, find, load, same_chips
 from ..utils import files
 from ..utils.errors import PaperError
-from . import processes
-from .config import Config
-from .runs import Run, find, load, same_chips
 
-LOSSES = ("log", "f2", "hard")
-PAIR = ("original", "dehazed")
-SEEDS = (0, 1, 2)
 _PATIENCE = "20s"  # for a scheduler to answer
-#: Of the shipped full-width runs (torchvision's VGG-16); `weights="imagenet"` is Keras's own.
-WEIGHTS = "vgg16_imagenet_torchvision_notop.h5@acf0d53f"
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A named list of configurations.
-
-    meant_for  one line;  configs  profile, changes -> runs
-    folder     of `runs/` that they are kept in: `""` for candidates of the paper's system
-    """
-
-    meant_for: str
-    configs: Callable[..., list[Config]]
-    folder: str = ""
-
-
-def _narrow(profile: Profile, **changes: Any) -> Config:
-    """One network of a grid: as wide as the profile says for grids, so that all are comparable."""
-    return Config.of(profile, **{"width": profile.narrow, **changes})
-
-
-def _main(profile: Profile, **changes: Any) -> list[Config]:
-    return [
-        _narrow(profile, **{"variant": variant, "loss": loss, **changes})
-        for variant in PAIR
-        for loss in LOSSES
-    ]
-
-
-def _seeds(profile: Profile, **changes: Any) -> list[Config]:
-    return [c for seed in SEEDS for c in _main(profile, **{"seed": seed, **changes})]
-
-
-def _each_label(profile: Profile, **changes: Any) -> list[Config]:
-    return [
-        _narrow(profile, **{"variant": variant, "outputs": tag, **changes})
-        for variant in PAIR
-        for tag in LABELS
-    ]
-
-
-def _labels(profile: Profile, **changes: Any) -> list[Config]:
-    """As wide as those of the grid `main`; the profile says the epochs, which are fewer."""
-    given = {"epochs": profile.label_epochs, "batch": profile.label_batch}
-    return _each_label(profile, **given | changes)
-
-
-def _labels_joint(profile: Profile, **changes: Any) -> list[Config]:
-    """One network for all labels, else trained as those of the grid `labels`, epochs and all."""
-    wide = _labels(profile, **changes)
-    return list(dict.fromkeys(replace(config, outputs="all") for config in wide))
-
-
-def _paper(profile: Profile, **changes: Any) -> list[Config]:
-    return [c for loss in LOSSES for c in _each_label(profile, **{"loss": loss, **changes})]
-
-
-#: Full width from ImageNet's weights, as the paper fine-tunes it.
-_FULL = {"width": 1.0, "weights": WEIGHTS, "rate": 1e-4, "epochs": 4}
-_FULL["precision"] = "mixed_bfloat16"  # twice as fast where the processor has it
-
-
-def _full(profile: Profile, **changes: Any) -> list[Config]:
-    return _main(profile, **_FULL | changes)
-
-
-def _labels_full(profile: Profile, **changes: Any) -> list[Config]:
-    """The paper's own design at the paper's own width: 34 networks, for a machine with a GPU."""
-    return _each_label(profile, **_FULL | changes)
-
-
-def _released(profile: Profile, **changes: Any) -> list[Config]:
-    """A teacher of full width, then what is released: half the channels are what fits in 10 MB."""
-    both = {"weights": WEIGHTS, "batch_norm": "all", "schedule": "one-cycle"}
-    both |= {"precision": "mixed_bfloat16"}
-    large = {"width": 1.0, "rate": 5e-4, "epochs": 10}
-    teacher = Config.of(profile, **both | large | changes)
-    small = {"width": 0.5, "rate": 1e-3, "epochs": 16}
-    small |= {"teacher": teacher.slug, "teaching": 0.7, "teacher_views": 8}
-    return [teacher, Config.of(profile, **both | small | changes)]
-
-
-def _readings(profile: Profile, **changes: Any) -> list[Config]:
-    losses = ("f2-chip", "hard-chip", "hard-label")
-    return [
-        *(_narrow(profile, **{"variant": "dehazed-hazy", "loss": a, **changes}) for a in LOSSES),
-        *(_narrow(profile, **{"loss": loss, **changes}) for loss in losses),
-    ]
-
-
-def _transforms(profile: Profile, **changes: Any) -> list[Config]:
-    return [
-        _narrow(profile, **{"augment": name, **changes}) for name in ("none", "symmetries", "paper")
-    ]
-
-
-#: Every grid, by the name that `paper train --grid` takes.
-GRIDS: dict[str, Grid] = {
-    "main": Grid("2 variants × 3 losses, one network for all labels", _main),
-    "seeds": Grid("the same with 3 seeds: how much of a difference is chance", _seeds),
-    "labels": Grid("2 variants × 17 labels, a small network for each label, log loss", _labels),
-    "labels-joint": Grid(
-        "2 variants, one network for all labels, trained as briefly as those of `labels`",
-        _labels_joint,
-    ),
-    "labels-full": Grid(
-        "2 variants × 17 labels, VGG-16 at full width from ImageNet's weights: for a GPU",
-        _labels_full,
-    ),
-    "paper": Grid("2 variants × 17 labels × 3 losses, as the paper says", _paper),
-    "full": Grid("2 variants × 3 losses, VGG-16 at full width from ImageNet's weights", _full),
-    "released": Grid(
-        "the released model, which is the last: half the width; first its teacher",
-        _released,
-        "released",
-    ),
-    "readings": Grid("only hazy chips dehazed; the other sums in the losses", _readings),
-    "transforms": Grid("the random transforms: none, symmetries, all of the paper's", _transforms),
-    "backbones": Grid(
-        "the networks after VGG at several widths, and taught small ones: notebook 12",
-        accuracy_against_size.configs,
-        accuracy_against_size.FOLDER,
-    ),
-    "rules": Grid(
-        "the article's design rules, each followed and not, 3 seeds: notebook 13",
-        design_rules.configs,
-        design_rules.FOLDER,
-    ),
-}
-
-
-def configs(name: str, profile: Profile, **changes: Any) -> list[Config]:
-    """The configurations of a grid; `changes` hold for all of them.
-
-    Raises `PaperError` for a name that is not in `GRIDS`.
-    """
-    if name not in GRIDS:
-        raise PaperError(f"no grid is called {name!r}", f"choose one of {', '.join(GRIDS)}")
-    made = GRIDS[name].configs(profile, **changes)
-    return list(dict.fromkeys(made))  # a change can make two of them equal
 
 
 def finished(project: Project, wanted: Iterable[Config], folder: str = "") -> list[Run]:

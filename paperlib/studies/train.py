@@ -1,0 +1,147 @@
+"""What notebook 05 shows: the runs it trains, those that exist, and what each label chooses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from ..chips import SPLITS, Chips, leakage
+from ..evaluation.families import Family, _design
+from ..evaluation.selection import protocol_nested, protocol_paper
+from ..training.config import Config
+from ..utils.errors import PaperError
+from . import grids
+
+if TYPE_CHECKING:
+    from ..evaluation.candidates import Pool
+    from ..profiles import Profile
+    from ..project import Project
+    from ..training.runs import Run
+
+#: The grids whose runs are candidates of the paper's system, or what it is compared with.
+GRIDS = ("main", "seeds", "labels", "labels-joint", "full", "labels-full")
+
+
+def coverage(paper: Project, runs: Iterable[Run]) -> pd.DataFrame:
+    """What is kept of each grid and what is missing: `grid`, `networks`, `kept`, `wanted`, `train`.
+
+    train  the command that trains what is missing; empty where nothing is
+    """
+    there = {run.config for run in runs}
+    rows = []
+    for name in GRIDS:
+        wanted = grids.configs(name, paper.profile)
+        kept = sum(config in there for config in wanted)
+        rows.append(
+            {
+                "grid": name,
+                "networks": Family(_design(wanted[0]), ()).title,
+                "kept": kept,
+                "wanted": len(wanted),
+                "train": "" if kept == len(wanted) else f"paper train --grid {name}",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def scores(family: Family) -> pd.DataFrame:
+    """Each candidate alone, every seed: `networks`, `candidate`, `seed`, `f2` (nested), `low`,
+    `high`."""
+    rows = []
+    for seed in sorted(family.seeds):
+        pool = family.pool(seed=seed)
+        for name, probability in pool.probability.items():
+            alone = protocol_nested(pool.truth, probability, pool.names, labels=pool.tags)
+            f2, low, high = alone.interval
+            named = {"networks": family.title, "candidate": name, "seed": seed}
+            rows.append({**named, "f2": f2, "low": low, "high": high})
+    return pd.DataFrame(rows)
+
+
+def choices(pool: Pool) -> pd.DataFrame:
+    """Which candidate each label comes from: `label`, `candidate`, `share` of the folds that agree.
+
+    The choice is the paper's, on all validation chips; `share` says how far chance decides it.
+    """
+    how = {"labels": pool.tags}
+    whole = protocol_paper(pool.truth, pool.probability, pool.names, **how)
+    folds = protocol_nested(pool.truth, pool.probability, pool.names, **how)
+    chosen = whole.choice[0]
+    return pd.DataFrame(
+        {
+            "label": pool.tags,
+            "candidate": [whole.candidates[c] for c in chosen],
+            "share": (folds.choice == chosen).mean(0),
+        }
+    )
+
+
+def live_configs(profile: Profile) -> list[Config]:
+    """The networks that notebook 05 trains itself where they are not kept; the first is the base.
+
+    Scenes are quick: all six of the grid `main`, one network per label and what those are compared
+    with (`tiny`: one loss and none per label, to stay within seconds). On real chips a network
+    takes long, so only the base is trained unasked; `paper train --grid` does the others, and what
+    it made is used from then on.
+    """
+    from ..training.config import Config
+
+    base = Config.of(profile)
+    if profile.source != "scenes":
+        return [base]
+    main = grids.configs("main", profile)
+    if profile.name == "tiny":
+        more = [c for c in main if c.loss == base.loss]
+    else:
+        more = [
+            *main,
+            *grids.configs("labels", profile),
+            *grids.configs("labels-joint", profile),
+        ]
+    return list(dict.fromkeys([base, *more]))
+
+
+def kept_runs(paper: Project, names: Iterable[str] = GRIDS) -> list[Run]:
+    """The finished runs of the grids `names`, the profile's base network first.
+
+    They are of several designs: compare like with like by `families.sort`.
+
+    Raises `PaperError` where not even the base is kept and there are no chips to train it on.
+    """
+    from ..training.config import Config
+
+    configs = [Config.of(paper.profile)]
+    for name in names:
+        configs += grids.configs(name, paper.profile)
+    base, *others = dict.fromkeys(configs)
+    found = (paper.find(config) for config in others)
+    return [paper.run(base), *(run for run in found if run)]
+
+
+def label_counts(paper: Project) -> pd.DataFrame:
+    """Chips of each split that carry each label: `label`, `train`, `validation`, `test`.
+
+    Counted from the chips, which are also checked for leaks between the splits; where only shipped
+    results are at hand, the shipped table. The last row, `chips`, counts the chips themselves.
+    """
+    if paper.has_chips:
+        return _count(paper.chips())
+    path = paper.results / "label_counts.csv"
+    if not path.is_file():
+        raise PaperError(f"{path} is not there", "give the chips' folder with --data DIR")
+    return pd.read_csv(path)
+
+
+def _count(chips: Chips) -> pd.DataFrame:
+    parts = {split: chips.part(split) for split in SPLITS}
+    for held in ("validation", "test"):
+        leakage.check_training(parts["train"], parts[held])
+    frame = pd.DataFrame(
+        {split: part.labels.sum(0, dtype=np.int64) for split, part in parts.items()}
+    )
+    frame.insert(0, "label", chips.tags)
+    total = {"label": "chips", **{split: len(part) for split, part in parts.items()}}
+    return pd.concat([frame, pd.DataFrame([total])], ignore_index=True)
