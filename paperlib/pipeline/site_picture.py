@@ -13,7 +13,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, PngImagePlugin
+
+from .. import predictor
+from ..utils import files
 
 PLACES = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
 #: Of 255. Two drawings of one page by one browser differ by up to 3 in some dozens of pixels.
@@ -61,3 +64,25 @@ def looks_like(one: Path, other: Path) -> bool:
             return False
         difference = np.asarray(a.convert("RGB"), int) - np.asarray(b.convert("RGB"), int)
     return bool(np.abs(difference).max(initial=0) <= EYE)
+
+
+def write_card(picture: str | Path, name: str = "planet32") -> None:
+    """Write into a PNG which release is at work in it: the SHA-256 of the release's card.
+
+    picture  the PNG; its pixels stay as they are
+    name     released model
+    """
+    with Image.open(picture) as image:
+        image.load()
+    text = PngImagePlugin.PngInfo()
+    text.add_text("card", files.sha256(predictor.RELEASED / name / "card.json"))
+    with files.replacing(picture) as partial:
+        image.save(partial, "PNG", pnginfo=text, optimize=True)
+
+
+def shows_release(picture: str | Path, name: str = "planet32") -> bool:
+    """Whether a PNG was made with the release as it is now (`write_card`)."""
+    with Image.open(picture) as image:
+        image.load()
+        written = image.info.get("card", "")
+    return written == files.sha256(predictor.RELEASED / name / "card.json")

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from . import COLOURS, STYLE, styled
 
 if TYPE_CHECKING:
-    from ..teaching.dark_channel import Steps
+    from ..dehaze.steps import Steps
 
 #: Column -> where its pictures come from and how they are shown.
 _COLUMNS = ("hazy, $I$", "dark channel", "transmission $t$", "recovered, $J$", "truth, $J$")

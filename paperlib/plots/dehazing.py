@@ -10,9 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..labels import ENGLISH
-from . import COLOURS, ends, legend, rows_header, seeds_of, styled
-from .f2_score import LOSS_STYLE
-from .flow import LOSS_NAMES
+from . import COLOURS, styled
+from .shared import LOSS_NAMES, LOSS_STYLE, ends, legend, rows_header, seeds_of
 
 NEAR_ZERO = 0.02
 LOOKS = {

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.special import expit
 
-from ..teaching.f2_score import Learnt
-from . import COLOURS, root, styled
-from .flow import LOSS_NAMES
+from . import COLOURS, styled
+from .shared import LOSS_NAMES, LOSS_STYLE, iso_f2, root
 
 Array = np.ndarray
-LOSS_STYLE = {
-    "log": (COLOURS["original"], "o", "-"),
-    "f2": (COLOURS["bad"], "s", "--"),
-    "hard": (COLOURS["good"], "^", ":"),
-}
+
+
+class Learnt(Protocol):
+    """What a loss learns of one label: `teaching.f2_score.Learnt`."""
+
+    slope: float
+    offset: float
+    precision: float
+    recall: float
+    f2: float
 
 
 @styled
@@ -49,18 +53,6 @@ def f2_weighs(errors: Array, misses: Array, false_alarms: Array, hits: int) -> F
     iso_f2(right)
     right.set_title("Equal F2")
     return figure
-
-
-def iso_f2(ax: Axes) -> None:
-    """Lines of equal F2 over recall and precision, 0.1 apart."""
-    grid = np.linspace(0.001, 1, 400)
-    recall, precision = np.meshgrid(grid, grid)
-    score = 5 * precision * recall / (4 * precision + recall)
-    levels = np.arange(0.1, 1.0, 0.1)
-    lines = ax.contour(recall, precision, score, levels, colors="#AAAAAA", linewidths=0.8)
-    # On the diagonal F2 is precision is recall: a label's place is its value.
-    ax.clabel(lines, levels[1::2], fmt="%.1f", fontsize=7, manual=[(v, v) for v in levels[1::2]])
-    ax.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1), aspect="equal")
 
 
 @styled

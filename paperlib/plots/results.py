@@ -6,19 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..evaluation.calibration import FEW
 from ..labels import ENGLISH, GROUP
-from . import COLOURS, ends, legend, root, rows_header, styled
+from . import COLOURS, styled
+from .shared import PROTOCOL, ends, label_rows, legend, root, rows_header
 
 Array = np.ndarray
-PROTOCOL = {
-    "paper": (COLOURS["published"], "s", "paper's protocol (same chips)"),
-    "nested": (COLOURS["original"], "o", "nested"),
-    "test": (COLOURS["good"], "D", "test chips"),
-}
 GROUP_COLOURS = {
     "weather": COLOURS["light"],
     "common": COLOURS["original"],
@@ -74,22 +68,12 @@ def table1(table: pd.DataFrame) -> Figure:
         f"{ENGLISH[tag]} ({count:,})"
         for tag, count in zip(table["label"], table["chips"], strict=True)
     ]
-    _rows(ax, where, names)
+    label_rows(ax, where, names)
     rows_header(ax, "label (chips that carry it)")
     ax.set(xlim=(-0.02, 1.02), xlabel="F2 of the label, 95 % interval over chips")
     last = ("no hit", "never given", "printed")
     legend(figure, [ax], *last, loc="outside upper center", ncols=3, columnspacing=1.2)
     return figure
-
-
-def _rows(ax: Axes, where: Array, names: Sequence[str]) -> None:
-    """A row for each label, every second one shaded, so that several marks are read together."""
-    ax.set_yticks(where, names)
-    ax.set_ylim(-0.5, len(where) - 0.5)
-    for y in where[::2]:
-        ax.axhspan(y - 0.5, y + 0.5, color="#F5F5F5", zorder=0)
-    ax.tick_params(axis="y", length=0)
-    ax.grid(axis="x")
 
 
 @styled
@@ -241,7 +225,7 @@ def precision_recall(table: pd.DataFrame) -> Figure:
             ax.plot(
                 table[column][bare], where[bare], "o", ms=4.5, mfc="white", color=colour, zorder=5
             )
-        _rows(ax, where, names)
+        label_rows(ax, where, names)
         ax.set(xlim=(-0.02, 1.02), title=column.capitalize())
     rows_header(axes[0], "label (chips that carry it)")
     never = table["precision"].isna() & (table["chips"] > 0)
@@ -256,13 +240,16 @@ def precision_recall(table: pd.DataFrame) -> Figure:
 
 @styled
 def reliability(
-    curves: Mapping[str, Mapping[str, pd.DataFrame]], errors: Mapping[str, Sequence[float]]
+    curves: Mapping[str, Mapping[str, pd.DataFrame]],
+    errors: Mapping[str, Sequence[float]],
+    few: int,
 ) -> Figure:
     """How far the observed frequency is from the given probability, and how often each is given.
 
     curves  system -> group of labels -> `calibration.reliability`; the first group is of all and
             large, the others are small beside it
     errors  system -> `calibration.error_interval` of all labels
+    few     chips in a bin below which it has no interval (`calibration.FEW`)
     """
     figure = Figure(figsize=(8.2, 4.9))
     whole, *groups = next(iter(curves.values()))
@@ -297,10 +284,10 @@ def reliability(
                 color=colour,
                 label=label if large else None,
             )
-            few = curve["low"].isna()
+            bare = curve["low"].isna()
             ax.plot(
-                at[few],
-                curve["difference"][few],
+                at[bare],
+                curve["difference"][bare],
                 marker,
                 ms=4.5 if large else 3,
                 mfc="white",
@@ -328,7 +315,7 @@ def reliability(
             transform=top.transAxes,
         )
     hollow = {"ms": 4, "mfc": "white", "color": COLOURS["ink"]}
-    top.plot([], [], "o", **hollow, label=f"fewer than {FEW} chips: no interval")
+    top.plot([], [], "o", **hollow, label=f"fewer than {few} chips: no interval")
     legend(figure, [top], "fewer than", loc="outside upper left")
     bottom.set(yscale="log", xlabel="probability given", ylabel="predictions")
     bottom.grid(axis="y")
@@ -379,7 +366,7 @@ def thresholds(system: pd.DataFrame, own: pd.DataFrame) -> Figure:
         ax.set(xlim=(0, most), title=title)
         ticks = [t for t in (0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8) if t < most]
         ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
-        _rows(ax, where, [ENGLISH[tag] for tag in table["label"]])
+        label_rows(ax, where, [ENGLISH[tag] for tag in table["label"]])
         if not strip:
             continue
         never = next(axes)

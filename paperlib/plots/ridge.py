@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from ..labels import ENGLISH
-from . import COLOURS, ends, seeds_of, styled
-from .results import PROTOCOL
+from . import COLOURS, styled
+from .shared import PROTOCOL, ends, seeds_of
 
 Array = np.ndarray
 #: Blue to orange through white: told apart without red and green.

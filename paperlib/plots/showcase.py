@@ -5,7 +5,6 @@ And of figure 9, a browser's picture of the site, which model was at work in it.
 
 from __future__ import annotations
 
-import pathlib
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -14,10 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path
-from PIL import Image, PngImagePlugin
 
-from .. import predictor
-from ..utils import files
 from . import COLOURS, styled
 
 _WIDE, _HIGH = 2.75, 1.12  # of a box
@@ -158,25 +154,3 @@ def _pale(colour: str) -> tuple[float, float, float]:
     from matplotlib.colors import to_rgb
 
     return tuple(1 - 0.16 * (1 - part) for part in to_rgb(colour))
-
-
-def write_card(picture: str | pathlib.Path, name: str = "planet32") -> None:
-    """Write into a PNG which release is at work in it: the SHA-256 of the release's card.
-
-    picture  the PNG; its pixels stay as they are
-    name     released model
-    """
-    with Image.open(picture) as image:
-        image.load()
-    text = PngImagePlugin.PngInfo()
-    text.add_text("card", files.sha256(predictor.RELEASED / name / "card.json"))
-    with files.replacing(picture) as partial:
-        image.save(partial, "PNG", pnginfo=text, optimize=True)
-
-
-def shows_release(picture: str | pathlib.Path, name: str = "planet32") -> bool:
-    """Whether a PNG was made with the release as it is now (`write_card`)."""
-    with Image.open(picture) as image:
-        image.load()
-        written = image.info.get("card", "")
-    return written == files.sha256(predictor.RELEASED / name / "card.json")

@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from ..labels import ENGLISH
-from ..studies.table1 import MIXED, NEAR, RUNNING, TUNED
 from . import COLOURS, styled
 
-CARRIED, ACCURACY = "F2 over the chips that carry the label", "accuracy"
-SHOWN = {
-    RUNNING: (COLOURS["dehazed"], "s"),
-    TUNED: (COLOURS["original"], "o"),
-    CARRIED: (COLOURS["good"], "^"),
-    ACCURACY: (COLOURS["highlight"], "v"),
-}
+LOOKS = (("dehazed", "s"), ("original", "o"), ("good", "^"), ("highlight", "v"))
 
 
 @styled
-def table1_lens(frame: pd.DataFrame, distances: pd.DataFrame) -> Figure:
+def table1_lens(
+    frame: pd.DataFrame,
+    distances: pd.DataFrame,
+    *,
+    shown: Sequence[str],
+    emphasised: Collection[str],
+    near: float,
+) -> Figure:
     """Left: printed numbers and four candidates, label by label. Right: how far each candidate is.
 
-    frame  `table1.candidates`;  distances  `table1.distances`
+    frame       `table1.candidates`;  distances  `table1.distances`
+    shown       the four candidates drawn on the left;  emphasised  those in bold on the right
+    near        labels printed above it are the eleven; the others are shaded
     """
     figure = Figure(figsize=(7.6, 4.9))
     left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
     where = np.arange(len(frame))[::-1]
-    left.axhspan(-0.6, (frame["published"] <= NEAR).sum() - 0.5, color="#F2F2F2", zorder=0)
-    for name, (colour, marker) in SHOWN.items():
-        left.plot(frame[name], where, marker, ms=4.2, color=colour, label=name, alpha=0.9)
+    left.axhspan(-0.6, (frame["published"] <= near).sum() - 0.5, color="#F2F2F2", zorder=0)
+    for name, (colour, marker) in zip(shown, LOOKS, strict=True):
+        left.plot(frame[name], where, marker, ms=4.2, color=COLOURS[colour], label=name, alpha=0.9)
     left.plot(
         frame["published"],
         where,
@@ -72,7 +76,7 @@ def table1_lens(frame: pd.DataFrame, distances: pd.DataFrame) -> Figure:
     ]
     right.set_yticks(at, names, fontsize=7)
     for tick, name in zip(right.get_yticklabels(), table["candidate"], strict=True):
-        tick.set_fontweight("bold" if name in (MIXED, RUNNING, TUNED) else "normal")
+        tick.set_fontweight("bold" if name in emphasised else "normal")
     right.set(
         xlim=(0, None),
         ylim=(-0.6, len(table) - 0.4),

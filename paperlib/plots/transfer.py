@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.figure import Figure
 
-from . import COLOURS, ends, styled
+from . import COLOURS, styled
+from .shared import ends
 
 _LOOK = {
     "svm": ("original", "o", "-"),

@@ -19,7 +19,10 @@ NEAR = 0.9
 BINARY = "binary F2"
 RUNNING = "overall F2 during the threshold search"
 TUNED = "binary F2, threshold tuned for the label"
+CARRIED, ACCURACY = "F2 over the chips that carry the label", "accuracy"
 MIXED = "mixed: overall F2 during the search for the eleven, tuned binary F2 for the six"
+#: What the figure of notebook 09 draws label by label, and which it names in bold.
+SHOWN, EMPHASISED = (RUNNING, TUNED, CARRIED, ACCURACY), (MIXED, RUNNING, TUNED)
 
 
 def candidates(
@@ -48,14 +51,14 @@ def candidates(
     columns: dict[str, Array | float] = {
         BINARY: binary,
         TUNED: tuned,
-        "F2 over the chips that carry the label": carried(truth, prediction),
+        CARRIED: carried(truth, prediction),
         RUNNING: running,
         "overall F2, only this label's threshold tuned": one_tuned(truth, probability),
         "overall F2": f2.f2_score(truth, prediction),
         "micro-averaged F2": micro(truth, prediction),
         "F2 averaged over labels by their chips": float(np.average(binary, weights=count)),
         "F2 of presence and absence, weighted": both_classes(truth, prediction),
-        "accuracy": (truth == prediction).mean(0),
+        ACCURACY: (truth == prediction).mean(0),
         "balanced accuracy": balanced_accuracy(truth, prediction),
         "precision": precision,
         "recall": recall,

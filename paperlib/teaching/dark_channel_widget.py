@@ -18,8 +18,9 @@ import numpy as np
 
 from .. import dehaze
 from ..chips import scenes
+from ..dehaze.steps import steps
 from ..plots import dark_channel
-from .dark_channel import DEPTHS, LIGHT, depth_map, glint, quality, steps
+from .dark_channel import DEPTHS, LIGHT, depth_map, glint, quality
 
 #: Scenes to begin with: name -> (index, tags).
 SCENES: dict[str, tuple[int, tuple[str, ...]]] = {

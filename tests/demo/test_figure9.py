@@ -10,7 +10,7 @@ from conftest import SITE
 from PIL import Image
 
 from paperlib import predictor
-from paperlib.plots.showcase import shows_release, write_card
+from paperlib.pipeline.site_picture import shows_release, write_card
 
 
 def test_the_picture_was_made_with_the_model_that_is_released():

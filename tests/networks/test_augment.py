@@ -15,6 +15,7 @@ from training_stand_ins import CONFIG
 from training_stand_ins import chips as labelled_chips
 
 from paperlib.networks import augment
+from paperlib.teaching import preparation
 from paperlib.training import loop
 
 
@@ -241,7 +242,7 @@ def test_elastic_copies_count_as_much_as_views_and_depend_on_the_seed_alone():
 
 def test_each_transform_shows_what_training_draws():
     chip = np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8)
-    made = augment.each_transform(chip, draws=2)
+    made = preparation.each_transform(chip, draws=2)
     assert list(made) == ["mirror", "transpose", "rotation", "resize", "elastic", "all"]
     views = augment.symmetries(chip[None])[:, 0]
     for name in ("mirror", "transpose"):
@@ -250,15 +251,15 @@ def test_each_transform_shows_what_training_draws():
         first, second = made[name].astype(int)
         assert np.abs(first - chip).mean() > 1, f"{name} leaves the chip as it is"
         assert np.abs(first - second).mean() > 1, f"{name} draws the same twice"
-    again = augment.each_transform(chip, draws=2)
+    again = preparation.each_transform(chip, draws=2)
     assert all((made[name] == again[name]).all() for name in made)
 
 
 def test_the_motion_of_a_symmetry_is_its_turn_and_mirror():
     """View v turns by v mod 4 quarters, from view 4 on after a mirror; nothing else moves."""
-    views = augment.symmetries(augment.coordinates(64)[None])[:, 0]
+    views = augment.symmetries(preparation.coordinates(64)[None])[:, 0]
     for view, moved in enumerate(views):
-        did = augment.motion(moved)
+        did = preparation.motion(moved)
         assert did.mirrored == (view >= 4)
         assert np.cos(np.radians(did.turn - 90 * view)) > 0.999
         assert abs(did.growth) < 0.005
@@ -273,7 +274,7 @@ def test_motion_reads_the_draw_off_a_warped_chip():
     taken_x = (x * np.cos(angle) - y * np.sin(angle)) / 1.1  # from where; y points down
     taken_y = (x * np.sin(angle) + y * np.cos(angle)) / 1.1
     moved = np.stack([taken_x, taken_y, 0 * x], axis=-1) * 127.5 + 127.5
-    did = augment.motion(moved)
+    did = preparation.motion(moved)
     assert did.turn == pytest.approx(20, abs=0.2)
     assert did.growth == pytest.approx(0.1, abs=0.005)
     assert not did.mirrored
@@ -282,8 +283,8 @@ def test_motion_reads_the_draw_off_a_warped_chip():
 
 def test_extremes_lie_within_what_is_drawn_and_far_apart():
     chip = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
-    made = augment.extremes(chip, draws=8)
-    assert list(made) == list(augment.each_transform(chip))
+    made = preparation.extremes(chip, draws=8)
+    assert list(made) == list(preparation.each_transform(chip))
     turns = [one.motion.turn for one in made["rotation"]]
     assert -23 < turns[0] < turns[1] < 23
     assert turns[1] - turns[0] > 15

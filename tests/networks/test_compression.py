@@ -16,6 +16,7 @@ from training_stand_ins import CONFIG, chips
 
 from paperlib import losses
 from paperlib.networks import build, compression
+from paperlib.studies import compressed
 from paperlib.training import config, distillation, runs, train
 from paperlib.utils.errors import PaperError
 
@@ -215,19 +216,19 @@ def test_what_is_shipped_is_read_where_the_weights_are_not(tmp_path, monkeypatch
         def chips(self, variant):
             return some
 
-    made = compression.predictions(Place(), run)
+    made = compressed.predictions(Place(), run)
     assert len(made) == len(compression.WAYS)
     _, _, same = made["as trained"]
     assert np.abs(same - run.part("validation").probability).max() < 2e-3
     file = tmp_path / "compressed.npz"
     before = file.read_bytes()
     Place.has_chips = False
-    again = compression.predictions(Place(), run)
+    again = compressed.predictions(Place(), run)
     assert file.read_bytes() == before
     assert {how: a[:2] for how, a in again.items()} == {how: a[:2] for how, a in made.items()}
-    table = compression.table(again, run)
+    table = compressed.table(again, run)
     assert table["how"].tolist() == list(made)
     assert table["difference"].iloc[0] == 0
-    assert compression.predictions(Place(), None) == {}
+    assert compressed.predictions(Place(), None) == {}
     with np.load(file) as stored:
         assert json.loads(str(stored["note"]))["ways"] == {}

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from paperlib import f2, plots
 from paperlib.evaluation import calibration
 from paperlib.labels import LABELS
-from paperlib.plots import dehazing, flow, results, ridge, train, vggnet
+from paperlib.plots import dehazing, results, ridge, train, vggnet
 from paperlib.plots import f2_score as scoring
 from paperlib.teaching import f2_score
 
@@ -157,18 +157,20 @@ def _flow() -> Figure:
     )
     made = {"labels": (0.8, 0.7, 0.9), "without ridge": (0.79, 0.7, 0.9)}
     sizes = {"train": 9, "test": 0}
-    return flow.training_and_prediction(scores, choices, ("ridge",), made, sizes, "a")
+    return train.training_and_prediction(scores, choices, ("ridge",), made, sizes, "a")
 
 
 def _reliability() -> Figure:
     curve = calibration.reliability(*chips())
     by_group = dict.fromkeys(("all labels", "weather", "common", "rare"), curve)
-    return results.reliability({"network": by_group}, {"network": (0.1, 0.05, 0.2)})
+    return results.reliability({"network": by_group}, {"network": (0.1, 0.05, 0.2)}, 10)
 
 
 def _reliability_alone() -> Figure:
     curve = calibration.reliability(*chips())
-    return results.reliability({"network": {"all labels": curve}}, {"network": (0.1, 0.05, 0.2)})
+    return results.reliability(
+        {"network": {"all labels": curve}}, {"network": (0.1, 0.05, 0.2)}, 10
+    )
 
 
 FIGURES: dict[str, Callable[[], Figure]] = {

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import fbeta_score
 
-from paperlib.plots import tradeoffs
+from paperlib.plots import accuracy_against_size
 from paperlib.profiles import PROFILES, profile
 from paperlib.project import Project
 from paperlib.studies import accuracy_against_size as sizes
@@ -107,13 +107,13 @@ def results(title="VGG-16 × 0.5"):
 def test_the_figure_has_a_point_for_each_network_and_also_draws_none():
     table = results()
     on = {("chips", "parameters"): sizes.frontier(table["parameters"], table["f2"])}
-    drawn = tradeoffs.frontier(
+    drawn = accuracy_against_size.frontier(
         {"chips": table}, {"parameters": "parameters"}, on, names=sizes.TITLES
     )
     assert {t.get_text() for t in drawn.axes[0].texts} == {"0.25", "0.5"}
     steps = drawn.axes[0].lines[0].get_xydata()
     assert steps[:2].tolist() == [[1000, 0.8], [4000, 0.85]]  # the MobileNet is dominated
-    empty = tradeoffs.frontier({}, {}, {}, names={})
+    empty = accuracy_against_size.frontier({}, {}, {}, names={})
     assert [t.get_text() for t in empty.texts] == ["nothing has been measured yet"]
 
 

@@ -11,7 +11,7 @@ from training_stand_ins import CONFIG, chips
 from paperlib.chips.split import first_by_hash
 from paperlib.networks import build, complexity
 from paperlib.pipeline import claims
-from paperlib.plots import tradeoffs
+from paperlib.plots import design_rules as draw
 from paperlib.profiles import PROFILES, profile
 from paperlib.project import Project
 from paperlib.studies import design_rules, grids
@@ -185,7 +185,7 @@ def test_a_rule_without_runs_is_not_compared(tmp_path):
     assert table["rule"].tolist() == [rule.name for rule in RULES]
     assert set(table["verdict"]) == {MISSING}
     assert table["difference"].isna().all()
-    figure = tradeoffs.rules({"Planet chips": table})
+    figure = draw.rules({"Planet chips": table})
     words = [t.get_text().strip() for t in figure.axes[0].texts]
     assert words == [MISSING] * 11
 

@@ -10,6 +10,7 @@ import pytest
 
 from paperlib import dehaze
 from paperlib.chips import scenes
+from paperlib.dehaze import steps
 from paperlib.plots import dark_channel as draw
 from paperlib.project import Project
 from paperlib.teaching import dark_channel as lab
@@ -24,10 +25,10 @@ def forest() -> np.ndarray:
 
 def test_steps_are_the_functions_of_dehaze(forest):
     hazy = dehaze.add_haze(forest, lab.depth_map((256, 256), 0.5, "slope"), lab.LIGHT)
-    found = lab.steps(hazy, patch=9, omega=0.9, radius=20)
+    found = steps.steps(hazy, patch=9, omega=0.9, radius=20)
     again = dehaze.dehaze(hazy, patch=9, omega=0.9, radius=20)
     assert np.abs(found.clear.astype(int) - again).max() <= 1
-    told = lab.steps(hazy, light=lab.LIGHT)
+    told = steps.steps(hazy, light=lab.LIGHT)
     np.testing.assert_array_equal(told.light, lab.LIGHT)
 
 
@@ -37,11 +38,11 @@ def test_kept_maps_are_made_anew_where_a_parameter_touches_them(forest):
     changes = {"t0": 0.4, "radius": 9, "omega": 0.7, "fraction": 0.2, "patch": 5, "eps": 0.1}
     for name, value in [(None, None), *changes.items(), ("light", np.full(3, 0.9))]:
         settings |= {name: value} if name else {}
-        found, fresh = lab.steps(hazy, kept=kept, **settings), lab.steps(hazy, **settings)
+        found, fresh = steps.steps(hazy, kept=kept, **settings), steps.steps(hazy, **settings)
         for part in ("dark", "light", "coarse", "fine", "clear"):
             np.testing.assert_array_equal(getattr(found, part), getattr(fresh, part), name)
     before = found.fine
-    assert lab.steps(hazy, kept=kept, **(settings | {"t0": 0.2})).fine is before
+    assert steps.steps(hazy, kept=kept, **(settings | {"t0": 0.2})).fine is before
 
 
 @pytest.mark.parametrize("channels", [(), (3,)])
@@ -123,7 +124,7 @@ def test_on_haze_of_constant_depth_t_is_right_to_five_hundredths(level, ground):
     for index in range(6):
         clear = scenes.scene(index, tags=lab.GROUNDS[ground]).clear
         hazy = dehaze.add_haze(clear, level, lab.LIGHT)
-        errors.append(np.abs(lab.steps(hazy, light=lab.LIGHT).fine - level).mean())
+        errors.append(np.abs(steps.steps(hazy, light=lab.LIGHT).fine - level).mean())
     assert np.mean(errors) < 0.05
 
 
@@ -159,7 +160,7 @@ def test_pairs_that_are_none_are_named(tmp_path):
 
 def test_failing_scenes_fail_and_the_forest_does_not():
     for name, clear in page.failing_scenes().items():
-        found = lab.steps(dehaze.add_haze(clear, 0.75, lab.LIGHT), light=lab.LIGHT).fine.mean()
+        found = steps.steps(dehaze.add_haze(clear, 0.75, lab.LIGHT), light=lab.LIGHT).fine.mean()
         assert (abs(found - 0.75) < 0.05) == name.startswith("closed forest")
 
 
@@ -198,7 +199,7 @@ def test_a_move_of_a_slider_takes_less_than_150_ms():
 def test_numbers_on_the_page_are_those_of_the_pictures(forest):
     hazed = page.Hazed.of(forest, 0.5, "even")
     _, text = page.render(hazed)
-    found = lab.steps(hazed.image)
+    found = steps.steps(hazed.image)
     assert f"mean error of t {np.abs(found.fine - 0.5).mean():.3f}" in text
     gray = [cv2.cvtColor(p, cv2.COLOR_RGB2GRAY) for p in (forest, hazed.image, found.clear)]
     assert f"PSNR {lab.quality(*gray[:2])[0]:.1f} → {lab.quality(gray[0], gray[2])[0]:.1f}" in text
@@ -221,7 +222,7 @@ def test_a_widget_only_where_somebody_looks(monkeypatch):
 
 
 def test_figures_hold_what_they_are_given(forest):
-    row = lab.steps(dehaze.add_haze(forest, 0.5, lab.LIGHT))
+    row = steps.steps(dehaze.add_haze(forest, 0.5, lab.LIGHT))
     with_truth = draw.before_after([row, row], [forest, forest])
     without = draw.before_after([row])
     pictures = [sum(bool(axis.images) for axis in f.axes) for f in (with_truth, without)]

@@ -21,8 +21,7 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from paperlib.pipeline.site_picture import chromium, looks_like
-from paperlib.plots.showcase import shows_release, write_card
+from paperlib.pipeline.site_picture import chromium, looks_like, shows_release, write_card
 from paperlib.utils import files
 from showcase import run
 
