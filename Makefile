@@ -18,6 +18,7 @@ test: .venv/ready
 lint: .venv/ready
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-logo
 
 format: .venv/ready
 	$(BIN)/nbstripout --keep-id notebooks/*.ipynb

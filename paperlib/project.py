@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .chips import Chips
+from .chips.read import read_chips
 from .profiles import DEFAULT, Profile, profile
+from .training import runs
 from .utils import files
 from .utils.errors import PaperError
 from .utils.paths import checkout
@@ -62,7 +64,7 @@ class Project:
         Raises `PaperError` where they are not at hand.
         """
         if variant not in self._chips:
-            self._chips[variant] = chips = self._read(variant)
+            self._chips[variant] = chips = read_chips(self.profile, self.data, variant)
             self._note(
                 chips={
                     "source": chips.source,
@@ -73,39 +75,14 @@ class Project:
             )
         return self._chips[variant]
 
-    def _read(self, variant: str) -> Chips:
-        size = self.profile.size
-        if self.profile.source == "scenes":
-            from .chips import scenes, variants
-
-            if variant != "dehazed-hazy":
-                return scenes.read(self.profile.chips, size=size, variant=variant)
-            original, dehazed = self.chips("original"), self.chips("dehazed")
-            images = variants.compose(
-                original.images, dehazed.images, original.labels, original.names
-            )
-            return original.with_images(images, variant)
-        if self.data is None:
-            raise PaperError(
-                f"the profile {self.profile.name!r} needs the Planet chips",
-                "give their folder with --data DIR (paper data fetch gets them)",
-            )
-        from .chips import planet
-
-        more = {} if variant == "original" else {"variant": variant}
-        skip_bad = bool(os.environ.get("PAPER_SKIP_BAD"))
-        return planet.read(self.data, size, skip_bad=skip_bad, **more)
-
     def find(self, config: Config, inside: str = "") -> Run | None:
         """The kept training run of a configuration, or None.
 
-        inside  the folder of `runs` to look in (`grid.Grid.folder`)
+        inside  the folder of `runs` to look in (`grids.Grid.folder`)
 
         With chips at hand a run counts only if it was made from these very chips; without, the
         shipped one is taken.
         """
-        from .training import runs
-
         chips = self.chips(config.variant) if self.has_chips else None
         run = runs.find(config, self.runs / inside, chips)
         self._note(run=self._told(run or config.slug, inside), kept=run is not None)
@@ -116,7 +93,7 @@ class Project:
 
         Raises `PaperError` where none is kept and there are no chips to train on.
         """
-        from .training import processes, runs
+        from .training import processes
 
         if run := self.find(config, inside):
             return run

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from ..utils import cache
 from ..utils.errors import PaperError
+from ..utils.system import cores
 from . import Chips, archive, jpeg, reader, variants
 from .label_file import LabelTable
 
@@ -45,7 +46,7 @@ class Source:
     ) -> None:
         self.name, self.table, self.path = name, table, path
         self.names = list(table.rows)
-        self.how = {"workers": workers or reader.cores(), "progress": progress}
+        self.how = {"workers": workers or cores(), "progress": progress}
 
     def chips(self, size: int, variant: str, *, skip_bad: bool, keep: bool) -> Chips:
         """All usable chips at one size, in the label file's order; `read` of the data sets.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import numbers
-import os
 from dataclasses import dataclass
 
 import numpy as np
+
+from ..utils.system import cores
 
 SCALE = {
     np.dtype(np.uint8): 255.0,
@@ -157,4 +158,4 @@ def threads(workers: int | None) -> int:
     if workers is not None:
         whole("workers", workers, 1)
         return int(workers)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores()

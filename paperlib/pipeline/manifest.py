@@ -13,14 +13,10 @@ import os
 import platform
 import re
 import subprocess
-import sys
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 from ..profiles import Profile
 from ..utils import files
@@ -190,48 +186,3 @@ def _git(root: Path, *arguments: str) -> str:
         ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True, timeout=60
     )
     return done.stdout.strip()
-
-
-def hardware() -> dict[str, Any]:
-    """Processor, cores this process may use, memory in GB, system, and NVIDIA cards if any."""
-    cores = (
-        len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else psutil.cpu_count() or 1
-    )
-    found: dict[str, Any] = {
-        "processor": _processor(),
-        "cores": cores,
-        "memory_gb": round(psutil.virtual_memory().total / 1e9),
-        "system": f"{platform.system()} {platform.machine()}",
-    }
-    try:
-        cards = subprocess.run(
-            ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=20,
-        )
-        found["gpus"] = cards.stdout.split("\n")[:-1]
-    except (OSError, subprocess.SubprocessError):
-        found["gpus"] = []
-    return found
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        if sys.platform == "darwin":
-            asked = ["sysctl", "-n", "machdep.cpu.brand_string"]
-            return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
-    return platform.processor() or platform.machine()
-
-
-def declared_dependencies(root: Path) -> dict[str, list[str]]:
-    """Extra -> requirement lines of `pyproject.toml`; `""` for those every install has."""
-    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return {"": project["dependencies"], **project.get("optional-dependencies", {})}

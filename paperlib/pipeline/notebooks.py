@@ -331,3 +331,18 @@ def _parameters(path: Path, node: nbformat.NotebookNode) -> dict[str, Any]:
                 "every notebook has profile = 'sample' and data = ''",
             )
     return found
+
+
+@dataclass(frozen=True)
+class State:
+    """One notebook of one profile: whether what it makes is there and current.
+
+    reason   `""` where it is current, else what is missing or has changed
+    missing  declared outputs that are not there
+    last     seconds it took the last time, if known
+    """
+
+    notebook: Notebook
+    reason: str
+    missing: list[str]
+    last: float | None

@@ -15,10 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..utils import files
+from ..utils import files, system
 from ..utils.errors import PaperError
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 
 @dataclass(frozen=True)
@@ -85,16 +83,9 @@ def render(values: dict[str, object]) -> str:
     return environment.get_template("report.html.j2").render(values) + "\n"
 
 
-def browser() -> str | None:
-    """A Chromium on this machine; `PAPER_BROWSER` names another one."""
-    if given := os.environ.get("PAPER_BROWSER"):
-        return shutil.which(given)
-    return next((found for name in BROWSERS if (found := shutil.which(name))), None)
-
-
 def to_pdf(page: Path, target: Path, limit: float = 120) -> str:
     """Print a page by headless Chromium; `""`, or why it could not be done."""
-    program = browser()
+    program = system.browser()
     if program is None:
         return "no Chromium on this machine (PAPER_BROWSER names one)"
     # Chromium's sandbox does not start for root, as in most containers; the page is our own.

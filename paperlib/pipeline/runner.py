@@ -24,12 +24,12 @@ import psutil
 
 from ..profiles import DEFAULT
 from ..project import Project
-from ..utils import files
+from ..utils import files, system
 from ..utils.errors import PaperError
 from ..utils.paths import checkout
 from . import manifest, notebooks
 from .execute import NotebookFailed, Watcher, execute, kernel_environment, normalise, to_html
-from .notebooks import Notebook
+from .notebooks import Notebook, State
 from .screen import Screen, duration
 
 # Not outputs of one notebook: made by the runner, or (runs) shared and kept by `training`.
@@ -44,21 +44,6 @@ class Report:
     cached: list[str] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class State:
-    """One notebook of one profile: whether what it makes is there and current.
-
-    reason   `""` where it is current, else what is missing or has changed
-    missing  declared outputs that are not there
-    last     seconds it took the last time, if known
-    """
-
-    notebook: Notebook
-    reason: str
-    missing: list[str]
-    last: float | None
 
 
 class Runner:
@@ -183,7 +168,7 @@ class Runner:
             notebook.check_parameters(more)
         started = time.monotonic()
         report = Report()
-        self._commit, self._hardware = manifest.commit(self.root), manifest.hardware()
+        self._commit, self._hardware = manifest.commit(self.root), system.hardware()
         with _only_one(self.cache / f"run-{self.profile.name}.lock", screen) as lock:
             self.manifest = manifest.read(self.project.results)  # another run may just have ended
             self._remove_partial()

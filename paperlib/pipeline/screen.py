@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from .runner import State
+    from .notebooks import State
 
 # Seconds between two lines about the same notebook where lines cannot be redrawn.
 QUIET = 60.0

@@ -6,8 +6,6 @@ The site's own command does the work (`manage.py figure9`): nothing here imports
 from __future__ import annotations
 
 import importlib.util
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,18 +14,10 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from .. import predictor
-from ..utils import files
+from ..utils import files, system
 
-PLACES = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
 #: Of 255. Two drawings of one page by one browser differ by up to 3 in some dozens of pixels.
 EYE = 8
-
-
-def chromium() -> str | None:
-    """The browser that `CHROMIUM` names, or an installed one; none is ever downloaded."""
-    if named := os.environ.get("CHROMIUM"):
-        return shutil.which(named)
-    return next((place for place in PLACES if Path(place).exists()), None)
 
 
 def make(root: Path, picture: Path, *, profile: str = "sample", seconds: float = 120) -> str:
@@ -41,8 +31,10 @@ def make(root: Path, picture: Path, *, profile: str = "sample", seconds: float =
     """
     if profile != "sample":
         return f"the profile sample makes it, not {profile}"
-    if chromium() is None:
-        return "no Chromium is installed here (apt-get install chromium, or set CHROMIUM)"
+    if system.browser() is None:
+        return (
+            "no Chromium is installed here (apt-get install chromium, or name it by PAPER_BROWSER)"
+        )
     if importlib.util.find_spec("django") is None:
         return "the showcase's packages are not installed (pip install 'paperlib[demo]')"
     command = [sys.executable, "demo_site/manage.py", "figure9"]

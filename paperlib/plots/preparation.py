@@ -23,7 +23,7 @@ class Shown(Protocol):
     motion: Any
 
 
-#: Lines of the net that figure 3 draws over a chip, in the 0 … 255 of `teaching.preparation.coordinates`.
+#: Lines of the net that figure 3 draws over a chip, 0 … 255 (`teaching.preparation.coordinates`).
 GRID_LINES = (26, 77, 128, 179, 230)
 
 

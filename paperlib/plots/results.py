@@ -376,7 +376,7 @@ def thresholds(system: pd.DataFrame, own: pd.DataFrame) -> Figure:
                 never.text(0.38, y, text, va="center", ha="center", fontsize=6.5, color="#555555")
             if np.isnan(whole):
                 never.plot(0.9, y, "|", color=COLOURS["bad"], ms=11, mew=2)
-        _rows(never, where, [ENGLISH[tag] for tag in table["label"]])
+        label_rows(never, where, [ENGLISH[tag] for tag in table["label"]])
         never.grid(visible=False)
         never.set(xlim=(0, 1), xticks=[])
         never.set_title("never\n(folds)", fontsize=7.5, fontweight="normal")

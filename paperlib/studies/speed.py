@@ -53,7 +53,7 @@ def measure(
     """
     from tqdm import tqdm
 
-    from ..pipeline.manifest import hardware
+    from ..utils.system import hardware
 
     rows = []
     for network, width in tqdm(list(sizes), unit="network", disable=not progress):

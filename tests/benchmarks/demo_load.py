@@ -508,14 +508,13 @@ PARTS = {
 def write(part: str, found: list[dict], path: Path = SPEED) -> None:
     """Keep the rows of one part, with when, where and with which release they were measured."""
     from paperlib import predictor
-    from paperlib.pipeline import manifest
-    from paperlib.utils import files
+    from paperlib.utils import files, system
 
     model = "planet32"
     kept = files.read_json(path)["parts"] if path.is_file() else {}
     kept[part] = {
         "date": date.today().isoformat(),
-        "hardware": manifest.hardware(),
+        "hardware": system.hardware(),
         "model": model,
         "card": files.sha256(predictor.RELEASED / model / "card.json"),
         "rows": found,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import axe_playwright_python
 
-from paperlib.pipeline.site_picture import chromium
+from paperlib.utils.system import browser as chromium
 
 HERE = Path(__file__).resolve().parent
 SITE = HERE.parents[1] / "demo_site"

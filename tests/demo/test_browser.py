@@ -28,9 +28,7 @@ from playwright.sync_api import expect, sync_playwright
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
-    pytest.mark.skipif(
-        chromium() is None, reason="no Chromium at /usr/bin/chromium, none in CHROMIUM"
-    ),
+    pytest.mark.skipif(chromium() is None, reason="no Chromium on this machine"),
 ]
 LIMIT = 20_000  # milliseconds; many times what a quiet machine needs
 expect.set_options(timeout=LIMIT)

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from paperlib.pipeline import claims, report, report_page
+from paperlib.utils import system
 from paperlib.utils.errors import PaperError
 
-CHROMIUM = report.browser()
+CHROMIUM = system.browser()
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
 

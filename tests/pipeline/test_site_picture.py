@@ -19,7 +19,7 @@ def checkout(tmp_path, monkeypatch):
     def with_command(code: str):
         (tmp_path / "demo_site").mkdir()
         (tmp_path / "demo_site/manage.py").write_text(code)
-        monkeypatch.setattr(site_picture, "chromium", lambda: "/bin/true")
+        monkeypatch.setattr(site_picture.system, "browser", lambda: "/bin/true")
         return tmp_path
 
     return with_command
@@ -44,7 +44,7 @@ def test_without_a_browser_or_elsewhere_nothing_is_started(checkout, tmp_path, m
     root = checkout("open('started', 'w')")
     assert "not tiny" in site_picture.make(root, tmp_path / "page.png", profile="tiny")
     monkeypatch.undo()
-    monkeypatch.setenv("CHROMIUM", "no-such-browser")
+    monkeypatch.setenv("PAPER_BROWSER", "no-such-browser")
     assert "no Chromium is installed" in site_picture.make(root, tmp_path / "page.png")
     assert not (root / "started").exists()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -13,9 +12,9 @@ import time
 import nbformat
 import pytest
 
-CHROMIUM = next(
-    (p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None
-)
+from paperlib.utils import system
+
+CHROMIUM = system.browser()
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,

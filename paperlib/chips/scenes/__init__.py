@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from tqdm import tqdm
 
 from ...labels import COUNT, INDEX, LABELS, PUBLISHED_COUNTS, WEATHER, encode_many
 from ...utils import files
+from ...utils.system import cores
 from .. import Chips
 from . import canvas, land, rare, sky
 from .canvas import SIZE, Canvas
@@ -165,7 +165,7 @@ def _blocks(
 ) -> np.ndarray:
     """Draw block by block; each finished full block is a file, so that a killed run goes on."""
     images = np.empty((count, size, size, 3), np.uint8)
-    workers = workers or os.cpu_count() or 1
+    workers = workers or cores()
     with (
         tqdm(total=count, desc=f"drawing scenes ({variant})", disable=not progress) as bar,
         ThreadPoolExecutor(workers) as pool,

@@ -21,8 +21,8 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from paperlib.pipeline.site_picture import chromium, looks_like, shows_release, write_card
-from paperlib.utils import files
+from paperlib.pipeline.site_picture import looks_like, shows_release, write_card
+from paperlib.utils import files, system
 from showcase import run
 
 
@@ -39,10 +39,10 @@ class Command(BaseCommand):
         parser.add_argument("--seconds", type=float, default=180, help="patience")
 
     def handle(self, *, out, page, width, height, examples, seconds, **options) -> None:
-        browser = chromium()
+        browser = system.browser()
         if browser is None:
             raise CommandError(
-                "no Chromium is installed: apt-get install chromium, or set CHROMIUM"
+                "no Chromium is installed: apt-get install chromium, or name it by PAPER_BROWSER"
             )
         with tempfile.TemporaryDirectory(prefix="figure9-") as folder:
             with socket.socket() as probe:
