@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 #: β² of F2: what a miss costs, in false alarms.
-MISS = 4
+BETA_SQUARED = 4
 
 Array = np.ndarray
 
@@ -96,7 +96,7 @@ def best_constant(y_true: Array) -> tuple[Array, float]:
     size = y_true.sum(1)
     best, best_set = -1.0, np.zeros(count, np.uint8)
     for k in range(1, count + 1):
-        share = ((1 + MISS) / (MISS * size + k)) @ y_true / n
+        share = ((1 + BETA_SQUARED) / (BETA_SQUARED * size + k)) @ y_true / n
         chosen = np.argsort(-share, kind="stable")[:k]
         if (score := float(share[chosen].sum())) > best + 1e-12:
             best, best_set = score, np.zeros(count, np.uint8)
@@ -142,14 +142,14 @@ def best_thresholds(y_true: Array, probability: Array, *, sweeps: int = 50) -> A
     thresholds = np.array([_label_threshold(t, c) for t, c in zip(y_true.T, cuts, strict=True)])
     truth = np.ascontiguousarray(y_true.T).astype(np.int32)
     on = np.ascontiguousarray((probability > thresholds).T).astype(np.int32)
-    hits, predicted, weight = (truth & on).sum(0), on.sum(0), MISS * truth.sum(0)
+    hits, predicted, weight = (truth & on).sum(0), on.sum(0), BETA_SQUARED * truth.sum(0)
     for _ in range(sweeps):
         changed = False
         for label, (order, neighbours, allowed) in enumerate(cuts):
             others_hit = hits - (truth[label] & on[label])
             others_on = predicted - on[label]
-            without = _ratio((1 + MISS) * others_hit, weight + others_on)
-            with_it = (1 + MISS) * (others_hit + truth[label]) / (weight + others_on + 1)
+            without = _ratio((1 + BETA_SQUARED) * others_hit, weight + others_on)
+            with_it = (1 + BETA_SQUARED) * (others_hit + truth[label]) / (weight + others_on + 1)
             gain = np.concatenate([[0.0], np.cumsum((with_it - without)[order])])
             # Rounded, so that the last bits of a sum do not decide between equally good cuts.
             gain = np.where(allowed, gain.round(9), -np.inf)
@@ -276,6 +276,13 @@ def paired_bootstrap(
     return _interval(value, draws, level)
 
 
+def mean_interval(
+    values: Array, *, replicates: int = 2000, level: float = 0.95, seed: int = 0
+) -> Interval:
+    """Mean over chips of `values` `(N,)` with its bootstrap percentile interval over chips."""
+    return _interval(float(np.mean(values)), mean_draws(values, replicates, seed), level)
+
+
 def bootstrap_precision_recall(
     y_true: Array, y_pred: Array, *, replicates: int = 2000, level: float = 0.95, seed: int = 0
 ) -> tuple[Interval, Interval]:
@@ -358,7 +365,7 @@ def label_draws(y_true: Array, y_pred: Array, replicates: int, seed: int) -> Arr
 
 def _f2(hits: Array, true: Array, predicted: Array) -> Array:
     """5·TP/(4·(TP + FN) + (TP + FP)), 0 where all three are 0."""
-    return _ratio((1 + MISS) * hits, MISS * true + predicted)
+    return _ratio((1 + BETA_SQUARED) * hits, BETA_SQUARED * true + predicted)
 
 
 def _ratio(above: Array, below: Array) -> Array:

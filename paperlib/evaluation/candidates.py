@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ..chips import Chips, leakage
 from ..utils.errors import PaperError
+from .selection import Outcome, protocol_nested, protocol_paper, protocol_test
 
 if TYPE_CHECKING:
     from ..training.runs import Run
@@ -21,9 +22,24 @@ if TYPE_CHECKING:
 Array = np.ndarray
 
 
+class Candidate(NamedTuple):
+    """What a label may choose: one network for all labels, or a network for each of them.
+
+    variant  of the training chips;  loss  name of the loss
+    more     what else tells it from the other candidates: "per label", "seed 1", …
+    """
+
+    variant: str
+    loss: str
+    more: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return ", ".join((self.variant, self.loss, *self.more))
+
+
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """Several candidates for N chips.
+    """Predictions of several candidates on the same N chips.
 
     names        `(N,)` str, in order of the first run
     truth        `(N, L)` uint8
@@ -33,19 +49,51 @@ class Pool:
 
     names: Array
     truth: Array
-    probability: dict[str, Array]
+    probability: dict[Candidate, Array]
     tags: tuple[str, ...]
 
-    def only(self, *parts: str) -> Pool:
-        """The candidates whose name has every one of `parts`; `PaperError` where none has."""
-        words = {name: set(name.split(", ")) for name in self.probability}
-        kept = {n: p for n, p in self.probability.items() if set(parts) <= words[n]}
-        if not kept:
-            raise PaperError(
-                f"no kept run is {' and '.join(parts)}",
-                f"there are: {'; '.join(self.probability)}",
-            )
-        return replace(self, probability=kept)
+    @property
+    def first(self) -> Candidate:
+        return next(iter(self.probability))
+
+    def only(self, *wanted: Candidate) -> Pool:
+        """The pool of these candidates alone; `KeyError` where one is missing."""
+        return replace(self, probability={one: self.probability[one] for one in wanted})
+
+    def of(self, variant: str = "", loss: str = "") -> list[Candidate]:
+        """The candidates of a variant and a loss; `""` stands for any."""
+        return [c for c in self.probability if variant in ("", c.variant) and loss in ("", c.loss)]
+
+    def pairs(self) -> list[tuple[Candidate, Candidate]]:
+        """(original, dehazed) candidates that differ in their training chips alone."""
+        found = ((one, one._replace(variant="dehazed")) for one in self.of("original"))
+        return [pair for pair in found if pair[1] in self.probability]
+
+    def nested(self, *wanted: Candidate, **system: str | float) -> Outcome:
+        """The nested protocol of a choice among `wanted`, by default all.
+
+        system  `recalibration`, `thresholds` of `selection.System`
+        """
+        return protocol_nested(*self._chosen(wanted), labels=self.tags, **system)
+
+    def paper(self, *wanted: Candidate, **system: str | float) -> Outcome:
+        """The same on the paper's protocol: fitted and reported on the same chips."""
+        return protocol_paper(*self._chosen(wanted), labels=self.tags, **system)
+
+    def test(self, held: Pool, *wanted: Candidate, **system: str | float) -> Outcome:
+        """The same fitted on all chips of this pool, reported on the test chips `held`."""
+        truth, probability, names = self._chosen(wanted)
+        held_truth, held_probability, held_names = held._chosen(wanted)
+        return protocol_test(
+            (names, truth, probability),
+            (held_names, held_truth, held_probability),
+            labels=self.tags,
+            **system,
+        )
+
+    def _chosen(self, wanted: Iterable[Candidate]) -> tuple[Array, dict[Candidate, Array], Array]:
+        chosen = self.only(*wanted).probability if wanted else self.probability
+        return self.truth, chosen, self.names
 
 
 def gather(runs: Iterable[Run], part: str = "validation", chips: Chips | None = None) -> Pool:
@@ -75,7 +123,7 @@ def gather(runs: Iterable[Run], part: str = "validation", chips: Chips | None = 
         rows = _rows(pool, mine, place)
         probability = np.empty_like(mine.probability)
         probability[rows] = mine.probability
-        name = candidate_name(run, runs)
+        name = candidate_of(run, runs)
         # Where only hazy training chips were dehazed, the chips predicted are of another kind, and
         # a slope far from 1 is a result: only that there is any is asked.
         loss = "" if run.config.variant == "dehazed-hazy" else run.config.loss
@@ -88,16 +136,14 @@ def gather(runs: Iterable[Run], part: str = "validation", chips: Chips | None = 
     return pool
 
 
-def candidate_name(run: Run, runs: Iterable[Run]) -> str:
-    """What tells the run's candidate from those of the other runs: "original, log", say."""
+def candidate_of(run: Run, runs: Iterable[Run]) -> Candidate:
+    """The run's candidate, with what tells it from those of the other runs."""
     config = run.config
-    words = [config.variant, config.loss]
-    if config.outputs != "all":
-        words.append("per label")
+    more = [] if config.outputs == "all" else ["per label"]
     for key in ("network", "size", "width", "weights", "augment", "seed"):
         if len({str(getattr(other.config, key)) for other in runs}) > 1:
-            words.append(f"{key} {getattr(config, key)}")
-    return ", ".join(words)
+            more.append(f"{key} {getattr(config, key)}")
+    return Candidate(config.variant, config.loss, tuple(more))
 
 
 def _rows(pool: Pool, run: Run, place: dict[str, int]) -> Array:
@@ -118,7 +164,7 @@ def _rows(pool: Pool, run: Run, place: dict[str, int]) -> Array:
     return rows
 
 
-def _merge(kept: Array, more: Array, name: str, tags: tuple[str, ...]) -> Array:
+def _merge(kept: Array, more: Array, name: Candidate, tags: tuple[str, ...]) -> Array:
     both = ~np.isnan(kept).any(0) & ~np.isnan(more).any(0)
     if len(kept) and both.any():  # of no chip (a part that is empty) nothing is predicted
         label = tags[int(np.flatnonzero(both)[0])]

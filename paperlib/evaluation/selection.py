@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -30,7 +30,7 @@ from ..utils.memoize import once
 
 Array = np.ndarray
 #: One candidate's probabilities `(N, L)`, or several by name; NaN where one lacks a label.
-Candidates = Array | Mapping[str, Array]
+Candidates = Array | Mapping[Any, Array]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class Outcome:
     interval     the same with its bootstrap interval over chips
     thresholds   `(K, L)`, one row per fitted system (one, or one per fold)
     choice       `(K, L)` int, which of `candidates` each label comes from
-    candidates   names of the candidates; the arrays are read-only, since outcomes are kept
+    candidates   the candidates chosen among; the arrays are read-only, since outcomes are kept
     systems      the fitted systems, one per row of `thresholds`
     fold         `(N,)` int, which of them predicted each chip
     """
@@ -60,7 +60,7 @@ class Outcome:
     interval: f2.Interval
     thresholds: Array
     choice: Array
-    candidates: tuple[str, ...]
+    candidates: tuple[Any, ...]
     systems: tuple[System, ...]
     fold: Array
 
@@ -73,6 +73,10 @@ class Outcome:
         if not np.array_equal(self.names, other.names):
             raise ValueError("other: reports on other chips")
         return f2.paired_bootstrap(self.truth, other.prediction, self.prediction, **options)
+
+    def difference(self, other: Outcome) -> dict[str, float]:
+        """`minus` as a table has it: `difference`, `low`, `high`."""
+        return dict(zip(("difference", "low", "high"), self.minus(other), strict=True))
 
 
 @dataclass
@@ -138,12 +142,12 @@ class System:
         calibrated = self.recalibrator_.predict(self._integrate(pool))
         return calibrated, (calibrated > self.thresholds_).astype(np.uint8)
 
-    def _integrate(self, pool: Mapping[str, Array]) -> Array:
+    def _integrate(self, pool: Mapping[Any, Array]) -> Array:
         columns = [pool[self.candidates_[c]][:, label] for label, c in enumerate(self.choice_)]
         return np.stack(columns, axis=1).astype(np.float64)
 
 
-def as_candidates(probability: Candidates) -> dict[str, Array]:
+def as_candidates(probability: Candidates) -> dict[Any, Array]:
     """Candidates by name, whichever way they were given; all of one shape, or `ValueError`."""
     if not isinstance(probability, Mapping):
         probability = {"network": probability}

@@ -63,17 +63,9 @@ class Evaluation:
         rows = []
         for system, reference in self.less.items():
             for protocol, outcome in self.outcomes[system].items():
-                change = outcome.minus(self.outcomes[reference][protocol])
-                rows.append(
-                    {
-                        "system": system,
-                        "less": reference,
-                        "protocol": protocol,
-                        "difference": change.value,
-                        "low": change.low,
-                        "high": change.high,
-                    }
-                )
+                named = {"system": system, "less": reference, "protocol": protocol}
+                change = outcome.difference(self.outcomes[reference][protocol])
+                rows.append({**named, **change})
                 if protocol == "nested":
                     rows[-1] |= {
                         f"seed {seed}": score - scores[reference, seed]
@@ -156,8 +148,7 @@ def whole(families: Sequence[Family], chips: Chips | None = None) -> tuple[str, 
     pool, test = family.pool(chips=chips), family.pool("test")
     if several:
         return "choice per label, ridge", pool, test
-    first = next(iter(pool.probability)).split(", ")
-    return "one network, ridge", pool.only(*first), test.only(*first)
+    return "one network, ridge", pool.only(pool.first), test.only(pool.first)
 
 
 def evaluate(families: Sequence[Family], chips: Chips | None = None) -> Evaluation:
@@ -188,8 +179,7 @@ def evaluate(families: Sequence[Family], chips: Chips | None = None) -> Evaluati
     for family, one in called.items():
         pool, test = family.pool(chips=chips), family.pool("test")
         if family is base and base is not chosen:
-            first = next(iter(pool.probability)).split(", ")
-            pool, test = pool.only(*first), test.only(*first)
+            pool, test = pool.only(pool.first), test.only(pool.first)
         made = tables.evaluate(pool, test, one=one, choice=choice[family])
         outcomes.update(made)
         designs.update(dict.fromkeys(made, family.design))

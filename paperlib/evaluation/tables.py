@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from .calibration import macro_average_precision
-from .selection import Outcome, folds_of, protocol_nested, protocol_paper, protocol_test
+from .selection import Outcome, folds_of
 
 if TYPE_CHECKING:
-    from .candidates import Pool
+    from .candidates import Candidate, Pool
 
 Array = np.ndarray
 
@@ -39,11 +39,10 @@ def evaluate(
     thresholds, then with each recalibration; then the same with the choice per label, where there
     is more than one candidate. The last is the whole system.
     """
-    first = next(iter(validation.probability))
-    steps: dict[str, tuple[Sequence[str], dict[str, str | float]]] = {}
+    steps: dict[str, tuple[Sequence[Candidate], dict[str, str | float]]] = {}
     if fixed:
-        steps[f"{one}, threshold 0.2"] = ((first,), {"thresholds": 0.2})
-    pools = {one: (first,)}
+        steps[f"{one}, threshold 0.2"] = ((validation.first,), {"thresholds": 0.2})
+    pools = {one: (validation.first,)}
     if len(validation.probability) > 1:
         pools[choice] = tuple(validation.probability)
     for name, members in pools.items():
@@ -51,9 +50,7 @@ def evaluate(
             system = name if kind == "none" else f"{name}, {kind}"
             steps[system] = (members, {"recalibration": kind})
     return {
-        system: {"nested": _nested(validation, members, how)}
-        if nested_only
-        else _protocols(validation, test, members, how)
+        system: _protocols(validation, test, members, how, nested_only)
         for system, (members, how) in steps.items()
     }
 
@@ -72,37 +69,33 @@ def recalibrations(
     nested_only  leave the other protocols out
     """
     members = tuple(validation.probability)
-    made = {}
-    for kind in kinds:
-        how = {"recalibration": kind, "thresholds": thresholds}
-        if nested_only:
-            made[kind] = {"nested": _nested(validation, members, how)}
-        else:
-            made[kind] = _protocols(validation, test, members, how)
-    return made
-
-
-def _nested(pool: Pool, members: Sequence[str], how: Mapping[str, str | float]) -> Outcome:
-    p = {name: pool.probability[name] for name in members}
-    return protocol_nested(pool.truth, p, pool.names, labels=pool.tags, **how)
+    return {
+        kind: _protocols(
+            validation,
+            test,
+            members,
+            {"recalibration": kind, "thresholds": thresholds},
+            nested_only,
+        )
+        for kind in kinds
+    }
 
 
 def _protocols(
-    validation: Pool, test: Pool | None, members: Sequence[str], how: Mapping[str, str | float]
+    validation: Pool,
+    test: Pool | None,
+    members: Sequence[Candidate],
+    how: Mapping[str, str | float],
+    nested_only: bool,
 ) -> dict[str, Outcome]:
-    p = {name: validation.probability[name] for name in members}
-    known = validation.truth, p, validation.names
+    if nested_only:
+        return {"nested": validation.nested(*members, **how)}
     outcomes = {
-        "paper": protocol_paper(*known, labels=validation.tags, **how),
-        "nested": _nested(validation, members, how),
+        "paper": validation.paper(*members, **how),
+        "nested": validation.nested(*members, **how),
     }
     if test is not None and len(test.names):
-        outcomes["test"] = protocol_test(
-            (validation.names, validation.truth, p),
-            (test.names, test.truth, {name: test.probability[name] for name in members}),
-            labels=validation.tags,
-            **how,
-        )
+        outcomes["test"] = validation.test(test, *members, **how)
     return outcomes
 
 
@@ -119,16 +112,8 @@ def differences(
         if system == base:
             continue
         for protocol, outcome in by_protocol.items():
-            change = outcome.minus(reference[protocol])
-            rows.append(
-                {
-                    "system": system,
-                    "protocol": protocol,
-                    "difference": change.value,
-                    "low": change.low,
-                    "high": change.high,
-                }
-            )
+            named = {"system": system, "protocol": protocol}
+            rows.append({**named, **outcome.difference(reference[protocol])})
     return pd.DataFrame(rows)
 
 

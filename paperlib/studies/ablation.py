@@ -13,7 +13,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..evaluation import families, systems
-from ..evaluation.selection import Outcome, protocol_nested
+from ..evaluation.candidates import Candidate
+from ..evaluation.selection import Outcome
 from . import accuracy_against_size, design_rules, train
 
 if TYPE_CHECKING:
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
     from ..training.runs import Run
 
 #: Part -> the candidate that has it; all are held against the first, plain one.
-PLAIN = "original, log"
+PLAIN = Candidate("original", "log")
 PARTS = {
-    "dehazing": "dehazed, log",
-    "F2 loss": "original, f2",
-    "hard-example loss": "original, hard",
+    "dehazing": Candidate("dehazed", "log"),
+    "F2 loss": Candidate("original", "f2"),
+    "hard-example loss": Candidate("original", "hard"),
 }
 
 
@@ -61,10 +62,8 @@ def _per_label(found: Sequence[Family]) -> dict[str, dict[str, Any]]:
 
 def _plain(family: Family) -> Outcome | None:
     pool = family.pool()
-    for name in pool.probability:
-        if name.split(", ")[:2] == PLAIN.split(", "):
-            return protocol_nested(pool.truth, pool.probability[name], pool.names)
-    return None
+    found = pool.of(PLAIN.variant, PLAIN.loss)
+    return pool.nested(found[0]) if found else None
 
 
 def _taught(paper: Project) -> dict[str, dict[str, Any]]:
@@ -84,14 +83,12 @@ def _taught(paper: Project) -> dict[str, dict[str, Any]]:
 
 def _parts(family: Family) -> dict[str, dict[str, Any]]:
     pool = family.pool()
-    there = {name: p for name, p in pool.probability.items() if name in (PLAIN, *PARTS.values())}
-    if PLAIN not in there:
+    if PLAIN not in pool.probability:
         return {}
-    alone = {name: protocol_nested(pool.truth, p, pool.names) for name, p in there.items()}
     return {
-        part: gain(alone[name], alone[PLAIN], family.title)
-        for part, name in PARTS.items()
-        if name in alone
+        part: gain(pool.nested(one), pool.nested(PLAIN), family.title)
+        for part, one in PARTS.items()
+        if one in pool.probability
     }
 
 

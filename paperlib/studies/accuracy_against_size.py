@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from ..evaluation.candidates import gather
-from ..evaluation.selection import Outcome, protocol_nested
+from ..evaluation.selection import Outcome
 from ..training.config import Config, network
 from ..training.runs import Run
 from ..utils import files
@@ -102,8 +102,7 @@ def kept(project: Project, wanted: Sequence[Config], folder: str = FOLDER) -> li
 
 def nested(run: Run) -> Outcome:
     """The run's validation chips on the nested protocol, checked as a candidate's are."""
-    pool = gather([run])
-    return protocol_nested(pool.truth, pool.probability, pool.names, labels=pool.tags)
+    return gather([run]).nested()
 
 
 def title(config: Config) -> str:

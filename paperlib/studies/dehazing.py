@@ -17,11 +17,11 @@ import pandas as pd
 from .. import f2
 from ..evaluation import candidates
 from ..evaluation.families import joint, spread
-from ..evaluation.selection import Outcome, protocol_nested
+from ..evaluation.selection import Outcome
 from ..labels import GROUP
 
 if TYPE_CHECKING:
-    from ..evaluation.candidates import Pool
+    from ..evaluation.candidates import Candidate, Pool
     from ..evaluation.families import Family
     from ..project import Project
     from ..training.runs import Run
@@ -138,15 +138,12 @@ def _scores(family: Family, seed: int, outcomes: Mapping[str, Outcome]) -> list[
 
 def _outcomes(original: Run, dehazed: Run | None, thresholds: str = "chips") -> dict[str, Outcome]:
     """System -> nested outcome: each network alone, and the better one for each label."""
-    runs = [original] if dehazed is None else [original, dehazed]
-    pool = candidates.gather(runs)
-    systems = dict(zip(("original", "dehazed"), pool.probability.values(), strict=False))
+    pool = candidates.gather([original] if dehazed is None else [original, dehazed])
+    alone = zip(("original", "dehazed"), pool.probability, strict=False)
+    outcomes = {name: pool.nested(one, thresholds=thresholds) for name, one in alone}
     if dehazed is not None:
-        systems["choice per label"] = dict(pool.probability)
-    return {
-        name: protocol_nested(pool.truth, p, pool.names, labels=pool.tags, thresholds=thresholds)
-        for name, p in systems.items()
-    }
+        outcomes["choice per label"] = pool.nested(thresholds=thresholds)
+    return outcomes
 
 
 def all_pairs(families: Iterable[Family]) -> pd.DataFrame:
@@ -159,27 +156,10 @@ def all_pairs(families: Iterable[Family]) -> pd.DataFrame:
     for family in families:
         for seed in sorted(family.seeds):
             pool = family.pool(seed=seed)
-            for name in pool.probability:
-                partner = name.replace("original", "dehazed", 1)
-                if not name.startswith("original") or partner not in pool.probability:
-                    continue
-                a, b = (
-                    protocol_nested(pool.truth, pool.probability[n], pool.names, labels=pool.tags)
-                    for n in (name, partner)
-                )
-                change = b.minus(a)
-                rows.append(
-                    {
-                        "networks": family.title,
-                        "loss": name.split(", ")[1],
-                        "seed": seed,
-                        "original": a.score,
-                        "dehazed": b.score,
-                        "difference": change.value,
-                        "low": change.low,
-                        "high": change.high,
-                    }
-                )
+            for original, dehazed in pool.pairs():
+                a, b = pool.nested(original), pool.nested(dehazed)
+                named = {"networks": family.title, "loss": original.loss, "seed": seed}
+                rows.append({**named, "original": a.score, "dehazed": b.score, **b.difference(a)})
     columns = ["networks", "loss", "seed", "original", "dehazed", "difference", "low", "high"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -200,43 +180,27 @@ def by_weather(families: Sequence[Family], chosen: Family) -> pd.DataFrame:
     rows = []
     for one, seed in pools:
         pool = one.pool(seed=seed)
-        for name in pool.probability:
-            partner = name.replace("original", "dehazed", 1)
-            if name.startswith("original") and partner in pool.probability:
-                named = {"networks": one.title, "loss": name.split(", ")[1], "seed": seed}
-                rows += [{**named, **row} for row in _weather(pool, name, partner)]
+        for pair in pool.pairs():
+            named = {"networks": one.title, "loss": pair[0].loss, "seed": seed}
+            rows += [{**row, **named} for row in _weather(pool, *pair)]
     columns = ["weather", "chips", "networks", "loss", "seed", "difference", "low", "high"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def _weather(pool: Pool, original: str, dehazed: str) -> list[dict[str, object]]:
+def _weather(pool: Pool, original: Candidate, dehazed: Candidate) -> list[dict[str, object]]:
     ground = np.array([GROUP[tag] != "weather" for tag in pool.tags])
     truth = pool.truth[:, ground]
     without, with_ = (
-        _chip_f2(
-            truth,
-            protocol_nested(
-                pool.truth, pool.probability[name], pool.names, labels=pool.tags
-            ).prediction[:, ground],
-        )
-        for name in (original, dehazed)
+        f2.chip_f2(truth, pool.nested(one).prediction[:, ground]) for one in (original, dehazed)
     )
     rows = []
     for column, tag in enumerate(pool.tags):
         here = (pool.truth[:, column] == 1) & truth.any(1)
-        if GROUP[tag] != "weather" or not here.any():
-            continue
-        gain = (with_ - without)[here]
-        draw = np.random.default_rng(0).integers(0, len(gain), (2000, len(gain)))
-        low, high = np.quantile(gain[draw].mean(1), (0.025, 0.975))
-        found = {"difference": gain.mean(), "low": low, "high": high}
-        rows.append({"weather": tag, "chips": int(here.sum()), **found})
+        if GROUP[tag] == "weather" and here.any():
+            found = f2.mean_interval((with_ - without)[here])
+            row = _row("weather", tag, "difference", found)
+            rows.append({**row, "chips": int(here.sum())})
     return rows
-
-
-def _chip_f2(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    hit = (truth & predicted).sum(1)
-    return f2.from_counts(hit, truth.sum(1) - hit, predicted.sum(1) - hit)
 
 
 def _row(key: str, name: str, value: str, interval: f2.Interval) -> dict[str, object]:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..evaluation import tables
 from ..evaluation.families import Family, joint, spread
-from ..evaluation.selection import Outcome, protocol_nested
+from ..evaluation.selection import Outcome
 
 Array = np.ndarray
 
@@ -29,10 +29,8 @@ def recalibration_differences(
     rows = []
     for system, less in (("lasso", "none"), ("ridge", "none"), ("ridge", "lasso")):
         for protocol, outcome in outcomes[system].items():
-            change = outcome.minus(outcomes[less][protocol])
             row = {"comparison": f"{system} less {less}", "system": system, "less": less}
-            row |= {"protocol": protocol, "difference": change.value}
-            row |= {"low": change.low, "high": change.high}
+            row |= {"protocol": protocol, **outcome.difference(outcomes[less][protocol])}
             if protocol == "nested":
                 row |= {
                     name: made[system]["nested"].score - made[less]["nested"].score
@@ -52,24 +50,15 @@ def recalibration_gains(families: Sequence[Family]) -> pd.DataFrame:
     for family in families:
         for seed in sorted(family.seeds):
             pool = family.pool(seed=seed)
-            how = {"labels": pool.tags}
-            nested = {
-                kind: protocol_nested(
-                    pool.truth, pool.probability, pool.names, recalibration=kind, **how
-                )
-                for kind in ("none", "lasso", "ridge")
-            }
+            nested = {kind: pool.nested(recalibration=kind) for kind in ("none", "lasso", "ridge")}
             for one, other in (("ridge", "none"), ("lasso", "none"), ("ridge", "lasso")):
-                change = nested[one].minus(nested[other])
                 rows.append(
                     {
                         "networks": family.title,
                         "seed": seed,
                         "candidates": len(pool.probability),
                         "comparison": f"{one} less {other}",
-                        "difference": change.value,
-                        "low": change.low,
-                        "high": change.high,
+                        **nested[one].difference(nested[other]),
                     }
                 )
     return pd.DataFrame(rows)

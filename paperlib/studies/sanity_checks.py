@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import f2
-from ..evaluation.selection import Outcome, protocol_nested
+from ..evaluation.selection import Outcome
 from ..labels import GROUP
 from ..utils.errors import PaperError
 
 if TYPE_CHECKING:
-    from ..evaluation.candidates import Pool
+    from ..evaluation.candidates import Candidate, Pool
     from ..profiles import Profile
 
 Array = np.ndarray
-_ENDS = (0.025, 0.975)
 _REPLICATES = 2000
 
 
@@ -43,12 +42,7 @@ def dehazing(profile: Profile, pool: Pool) -> str:
     """
     if not held(profile):
         return f"Theory is held against many generated scenes only, not against `{profile.name}`."
-    pairs = [
-        (name, partner)
-        for name in pool.probability
-        if name.startswith("original")
-        and (partner := name.replace("original", "dehazed", 1)) in pool.probability
-    ]
+    pairs = pool.pairs()
     if not pairs:
         return "No pair of networks is kept: nothing can be held against theory."
     ground, haze = _on_hazy_ground(pool, pairs), _of_haze(pool, pairs)
@@ -79,7 +73,7 @@ def recalibration(profile: Profile, none: Outcome, ridge: Outcome) -> str:
     if not held(profile):
         return f"Theory is held against many generated scenes only, not against `{profile.name}`."
     fall = ((none.probability - none.truth) ** 2 - (ridge.probability - ridge.truth) ** 2).mean(1)
-    saved = f2.Interval(float(fall.mean()), *_ends(_draws(fall)))
+    saved = f2.mean_interval(fall)
     gain = ridge.minus(none)
     if not saved.low > 0:
         raise PaperError(
@@ -97,7 +91,7 @@ def recalibration(profile: Profile, none: Outcome, ridge: Outcome) -> str:
     )
 
 
-def _on_hazy_ground(pool: Pool, pairs: list[tuple[str, str]]) -> f2.Interval:
+def _on_hazy_ground(pool: Pool, pairs: list[tuple[Candidate, Candidate]]) -> f2.Interval:
     ground = np.array([GROUP[tag] != "weather" for tag in pool.tags])
     truth = pool.truth[:, ground]
     here = (pool.truth[:, pool.tags.index("haze")] == 1) & truth.any(1)
@@ -109,10 +103,10 @@ def _on_hazy_ground(pool: Pool, pairs: list[tuple[str, str]]) -> f2.Interval:
         for name in pair
     }
     gain = np.mean([score[b] - score[a] for a, b in pairs], axis=0)
-    return f2.Interval(float(gain.mean()), *_ends(_draws(gain)))
+    return f2.mean_interval(gain)
 
 
-def _of_haze(pool: Pool, pairs: list[tuple[str, str]]) -> f2.Interval:
+def _of_haze(pool: Pool, pairs: list[tuple[Candidate, Candidate]]) -> f2.Interval:
     column = [pool.tags.index("haze")]
     truth = pool.truth[:, column]
     change, drawn = [], []
@@ -121,18 +115,9 @@ def _of_haze(pool: Pool, pairs: list[tuple[str, str]]) -> f2.Interval:
         change.append(f2.f2_score(truth, b, "labels")[0] - f2.f2_score(truth, a, "labels")[0])
         draws = [f2.label_draws(truth, given, _REPLICATES, 0)[:, 0] for given in (a, b)]
         drawn.append(draws[1] - draws[0])
-    return f2.Interval(float(np.mean(change)), *_ends(np.mean(drawn, axis=0)))
+    low, high = np.quantile(np.mean(drawn, axis=0), (0.025, 0.975))
+    return f2.Interval(float(np.mean(change)), float(low), float(high))
 
 
-def _given(pool: Pool, name: str, thresholds: str) -> Array:
-    p, how = pool.probability[name], {"labels": pool.tags, "thresholds": thresholds}
-    return protocol_nested(pool.truth, p, pool.names, **how).prediction
-
-
-def _draws(values: Array) -> Array:
-    return f2.mean_draws(values, _REPLICATES, 0)
-
-
-def _ends(draws: Array) -> tuple[float, float]:
-    low, high = np.quantile(draws, _ENDS)
-    return float(low), float(high)
+def _given(pool: Pool, one: Candidate, thresholds: str) -> Array:
+    return pool.nested(one, thresholds=thresholds).prediction

@@ -15,15 +15,12 @@ import numpy as np
 import pandas as pd
 
 from ..evaluation import candidates
-from ..evaluation.selection import protocol_nested
 from . import grids
 
 if TYPE_CHECKING:
-    from ..evaluation.selection import Outcome
     from ..profiles import Profile
     from ..project import Project
     from ..training.config import Config
-    from ..training.runs import Run
 
 COLUMNS = ("reading", "less", "variant", "loss", "augment", "f2", "f2_plain", "difference", "low",
            "high", "seeds", "seed_range")  # fmt: skip
@@ -93,11 +90,7 @@ def table(paper: Project, name: str) -> pd.DataFrame:
         if None in runs:
             continue
         pool = candidates.gather([run for run in runs if run])  # checked: the same chips and labels
-        one, other = (
-            protocol_nested(pool.truth, p, pool.names, labels=pool.tags)
-            for p in pool.probability.values()
-        )
-        change = one.minus(other)
+        one, other = (pool.nested(each) for each in pool.probability)
         seeds = _seeds(paper, plain)
         rows.append(
             {
@@ -108,9 +101,7 @@ def table(paper: Project, name: str) -> pd.DataFrame:
                 "augment": config.augment,
                 "f2": one.score,
                 "f2_plain": other.score,
-                "difference": change.value,
-                "low": change.low,
-                "high": change.high,
+                **one.difference(other),
                 "seeds": len(seeds),
                 "seed_range": max(seeds) - min(seeds) if len(seeds) > 1 else np.nan,
             }
@@ -120,13 +111,7 @@ def table(paper: Project, name: str) -> pd.DataFrame:
 
 def _seeds(paper: Project, plain: Config) -> list[float]:
     found = (paper.find(replace(plain, seed=seed)) for seed in grids.SEEDS)
-    return [_alone(run).score for run in found if run]
-
-
-def _alone(run: Run) -> Outcome:
-    pool = candidates.gather([run])
-    (probability,) = pool.probability.values()
-    return protocol_nested(pool.truth, probability, pool.names, labels=pool.tags)
+    return [candidates.gather([run]).nested().score for run in found if run]
 
 
 def lines(paper: Project, name: str, found: pd.DataFrame) -> list[str]:

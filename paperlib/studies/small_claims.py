@@ -17,7 +17,7 @@ import pandas as pd
 
 from .. import dehaze, f2
 from ..evaluation import families, tables
-from ..evaluation.selection import Outcome, protocol_nested
+from ..evaluation.selection import Outcome
 from ..f2 import Interval
 
 if TYPE_CHECKING:
@@ -129,10 +129,7 @@ def optimism_difference(one: dict[str, Outcome], other: dict[str, Outcome]) -> I
     gain = (by_chip(one["paper"]) - by_chip(one["nested"])) - (
         by_chip(other["paper"]) - by_chip(other["nested"])
     )
-    rng = np.random.default_rng(0)
-    draws = [gain[rng.integers(0, len(gain), len(gain))].mean() for _ in range(2000)]
-    low, high = np.quantile(draws, (0.025, 0.975))
-    return Interval(float(gain.mean()), float(low), float(high))
+    return f2.mean_interval(gain)
 
 
 def dehazing(kinds: list[Family]) -> list[Row]:
@@ -143,16 +140,13 @@ def dehazing(kinds: list[Family]) -> list[Row]:
     """
     rows: dict[str, Row] = {}
     for name, pool in _seeds(kinds):
-        sides = {
-            side: {n: p for n, p in pool.probability.items() if n.split(", ")[0] == side}
-            for side in ("original", "dehazed")
-        }
+        sides = {side: pool.of(side) for side in ("original", "dehazed")}
         if not all(sides.values()):
             continue
-        original = _nested(pool, sides["original"])
+        original = pool.nested(*sides["original"])
         others = {
-            "dehazing-helps-overall": _nested(pool, sides["dehazed"]),
-            "choice-repairs": _nested(pool, sides["original"] | sides["dehazed"]),
+            "dehazing-helps-overall": pool.nested(*sides["dehazed"]),
+            "choice-repairs": pool.nested(*sides["original"], *sides["dehazed"]),
         }
         for claim, outcome in others.items():
             if not name:
@@ -171,13 +165,10 @@ def f2_loss(kinds: list[Family]) -> list[Row]:
     rows: dict[str, Row] = {}
     claim = "f2-loss-helps-cloudy-and-agriculture"
     for name, pool in _seeds(kinds):
-        found = {n.split(", ")[1]: n for n in pool.probability if "original" in n}
+        found = {one.loss: one for one in pool.of("original")}
         if not {"log", "f2"} <= found.keys():
             continue
-        log, better = (
-            _nested(pool, {found[loss]: pool.probability[found[loss]]}, "labels")
-            for loss in ("log", "f2")
-        )
+        log, better = (pool.nested(found[loss], thresholds="labels") for loss in ("log", "f2"))
         change = f2.paired_bootstrap(log.truth, log.prediction, better.prediction, "labels")
         for tag in LABELS_OF_F2_LOSS:
             place = pool.tags.index(tag)
@@ -201,11 +192,6 @@ def _seeds(kinds: list[Family]) -> list[tuple[str, Pool]]:
     family, names = families.spread(kinds, chosen)
     others = [(name, family.pool(seed=seed)) for seed, name in names.items()]
     return [("", chosen.pool()), *others]
-
-
-def _nested(pool: Pool, probability: dict[str, Array], thresholds: str = "chips") -> Outcome:
-    how = {"labels": pool.tags, "thresholds": thresholds}
-    return protocol_nested(pool.truth, probability, pool.names, **how)
 
 
 # ---- errata --------------------------------------------------------------------------------------

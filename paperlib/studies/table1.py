@@ -117,7 +117,7 @@ def one_tuned(truth: Array, probability: Array, start: float = 0.2, steps: int =
 def _search(truth: Array, probability: Array, start: float, steps: int, *, keep: bool) -> Array:
     on = (probability > start).astype(np.int32)
     truth = truth.astype(np.int32)
-    hits, predicted, weight = (truth & on).sum(1), on.sum(1), f2.MISS * truth.sum(1)
+    hits, predicted, weight = (truth & on).sum(1), on.sum(1), f2.BETA_SQUARED * truth.sum(1)
     printed = np.empty(truth.shape[1])
     for label in range(truth.shape[1]):
         others_hit = hits - (truth[:, label] & on[:, label])
@@ -125,7 +125,7 @@ def _search(truth: Array, probability: Array, start: float, steps: int, *, keep:
         best, column = -1.0, on[:, label]
         for step in range(steps):
             mine = (probability[:, label] > step / steps).astype(np.int32)
-            above = (1 + f2.MISS) * (others_hit + (truth[:, label] & mine))
+            above = (1 + f2.BETA_SQUARED) * (others_hit + (truth[:, label] & mine))
             below = weight + others_on + mine
             score = np.divide(above, below, out=np.zeros(len(mine)), where=below > 0).mean()
             if score > best:

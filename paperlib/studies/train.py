@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,6 @@ import pandas as pd
 
 from ..chips import SPLITS, Chips, leakage
 from ..evaluation.families import Family, _design
-from ..evaluation.selection import protocol_nested, protocol_paper
 from ..training.config import Config
 from ..utils.errors import PaperError
 from . import grids
@@ -53,10 +53,9 @@ def scores(family: Family) -> pd.DataFrame:
     rows = []
     for seed in sorted(family.seeds):
         pool = family.pool(seed=seed)
-        for name, probability in pool.probability.items():
-            alone = protocol_nested(pool.truth, probability, pool.names, labels=pool.tags)
-            f2, low, high = alone.interval
-            named = {"networks": family.title, "candidate": name, "seed": seed}
+        for one in pool.probability:
+            f2, low, high = pool.nested(one).interval
+            named = {"networks": family.title, "candidate": str(one), "seed": seed}
             rows.append({**named, "f2": f2, "low": low, "high": high})
     return pd.DataFrame(rows)
 
@@ -66,14 +65,12 @@ def choices(pool: Pool) -> pd.DataFrame:
 
     The choice is the paper's, on all validation chips; `share` says how far chance decides it.
     """
-    how = {"labels": pool.tags}
-    whole = protocol_paper(pool.truth, pool.probability, pool.names, **how)
-    folds = protocol_nested(pool.truth, pool.probability, pool.names, **how)
+    whole, folds = pool.paper(), pool.nested()
     chosen = whole.choice[0]
     return pd.DataFrame(
         {
             "label": pool.tags,
-            "candidate": [whole.candidates[c] for c in chosen],
+            "candidate": [str(whole.candidates[c]) for c in chosen],
             "share": (folds.choice == chosen).mean(0),
         }
     )
@@ -87,21 +84,14 @@ def live_configs(profile: Profile) -> list[Config]:
     takes long, so only the base is trained unasked; `paper train --grid` does the others, and what
     it made is used from then on.
     """
-    from ..training.config import Config
-
     base = Config.of(profile)
     if profile.source != "scenes":
         return [base]
     main = grids.configs("main", profile)
     if profile.name == "tiny":
-        more = [c for c in main if c.loss == base.loss]
-    else:
-        more = [
-            *main,
-            *grids.configs("labels", profile),
-            *grids.configs("labels-joint", profile),
-        ]
-    return list(dict.fromkeys([base, *more]))
+        return list(dict.fromkeys([base, *(c for c in main if c.loss == base.loss)]))
+    others = (grids.configs(name, profile) for name in ("labels", "labels-joint"))
+    return list(dict.fromkeys([base, *main, *chain.from_iterable(others)]))
 
 
 def kept_runs(paper: Project, names: Iterable[str] = GRIDS) -> list[Run]:
@@ -111,8 +101,6 @@ def kept_runs(paper: Project, names: Iterable[str] = GRIDS) -> list[Run]:
 
     Raises `PaperError` where not even the base is kept and there are no chips to train it on.
     """
-    from ..training.config import Config
-
     configs = [Config.of(paper.profile)]
     for name in names:
         configs += grids.configs(name, paper.profile)

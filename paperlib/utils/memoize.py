@@ -52,7 +52,7 @@ def _add(key: Any, part: Any) -> None:
     if isinstance(part, Mapping):
         key.update(f"mapping of {len(part)}".encode())
         for name, value in part.items():
-            _add(key, name)
+            _add(key, str(name))
             _add(key, value)
         return
     array = np.ascontiguousarray(part)

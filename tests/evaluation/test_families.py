@@ -10,6 +10,7 @@ import pytest
 from test_selection import FakeConfig, FakeRun, network, world
 
 from paperlib.evaluation import candidates, families, selection, systems, tables
+from paperlib.evaluation.candidates import Candidate
 from paperlib.labels import LABELS
 from paperlib.studies import dehazing, ridge, small_claims, train
 from paperlib.utils.errors import PaperError
@@ -114,7 +115,7 @@ def test_differences_of_other_seeds_stand_beside_the_first():
     assert [c for c in table if c.startswith("seed")] == ["seed 1"]
     table = table.set_index(["system", "protocol"])
     narrow = families.sort(NARROW)[0].pool(seed=1)
-    first = narrow.only("original", "log").probability["original, log"]
+    first = narrow.probability[Candidate("original", "log")]
     alone, choice = (
         selection.protocol_nested(narrow.truth, p, narrow.names).score
         for p in (first, narrow.probability)
@@ -150,12 +151,14 @@ def test_thresholds_that_do_not_pay_are_told():
 def test_a_label_chooses_among_its_like_alone():
     narrow = families.sort([BASE, *NARROW])[1]
     pool = narrow.pool()
-    assert list(pool.probability) == [
+    assert [str(one) for one in pool.probability] == [
         f"{v}, {loss}" for v in ("original", "dehazed") for loss in LOSSES
     ]  # seed 0 only: six networks of one seed, not twelve
-    np.testing.assert_array_equal(pool.probability["original, log"], NARROW[0].probability)
     np.testing.assert_array_equal(
-        narrow.pool(seed=1).probability["original, log"], NARROW[6].probability
+        pool.probability[Candidate("original", "log")], NARROW[0].probability
+    )
+    np.testing.assert_array_equal(
+        narrow.pool(seed=1).probability[Candidate("original", "log")], NARROW[6].probability
     )
 
 
@@ -172,7 +175,7 @@ def test_the_widest_with_all_six_is_chosen():
 
 def test_the_base_networks_kind_stands_first_in_a_pool():
     turned = families.sort([BASE, *NARROW[:6][::-1]])[1]
-    assert next(iter(turned.pool().probability)) == "original, log"
+    assert turned.pool().first == Candidate("original", "log")
 
 
 def test_every_system_is_compared_with_its_like():
@@ -284,7 +287,7 @@ def test_an_unfinished_set_of_labels_makes_no_candidate():
         half.pool()
     assert families.per_label([half]) is None
     more = families.sort([BASE, *EACH[:20]])[1]
-    assert list(more.pool().probability) == ["original, log, per label"]
+    assert [str(one) for one in more.pool().probability] == ["original, log, per label"]
 
 
 def test_what_is_missing_is_told(monkeypatch):
@@ -307,7 +310,7 @@ def test_pairs_differ_in_their_chips_alone():
     row = table[(table["loss"] == "f2") & (table["seed"] == 1)].iloc[0]
     pool = candidates.gather([NARROW[7], NARROW[10]])
     assert [c.config.loss for c in (NARROW[7], NARROW[10])] == ["f2", "f2"]
-    assert list(pool.probability) == ["original, f2", "dehazed, f2"]
+    assert [str(one) for one in pool.probability] == ["original, f2", "dehazed, f2"]
     assert row["difference"] == pytest.approx(row["dehazed"] - row["original"])
 
 

@@ -11,6 +11,7 @@ import pytest
 from paperlib import f2
 from paperlib.chips import Chips, leakage, split_many
 from paperlib.evaluation import candidates, selection
+from paperlib.evaluation.candidates import Candidate
 from paperlib.labels import LABELS
 from paperlib.utils.errors import PaperError
 
@@ -270,7 +271,7 @@ def test_shuffled_identifiers_are_caught():
     pool = candidates.gather(
         [good, FakeRun(names[order], truth[order], p[order], FakeConfig(loss="f2"))]
     )
-    np.testing.assert_array_equal(pool.probability["original, f2"], p)
+    np.testing.assert_array_equal(pool.probability[Candidate("original", "f2")], p)
     # names moved against labels
     with pytest.raises(PaperError, match="identifiers are shuffled"):
         candidates.gather([good, FakeRun(names[order], truth, p, FakeConfig(loss="f2"))])
@@ -347,12 +348,15 @@ def test_networks_for_one_label_each_become_one_candidate():
         column[:, label] = p[:, label]
         runs.append(FakeRun(names, truth, column, FakeConfig(outputs=LABELS[label])))
     pool = candidates.gather(runs)
-    assert list(pool.probability) == ["original, log", "original, log, per label"]
-    known = ~np.isnan(pool.probability["original, log, per label"]).any(0)
+    joint, each = Candidate("original", "log"), Candidate("original", "log", ("per label",))
+    assert list(pool.probability) == [joint, each]
+    assert str(each) == "original, log, per label"
+    known = ~np.isnan(pool.probability[Candidate("original", "log", ("per label",))]).any(0)
     np.testing.assert_array_equal(np.flatnonzero(known), [0, 5])
-    assert list(pool.only("per label").probability) == ["original, log, per label"]
-    with pytest.raises(PaperError, match="no kept run is dehazed"):
-        pool.only("dehazed")
+    assert list(pool.only(each).probability) == [each]
+    assert (pool.of("original"), pool.of(loss="f2"), pool.pairs()) == ([joint, each], [], [])
+    with pytest.raises(KeyError):
+        pool.only(Candidate("dehazed", "log"))
     with pytest.raises(PaperError, match="no run is kept"):
         candidates.gather([])
 

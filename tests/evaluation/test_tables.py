@@ -10,6 +10,7 @@ from test_selection import FakeRun, chip_names, network, world
 from paperlib import f2, published
 from paperlib.chips import Chips
 from paperlib.evaluation import calibration, candidates, families, tables
+from paperlib.evaluation.candidates import Candidate
 from paperlib.labels import LABELS
 from paperlib.studies import dehazing, results, ridge, train
 from paperlib.teaching import f2_score
@@ -20,7 +21,12 @@ L = len(LABELS)
 
 def pool(n: int = 500) -> candidates.Pool:
     names, truth, p = world(n)
-    return candidates.Pool(names, truth, {"original, log": p, "dehazed, log": p[:, ::-1]}, LABELS)
+    return candidates.Pool(
+        names,
+        truth,
+        {Candidate("original", "log"): p, Candidate("dehazed", "log"): p[:, ::-1]},
+        LABELS,
+    )
 
 
 def test_published_numbers_are_those_of_the_paper():
@@ -43,7 +49,7 @@ def test_systems_are_built_up_step_by_step():
         "choice per label",
         "choice per label, ridge",
     ]
-    base = several.probability["original, log"]
+    base = several.probability[Candidate("original", "log")]
     first = outcomes["one network, threshold 0.2"]["nested"]
     assert first.score == f2.f2_score(several.truth, base > 0.2)
     # The second candidate has its columns in the wrong order, so the first is chosen (but for the
@@ -68,7 +74,7 @@ def test_systems_are_built_up_step_by_step():
 def test_table1_leaves_out_what_no_chip_carries():
     one = pool(200)
     one.truth[:, 4] = 0
-    one = one.only("original")
+    one = one.only(Candidate("original", "log"))
     system = tables.recalibrations(one, kinds=("none",))["none"]
     own = tables.recalibrations(one, kinds=("none",), thresholds="labels")["none"]
     table = results.table1(system, own)
@@ -89,7 +95,7 @@ def test_a_rare_label_is_worth_something_at_its_own_threshold():
     names, truth, p = world(800)
     truth[:, 16] = np.arange(800) % 20 == 0
     p[:, 16] = np.clip(0.2 + 0.015 * truth[:, 16] + rng.normal(0, 0.03, 800), 0.001, 0.5)
-    rare = candidates.Pool(names, truth, {"original, log": p}, LABELS)
+    rare = candidates.Pool(names, truth, {Candidate("original", "log"): p}, LABELS)
     system = tables.recalibrations(rare, kinds=("none",))["none"]
     own = tables.recalibrations(rare, kinds=("none",), thresholds="labels")["none"]
     row = results.table1(system, own).iloc[16]

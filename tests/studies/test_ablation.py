@@ -11,6 +11,7 @@ from test_selection import FakeConfig, FakeRun
 
 from paperlib.chips import split
 from paperlib.evaluation import families
+from paperlib.evaluation.candidates import Candidate, Pool
 from paperlib.evaluation.selection import protocol_nested
 from paperlib.labels import LABELS
 from paperlib.studies import ablation, accuracy_against_size
@@ -27,10 +28,15 @@ def family():
     half[::2] = 0.1
     names = np.array([f"chip_{i}" for i in range(2000)])
     names = names[split.split_many(names) == "validation"][:200]  # others are refused
-    pool = SimpleNamespace(
+    pool = Pool(
         truth=truth,
         names=names,
-        probability={"original, log": half, "dehazed, log": right, "original, f2": half},
+        probability={
+            Candidate("original", "log"): half,
+            Candidate("dehazed", "log"): right,
+            Candidate("original", "f2"): half,
+        },
+        tags=LABELS,
     )
     return SimpleNamespace(pool=lambda: pool, title="three made-up candidates")
 
@@ -39,7 +45,7 @@ def test_a_part_is_held_against_the_plain_candidate(family):
     parts = ablation._parts(family)
     assert list(parts) == ["dehazing", "F2 loss"]
     pool = family.pool()
-    plain = protocol_nested(pool.truth, pool.probability["original, log"], pool.names)
+    plain = protocol_nested(pool.truth, pool.probability[Candidate("original", "log")], pool.names)
     assert parts["dehazing"]["value"] == pytest.approx(1 - plain.score, abs=5e-5)
     assert parts["dehazing"]["low"] > 0.1
     assert parts["F2 loss"] == {"value": 0.0, "low": 0.0, "high": 0.0, "on": family.title}
@@ -67,7 +73,10 @@ def test_a_model_per_label_is_held_against_one_as_briefly_trained():
 def test_teaching_is_measured_over_all_seeds_and_not_on_one(family, monkeypatch):
     """One lucky pair of three gains 0.4, the others nothing: no difference is shown."""
     pool = family.pool()
-    right, half = pool.probability["dehazed, log"], pool.probability["original, log"]
+    right, half = (
+        pool.probability[Candidate("dehazed", "log")],
+        pool.probability[Candidate("original", "log")],
+    )
 
     def run(probability):
         return FakeRun(pool.names, pool.truth, probability, FakeConfig(width=0.5))

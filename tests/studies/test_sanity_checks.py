@@ -9,7 +9,7 @@ import pytest
 from test_selection import chip_names, network
 
 from paperlib.evaluation import selection
-from paperlib.evaluation.candidates import Pool
+from paperlib.evaluation.candidates import Candidate, Pool
 from paperlib.labels import LABELS
 from paperlib.profiles import profile
 from paperlib.studies import sanity_checks
@@ -31,14 +31,14 @@ def world(*, ground: float = 3.0, haze: float = 0.5, losses=("log", "hard")) -> 
             seen = network(truth, 2.0, 10 * seed)
             seen[hazy, GROUND] = network(truth[hazy], sees, 10 * seed + 1)[:, GROUND]
             seen[:, HAZE] = network(truth, finds, 10 * seed + 2)[:, HAZE]
-            p[f"{variant}, {loss}"] = seen
+            p[Candidate(variant, loss)] = seen
     return Pool(chip_names(800), truth, p, LABELS)
 
 
 def test_dehazing_as_theory_has_it_passes_and_says_so():
     said = sanity_checks.dehazing(profile("sample"), world())
     assert said.startswith("As theory has it, over 2 pair(s)")
-    alone = world().only("original")
+    alone = world().only(Candidate("original", "log"), Candidate("original", "hard"))
     assert "No pair" in sanity_checks.dehazing(profile("sample"), alone)
 
 
@@ -60,7 +60,8 @@ def test_dehazing_that_does_not_behave_is_an_error(fault, told):
 def test_ridge_must_lower_the_squared_error_and_not_cost_f2():
     pool = world(losses=("log",))
     rng = np.random.default_rng(1)
-    p = pool.probability["original, log"] * 0.5 + 0.2  # a network that is not calibrated
+    # a network that is not calibrated
+    p = pool.probability[Candidate("original", "log")] * 0.5 + 0.2
     p = (p + 0.05 * rng.normal(size=p.shape)).clip(0, 1)
     nested = {
         kind: selection.protocol_nested(pool.truth, p, pool.names, recalibration=kind)
