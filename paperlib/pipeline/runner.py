@@ -443,37 +443,13 @@ class _Lock:
 
 @contextmanager
 def _only_one(path: Path, screen: Screen) -> Iterator[_Lock]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+", encoding="utf-8") as handle:
-        told = False
-        while not _try_lock(handle):
-            if not told:
-                screen.line("another paper run of this profile is at work: waiting for it to end")
-                told = True
-            time.sleep(0.5)
-        handle.seek(0)
-        text = handle.read()
-        if text:
+    note = "another paper run of this profile is at work: waiting for it to end"
+    with files.locked(path, waiting=lambda: screen.line(note)) as handle:
+        if text := handle.read():
             _end_orphan(json.loads(text))
         handle.truncate(0)
         yield _Lock(handle)
         handle.truncate(0)
-
-
-def _try_lock(handle: Any) -> bool:
-    try:
-        try:
-            import fcntl
-        except ImportError:  # Windows
-            import msvcrt
-
-            handle.seek(0)
-            msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 def _end_orphan(noted: Mapping[str, Any]) -> None:

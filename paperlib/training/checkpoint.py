@@ -8,10 +8,7 @@ no state, so a run that was killed and continued ends with the same bits as one 
 from __future__ import annotations
 
 import json
-import os
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import keras
@@ -58,20 +55,3 @@ def reseed(model: keras.Model, seed: int, epoch: int) -> None:
     for i, state in enumerate(states):
         first = np.random.SeedSequence([seed, epoch, i]).generate_state(1)[0]
         state.assign(np.array([first, 0], np.uint32))
-
-
-@contextmanager
-def only_one(folder: Path) -> Iterator[None]:
-    """Let one process at a time train in `folder`; the others wait. Ends with the process."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "a+b") as handle:
-        if os.name == "nt":
-            import msvcrt
-
-            handle.seek(0)
-            msvcrt.locking(handle.fileno(), msvcrt.LK_LOCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield

@@ -41,14 +41,13 @@ def train(
         return kept
     check(config, chips)
     _check_leaks(chips)
-    from . import checkpoint
     from .loop import Training
 
     folder = Path(runs_folder) / config.slug
     if (folder / "run.json").is_file():
         folder = folder.with_name(f"{config.slug}-{chips.fingerprint[:8]}")
     cache = _cache(config, chips.fingerprint)
-    with checkpoint.only_one(cache):
+    with files.locked(cache / "lock"):
         if kept := find(config, runs_folder, chips):  # another process finished it meanwhile
             return kept
         started = time.time()

@@ -1,15 +1,16 @@
-"""Files that are whole or not there: written beside their place, then renamed."""
+"""Atomic file writes (temporary file, fsync, rename), locks between processes, digests."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -52,6 +53,40 @@ def write_arrays(path: str | Path, **arrays: np.ndarray) -> None:
     """A compressed `.npz`; equal arrays give equal bytes (numpy stamps no time into it)."""
     with replacing(path) as partial:
         np.savez_compressed(partial, **arrays)
+
+
+@contextmanager
+def locked(path: str | Path, waiting: Callable[[], None] = lambda: None) -> Iterator[IO[str]]:
+    """Hold an exclusive lock on a file, between processes; released when the process ends.
+
+    path     made where there is none; yielded open for reading and appending
+    waiting  called once where another process holds it, before waiting for that one
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+", encoding="utf-8") as handle:
+        if not _try_lock(handle):
+            waiting()
+            while not _try_lock(handle):
+                time.sleep(0.2)
+        handle.seek(0)
+        yield handle
+
+
+def _try_lock(handle: IO[str]) -> bool:
+    try:
+        try:
+            import fcntl
+        except ImportError:  # Windows
+            import msvcrt
+
+            handle.seek(0)
+            msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def sha256(path: str | Path) -> str:

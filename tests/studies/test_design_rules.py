@@ -103,20 +103,20 @@ def test_there_are_eleven_rules_and_two_sides_differ_in_what_the_rule_names():
 
 
 def test_the_variations_change_one_thing():
-    def build(name):
+    def made(name):
         return build.build(name, size=32, width=0.125, batch_norm="all", seed=None)
 
-    base = complexity.cost(build("vgg16"))
-    skips = complexity.cost(build("vgg16-skips"))
+    base = complexity.cost(made("vgg16"))
+    skips = complexity.cost(made("vgg16-skips"))
     assert skips == base  # shortcuts weigh nothing
-    flat = build("vgg16-flat")
+    flat = made("vgg16-flat")
     assert complexity.cost(flat)["multiply_adds"] == pytest.approx(base["multiply_adds"], rel=0.02)
-    lopsided = complexity.cost(build("vgg16-lopsided"))
+    lopsided = complexity.cost(made("vgg16-lopsided"))
     assert lopsided["weight_layers"] == base["weight_layers"]
-    short = build("vgg16-three-halvings")
+    short = made("vgg16-three-halvings")
     assert short.get_layer("flatten").input.shape[1:3] == (4, 4)
     assert complexity.cost(short)["weight_layers"] == base["weight_layers"]
-    paths = build("vgg16-paths")
+    paths = made("vgg16-paths")
     assert [paths.get_layer(f"block{b}_conv1_join").output.shape[-1] for b in (1, 3, 5)] == [
         8,
         32,
