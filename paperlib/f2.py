@@ -45,13 +45,23 @@ def f2_score(
 ) -> float | Array:
     """F2 of predicted labels.
 
-    y_true   `(N, L)` of 0 and 1
-    y_pred   `(N, L)` of 0 and 1
-    average  `"samples"`: mean over chips, a float; `"labels"`: one binary F2 per label, `(L,)`
-
     A chip (or label) with nothing true and nothing predicted counts 0, as scikit-learn's
-    `zero_division=0`. Raises `ValueError` for other shapes, values or averages.
+    `zero_division=0`.
 
+    Parameters
+    ----------
+    y_true : `(N, L)` of 0 and 1
+    y_pred : `(N, L)` of 0 and 1
+    average
+        `"samples"`: mean over chips, a float; `"labels"`: one binary F2 per label, `(L,)`
+
+    Raises
+    ------
+    ValueError
+        for other shapes, values or averages.
+
+    References
+    ----------
     Paper, section 1.3; the competition's evaluation page.
     """
     if average == "samples":
@@ -84,12 +94,17 @@ def precision_recall(y_true: Array, y_pred: Array) -> tuple[Array, Array]:
 def best_constant(y_true: Array) -> tuple[Array, float]:
     """The one set of labels that scores best when it is given to every chip.
 
-    y_true  `(N, L)` of 0 and 1
-    Returns the set, `(L,)` uint8, and its mean-over-chips F2.
-
     Exact: among sets of k labels a chip with t true labels scores the sum over the set of
     5·y/(4t + k), so the mean is a sum over labels and the k labels with the largest terms win;
     the best of the L sizes is the best of all 2^L sets.
+
+    Parameters
+    ----------
+    y_true : `(N, L)` of 0 and 1
+
+    Returns
+    -------
+    the set, `(L,)` uint8, and its mean-over-chips F2.
     """
     y_true = _binary(y_true, "y_true")
     n, count = y_true.shape
@@ -110,13 +125,18 @@ def best_constant(y_true: Array) -> tuple[Array, float]:
 def label_thresholds(y_true: Array, probability: Array) -> Array:
     """The threshold of each label that gives its highest binary F2, exact.
 
-    y_true       `(N, L)` of 0 and 1
-    probability  `(N, L)`
-    Returns `(L,)` float64, each midway between two neighbouring probabilities. Of several equally
-    good cuts the one that predicts the label for the fewest chips is taken; a label that no chip
-    carries gets a threshold above every probability.
-
     Sorted by probability, the F2 of all N + 1 cuts is a cumulative sum: O(N log N) per label.
+
+    Parameters
+    ----------
+    y_true : `(N, L)` of 0 and 1
+    probability : `(N, L)`
+
+    Returns
+    -------
+    `(L,)` float64, each midway between two neighbouring probabilities. Of several equally good cuts
+    the one that predicts the label for the fewest chips is taken; a label that no chip carries gets
+    a threshold above every probability.
     """
     y_true, probability = _chips(y_true, probability)
     pairs = zip(y_true.T, probability.T, strict=True)
@@ -126,16 +146,22 @@ def label_thresholds(y_true: Array, probability: Array) -> Array:
 def best_thresholds(y_true: Array, probability: Array, *, sweeps: int = 50) -> Array:
     """Thresholds for the highest mean-over-chips F2, by coordinate ascent.
 
-    y_true       `(N, L)` of 0 and 1
-    probability  `(N, L)`
-    sweeps       the most rounds over the labels; it stops before when a round changes nothing
-    Returns `(L,)` float64, midway between neighbouring probabilities as in `label_thresholds`,
-    from which the ascent starts.
-
     With the other labels fixed, giving label l to chip i changes that chip's F2 by a known
     amount, so the score of all cuts of label l is a cumulative sum in order of probability and
     each line search is exact. The score never falls; where no single threshold can raise it the
     ascent ends. The same chips in another order give the same thresholds.
+
+    Parameters
+    ----------
+    y_true : `(N, L)` of 0 and 1
+    probability : `(N, L)`
+    sweeps
+        the most rounds over the labels; it stops before when a round changes nothing
+
+    Returns
+    -------
+    `(L,)` float64, midway between neighbouring probabilities as in `label_thresholds`, from which
+    the ascent starts.
     """
     y_true, probability = _chips(y_true, probability)
     cuts = [_cuts(p) for p in probability.T]
@@ -163,43 +189,6 @@ def best_thresholds(y_true: Array, probability: Array, *, sweeps: int = 50) -> A
         if not changed:
             break
     return thresholds
-
-
-def threshold_curve(y_true: Array, probability: Array, thresholds: Array) -> Array:
-    """Binary F2 of each label at each of T common thresholds, `(T, L)`: for the picture."""
-    y_true, probability = _chips(y_true, probability)
-    return np.stack([f2_score(y_true, probability > t, "labels") for t in thresholds])
-
-
-def threshold_band(
-    y_true: Array,
-    probability: Array,
-    thresholds: Array,
-    *,
-    replicates: int = 2000,
-    level: float = 0.95,
-    seed: int = 0,
-) -> tuple[Array, Array]:
-    """Ends of the bootstrap interval over chips of `threshold_curve`: low and high, `(T, L)`.
-
-    Point by point: chips are drawn as in `bootstrap`, the thresholds stay.
-    """
-    y_true, probability = _chips(y_true, probability)
-    ends = []
-    for truth, p in zip(y_true.T, probability.T, strict=True):
-        given = p[:, None] > np.asarray(thresholds)
-        columns = np.concatenate([given & truth[:, None], given, truth[:, None]], axis=1)
-        columns = columns.astype(np.float32)
-        draws = []
-        for times in drawn_counts(len(truth), replicates, seed):
-            hits, predicted, true = np.split(
-                times.astype(np.float32) @ columns, [given.shape[1], 2 * given.shape[1]], axis=1
-            )
-            draws.append(_f2(hits, true, predicted))
-        tail = (1 - level) / 2
-        ends.append(np.quantile(np.concatenate(draws), (tail, 1 - tail), axis=0))
-    low, high = np.stack(ends, axis=-1)
-    return low, high
 
 
 def _cuts(p: Array) -> tuple[Array, Array, Array]:
@@ -244,9 +233,16 @@ def bootstrap(
 ) -> Interval:
     """F2 with its bootstrap percentile interval over chips.
 
-    replicates  how many times the N chips are drawn again with replacement
-    level       coverage of the interval
-    Returns an `Interval` of floats, or of `(L,)` arrays for `average="labels"`.
+    Parameters
+    ----------
+    replicates
+        how many times the N chips are drawn again with replacement
+    level
+        coverage of the interval
+
+    Returns
+    -------
+    an `Interval` of floats, or of `(L,)` arrays for `average="labels"`.
     """
     value = f2_score(y_true, y_pred, average)
     if average == "samples":
@@ -347,7 +343,10 @@ def mean_draws(values: Array, replicates: int, seed: int) -> Array:
 def label_draws(y_true: Array, y_pred: Array, replicates: int, seed: int) -> Array:
     """Bootstrap draws over chips, `(R, L)`, of each label's binary F2; equal seeds are paired.
 
-    Raises `ValueError` unless both are `(N, L)` of 0 and 1.
+    Raises
+    ------
+    ValueError
+        unless both are `(N, L)` of 0 and 1.
     """
     y_true, y_pred = _pair(y_true, y_pred)
     n, count = y_true.shape

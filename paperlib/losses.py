@@ -14,7 +14,7 @@ _MOST = 6e4  # a gradient that float16 holds; its largest number is 65504
 
 
 def _elementwise(y_true, y_pred):
-    """`(N, L)` log losses; Paper, section on the loss: −y·log p − (1 − y)·log(1 − p)."""
+    """`(N, L)` log losses, −y·log p − (1 − y)·log(1 − p)."""
     p = ops.clip(y_pred, _TINY, 1.0 - _TINY)
     return -(y_true * ops.log(p) + (1.0 - y_true) * ops.log(1.0 - p))
 
@@ -61,9 +61,9 @@ class _BatchLoss(_Loss):
 
 @keras.saving.register_keras_serializable("paperlib")
 class LogLoss(_Loss):
-    """Mean binary cross-entropy over chips and labels.
+    """Mean binary cross-entropy over chips and labels, for chips `(N, L)`.
 
-    y_true `(N, L)` of 0 and 1; y_pred `(N, L)` probabilities, clipped to 1e-7…1 − 1e-7.
+    Labels are 0 and 1; probabilities are clipped to 1e-7…1 − 1e-7.
     """
 
     def __init__(self, name: str = "log_loss", **options):
@@ -76,13 +76,25 @@ class LogLoss(_Loss):
 
 @keras.saving.register_keras_serializable("paperlib")
 class F2Loss(_BatchLoss):
-    """One less the soft F2, (5·Σ p·y + ε)/(Σ p + 4·Σ y + ε).
+    """One minus the soft F2, (5·Σ p·y + ε)/(Σ p + 4·Σ y + ε).
 
-    per  `"label"`: the sums run over the chips of the batch and the loss is the mean over labels
-         (the paper leans on each label's recall); `"chip"`: the sums run over a chip's labels and
-         the loss is the mean over chips (the competition's score)
+    Parameters
+    ----------
+    per
+        `"label"`: the sums run over the chips of the batch and the loss is the mean over labels
+        (our reading of the paper's change towards each label's recall); `"chip"`: the sums run over
+        a chip's labels and the loss is the mean over chips (the competition's score)
+    epsilon
+        ε, above 0
 
-    For p in {0, 1} this is one less the exact F2, except that a label (or chip) with nothing true
+    Raises
+    ------
+    ValueError
+        for another `per`, and for weights per chip: the loss is of the whole batch
+
+    Notes
+    -----
+    For p in {0, 1} this is one minus the exact F2, except that a label (or chip) with nothing true
     and nothing predicted counts as F2 = 1. The gradient of an absent label (or empty chip) is
     ε/(Σ p + ε)² for each p: never negative, and next to nothing unless all its p are near ε. So
     absent labels teach nothing: only the batches that hold a label say where not to give it.
@@ -106,18 +118,27 @@ class F2Loss(_BatchLoss):
 
 @keras.saving.register_keras_serializable("paperlib")
 class HardExampleLoss(_BatchLoss):
-    """Mean of the largest share `keep` of the log losses, so that easy cases teach nothing.
+    """Mean of the largest fraction `keep` of the log losses, so that easy cases teach nothing.
 
-    keep  share that counts, in (0, 1]; ⌈keep·n⌉ of n values
-    per   `"batch"`: of all N·L values together; `"chip"`: of each chip's L; `"label"`: of each
-          label's N (the other two ways to read the paper)
+    Parameters
+    ----------
+    keep
+        fraction that counts, in (0, 1]; ⌈keep·n⌉ of n values
+    per
+        `"batch"`: of all N·L values together; `"chip"`: of each chip's L; `"label"`: of each
+        label's N. The paper names the loss and does not define it: these are readings
+
+    Raises
+    ------
+    ValueError
+        for a fraction or `per` out of range, and for weights per chip
     """
 
     def __init__(
         self, keep: float = 0.25, per: str = "batch", name: str = "hard_example_loss", **options
     ):
         if not 0 < keep <= 1:
-            raise ValueError(f"keep: a share in (0, 1], not {keep}")
+            raise ValueError(f"keep: a fraction in (0, 1], not {keep}")
         if per not in ("batch", "chip", "label"):
             raise ValueError(f"per: 'batch', 'chip' or 'label', not {per!r}")
         super().__init__(name=name, **options)

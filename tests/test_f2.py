@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 from sklearn.metrics import fbeta_score
 
 from paperlib import f2
+from paperlib.teaching import f2_score
 
 quick = settings(deadline=None, max_examples=60, derandomize=True)
 
@@ -207,7 +208,7 @@ def test_the_band_of_a_curve_is_the_bootstrap_at_each_threshold():
     truth = (rng.random((80, 2)) < 0.3).astype(np.uint8)
     p = rng.random((80, 2))
     grid = np.array([0.0, 0.3, 0.9, 1.0])
-    low, high = f2.threshold_band(truth, p, grid, replicates=200)
+    low, high = f2_score.threshold_band(truth, p, grid, replicates=200)
     for at, threshold in enumerate(grid):
         wanted = f2.bootstrap(truth, p > threshold, "labels", replicates=200)
         np.testing.assert_allclose(low[at], wanted.low, rtol=1e-6)

@@ -72,18 +72,36 @@ def dehaze(
 ) -> np.ndarray:
     """Remove the haze of one image by the dark channel prior.
 
-    image     `(H, W)`, `(H, W, 1, 3 or 4)`; uint8, uint16 or float in 0…1; alpha is carried through
-    patch     side of the dark channel's window, pixels; 15 and `radius` 40 suit chips of 256 pixels
-    omega     share of the haze that is removed, 0…1
-    t0        least transmission divided by, above 0 and at most 1
-    fraction  share of the pixels that are candidates for A, above 0 and at most 1
-    radius    half the guided filter's window, pixels: its side is 2·radius + 1
-    eps       variance of the guide, in 0…1, below which a window of the filter counts as flat
-    mask      `(H, W)` bool, True where a pixel counts; no-data comes back as it was
-    workers   threads; None for one per core. The result does not depend on it
-    returns   like `image`; at most one grey level (1e-5 for float) from `dehaze_reference`
-    raises    ValueError for a wrong shape, dtype, value or parameter
+    Parameters
+    ----------
+    image : `(H, W)`, `(H, W, 1, 3 or 4)`; uint8, uint16 or float in 0…1; alpha is carried through
+    patch
+        side of the dark channel's window, pixels; 15 and `radius` 40 suit chips of 256 pixels
+    omega
+        share of the haze that is removed, 0…1
+    t0
+        least transmission divided by, above 0 and at most 1
+    fraction
+        share of the pixels that are candidates for A, above 0 and at most 1
+    radius
+        half the guided filter's window, pixels: its side is 2·radius + 1
+    eps
+        variance of the guide, in 0…1, below which a window of the filter counts as flat
+    mask : `(H, W)` bool, True where a pixel counts; no-data comes back as it was
+    workers
+        threads; None for one per core. The result does not depend on it
 
+    Returns
+    -------
+    like `image`; at most one grey level (1e-5 for float) from `dehaze_reference`
+
+    Raises
+    ------
+    ValueError
+        for a wrong shape, dtype, value or parameter
+
+    References
+    ----------
     Paper, eq. 1–9; He, Sun & Tang 2009.
     """
     p = Parameters(patch, omega, t0, fraction, radius, eps)
@@ -109,13 +127,25 @@ def dehaze_batch(
 ) -> np.ndarray:
     """Remove the haze of many images of one size, each on its own.
 
-    images    `(N, H, W)`, `(N, H, W, 1, 3 or 4)`, or a sequence of images of one shape and dtype
-    workers   threads; None for one per core. The result does not depend on it
-    returns   one array like `images`
-    raises    ValueError as `dehaze` does; the message names the image
-
     The other arguments are those of `dehaze`.
 
+    Parameters
+    ----------
+    images : `(N, H, W)`, `(N, H, W, 1, 3 or 4)`, or a sequence of images of one shape and dtype
+    workers
+        threads; None for one per core. The result does not depend on it
+
+    Returns
+    -------
+    one array like `images`
+
+    Raises
+    ------
+    ValueError
+        as `dehaze` does; the message names the image
+
+    References
+    ----------
     Paper, eq. 1–9; He, Sun & Tang 2009.
     """
     p = Parameters(patch, omega, t0, fraction, radius, eps)
@@ -147,6 +177,8 @@ def dehaze_reference(
 
     Arguments, result and errors are those of `dehaze`.
 
+    References
+    ----------
     Paper, eq. 1–9; He, Sun & Tang 2009.
     """
     p = Parameters(patch, omega, t0, fraction, radius, eps)
@@ -189,18 +221,33 @@ def dehaze_scene(
 ) -> Report:
     """Remove the haze of a file, or of every file of a folder, of any size; see `dehaze_scene.run`.
 
-    source     a GeoTIFF, PNG or JPEG file, or a folder of them
-    target     the file (or folder) to write: the same georeference, dtype, bands and no-data
-    tile       side of the tiles worked on at a time, pixels; memory grows with it, the result
-               does not depend on it
-    scheduler  address of a Dask scheduler; the tiles of one file, or the files of a folder, are
-               then worked on by its workers, which must see the same files
-    workers    threads on this machine; None for one per core
-    progress   show a progress bar with an estimate
-    returns    a report of the files done, skipped and failed
-    raises     PaperError for a file that cannot be read or written; ValueError for a parameter
-
     The other arguments are those of `dehaze`.
+
+    Parameters
+    ----------
+    source
+        a GeoTIFF, PNG or JPEG file, or a folder of them
+    target
+        the file (or folder) to write: the same georeference, dtype, bands and no-data
+    tile
+        side of the tiles worked on at a time, pixels; memory grows with it, the result does not
+        depend on it
+    scheduler
+        address of a Dask scheduler; the tiles of one file, or the files of a folder, are then
+        worked on by its workers, which must see the same files
+    workers
+        threads on this machine; None for one per core
+    progress
+        show a progress bar with an estimate
+
+    Returns
+    -------
+    a report of the files done, skipped and failed
+
+    Raises
+    ------
+    PaperError
+        for a file that cannot be read or written; ValueError for a parameter
     """
     from . import scene
 

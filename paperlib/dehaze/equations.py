@@ -20,12 +20,24 @@ LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 def dark_channel(image: np.ndarray, patch: int = 15, *, mask: np.ndarray | None = None):
     """Dark channel: the minimum over the channels and over a square window, clipped at the border.
 
-    image   `(H, W)`, `(H, W, 1 or 3)`; uint8, uint16 or float in 0…1
-    patch   side of the window in pixels; an even window reaches one pixel further up and left
-    mask    `(H, W)` bool, True where a pixel counts; where a window holds none, the dtype's maximum
-    returns `(H, W)` in the image's dtype and units
-    raises  ValueError for a wrong shape, dtype, value or window
+    Parameters
+    ----------
+    image : `(H, W)`, `(H, W, 1 or 3)`; uint8, uint16 or float in 0…1
+    patch
+        side of the window in pixels; an even window reaches one pixel further up and left
+    mask : `(H, W)` bool, True where a pixel counts; where a window holds none, the dtype's maximum
 
+    Returns
+    -------
+    `(H, W)` in the image's dtype and units
+
+    Raises
+    ------
+    ValueError
+        for a wrong shape, dtype, value or window
+
+    References
+    ----------
     Paper, eq. 1; He, Sun & Tang 2009, eq. 5.
     """
     image = arguments.pixels(image, alpha=False)
@@ -44,13 +56,25 @@ def atmospheric_light(
     ties included; of those, the ones with the highest R+G+B. So A does not depend on the order of
     the pixels.
 
-    image     `(H, W)`, `(H, W, 1 or 3)`
-    dark      `(H, W)`, the dark channel, in any unit
-    fraction  share of the pixels that are candidates, above 0 and at most 1
-    mask      `(H, W)` bool, True where a pixel counts
-    returns   `(3,)`, for a greyscale image `(1,)`, in 0…1, each channel at least 1/255
-    raises    ValueError for a wrong shape, dtype, value or share, or where no pixel counts
+    Parameters
+    ----------
+    image : `(H, W)`, `(H, W, 1 or 3)`
+    dark : `(H, W)`, the dark channel, in any unit
+    fraction
+        share of the pixels that are candidates, above 0 and at most 1
+    mask : `(H, W)` bool, True where a pixel counts
 
+    Returns
+    -------
+    `(3,)`, for a greyscale image `(1,)`, in 0…1, each channel at least 1/255
+
+    Raises
+    ------
+    ValueError
+        for a wrong shape, dtype, value or share, or where no pixel counts
+
+    References
+    ----------
     Paper, section on the atmospheric light (before eq. 9); He, Sun & Tang 2009, section 4.4.
     """
     image = arguments.pixels(image, alpha=False)
@@ -87,14 +111,27 @@ def transmission(
 ) -> np.ndarray:
     """Coarse transmission: 1 − ω · the dark channel of I/A.
 
-    image   `(H, W)`, `(H, W, 1 or 3)`
-    light   `(3,)` (greyscale `(1,)`) in 0…1
-    patch   side of the window in pixels
-    omega   share of the haze that is removed, 0…1
-    mask    `(H, W)` bool, True where a pixel counts; 0 is returned where a window holds none
-    returns `(H, W)` float64; below 0 where every channel is far brighter than A
-    raises  ValueError for a wrong shape, dtype, value or parameter
+    Parameters
+    ----------
+    image : `(H, W)`, `(H, W, 1 or 3)`
+    light : `(3,)` (greyscale `(1,)`) in 0…1
+    patch
+        side of the window in pixels
+    omega
+        share of the haze that is removed, 0…1
+    mask : `(H, W)` bool, True where a pixel counts; 0 is returned where a window holds none
 
+    Returns
+    -------
+    `(H, W)` float64; below 0 where every channel is far brighter than A
+
+    Raises
+    ------
+    ValueError
+        for a wrong shape, dtype, value or parameter
+
+    References
+    ----------
     Paper, eq. 8; He, Sun & Tang 2009, eq. 12.
     """
     image = arguments.pixels(image, alpha=False)
@@ -124,14 +161,27 @@ def guided_filter(
 ) -> np.ndarray:
     """Guided filter: smooth `source` where `guide` is flat, keep its edges where `guide` has them.
 
-    guide   `(H, W)` in 0…1, for an image its `luma`
-    source  `(H, W)`
-    radius  half the window in pixels: the window's side is 2·radius + 1, clipped at the border
-    eps     variance of the guide below which a window counts as flat
-    mask    `(H, W)` bool, True where a pixel counts; `source` is returned elsewhere
-    returns `(H, W)` float64
-    raises  ValueError for a wrong shape, value or parameter
+    Parameters
+    ----------
+    guide : `(H, W)` in 0…1, for an image its `luma`
+    source : `(H, W)`
+    radius
+        half the window in pixels: the window's side is 2·radius + 1, clipped at the border
+    eps
+        variance of the guide below which a window counts as flat
+    mask : `(H, W)` bool, True where a pixel counts; `source` is returned elsewhere
 
+    Returns
+    -------
+    `(H, W)` float64
+
+    Raises
+    ------
+    ValueError
+        for a wrong shape, value or parameter
+
+    References
+    ----------
     He, Sun & Tang 2010, eq. 5, 6 and 8.
     """
     guide = arguments.plane(guide, "guide")
@@ -172,14 +222,26 @@ def recover(
 ) -> np.ndarray:
     """Scene radiance: J = (I − A) / max(t, t0) + A, clipped to the dtype's range.
 
-    image         `(H, W)`, `(H, W, 1 or 3)`
-    transmission  `(H, W)` or one number
-    light         `(3,)` (greyscale `(1,)`) in 0…1
-    t0            least transmission divided by, above 0 and at most 1: it keeps noise down
-    mask          `(H, W)` bool, True where a pixel counts; the others come back as they were
-    returns       like `image`; integers are rounded to nearest
-    raises        ValueError for a wrong shape, dtype, value or parameter
+    Parameters
+    ----------
+    image : `(H, W)`, `(H, W, 1 or 3)`
+    transmission : `(H, W)` or one number
+    light : `(3,)` (greyscale `(1,)`) in 0…1
+    t0
+        least transmission divided by, above 0 and at most 1: it keeps noise down
+    mask : `(H, W)` bool, True where a pixel counts; the others come back as they were
 
+    Returns
+    -------
+    like `image`; integers are rounded to nearest
+
+    Raises
+    ------
+    ValueError
+        for a wrong shape, dtype, value or parameter
+
+    References
+    ----------
     Paper, eq. 9; He, Sun & Tang 2009, eq. 16.
     """
     image = arguments.pixels(image, alpha=False)
@@ -199,12 +261,23 @@ def recover(
 def add_haze(scene: np.ndarray, transmission: np.ndarray, light: np.ndarray) -> np.ndarray:
     """Hazy image from a clear one: I = J·t + A·(1 − t).
 
-    scene         `(H, W)`, `(H, W, 1 or 3)`; alpha `(H, W, 4)` is carried through
-    transmission  `(H, W)` or one number, in 0…1; 1 is clear air
-    light         `(3,)`, or one number, above 0 and at most 1
-    returns       like `scene`; integers are rounded to nearest
-    raises        ValueError for a wrong shape, dtype or value
+    Parameters
+    ----------
+    scene : `(H, W)`, `(H, W, 1 or 3)`; alpha `(H, W, 4)` is carried through
+    transmission : `(H, W)` or one number, in 0…1; 1 is clear air
+    light : `(3,)`, or one number, above 0 and at most 1
 
+    Returns
+    -------
+    like `scene`; integers are rounded to nearest
+
+    Raises
+    ------
+    ValueError
+        for a wrong shape, dtype or value
+
+    References
+    ----------
     Paper, eq. 3; He, Sun & Tang 2009, eq. 1.
     """
     scene = arguments.pixels(scene, "scene")
@@ -222,9 +295,17 @@ def add_haze(scene: np.ndarray, transmission: np.ndarray, light: np.ndarray) -> 
 def luma(image: np.ndarray) -> np.ndarray:
     """Brightness 0.299 R + 0.587 G + 0.114 B in 0…1, `(H, W)` float64: the filter's guide.
 
-    image   `(H, W)`, `(H, W, 1 or 3)`
-    raises  ValueError for a wrong shape or dtype
+    Parameters
+    ----------
+    image : `(H, W)`, `(H, W, 1 or 3)`
 
+    Raises
+    ------
+    ValueError
+        for a wrong shape or dtype
+
+    References
+    ----------
     ITU-R BT.601.
     """
     image = arguments.pixels(image, alpha=False)

@@ -80,3 +80,31 @@ def learn_all(
     losses: Mapping[str, keras.losses.Loss], score: Array, truth: Array
 ) -> dict[str, Learnt]:
     return {name: learn(loss, score, truth) for name, loss in losses.items()}
+
+
+def threshold_curve(y_true: Array, probability: Array, thresholds: Array) -> Array:
+    """Binary F2 of each label at each of T common thresholds, `(T, L)`: for the picture."""
+    return np.stack([f2.f2_score(y_true, probability > t, "labels") for t in thresholds])
+
+
+def threshold_band(
+    y_true: Array, probability: Array, thresholds: Array, *, replicates: int = 2000, seed: int = 0
+) -> tuple[Array, Array]:
+    """Ends of the 95 % bootstrap interval over chips of `threshold_curve`: low, high, `(T, L)`.
+
+    Point by point: chips are drawn as in `f2.bootstrap`, the thresholds stay.
+    """
+    ends = []
+    for truth, p in zip(np.asarray(y_true, bool).T, probability.T, strict=True):
+        given = p[:, None] > np.asarray(thresholds)
+        columns = np.concatenate([given & truth[:, None], given, truth[:, None]], axis=1)
+        columns = columns.astype(np.float32)
+        draws = []
+        for times in f2.drawn_counts(len(truth), replicates, seed):
+            hits, predicted, true = np.split(
+                times.astype(np.float32) @ columns, [given.shape[1], 2 * given.shape[1]], axis=1
+            )
+            draws.append(f2.from_counts(hits, true - hits, predicted - hits))
+        ends.append(np.quantile(np.concatenate(draws), (0.025, 0.975), axis=0))
+    low, high = np.stack(ends, axis=-1)
+    return low, high

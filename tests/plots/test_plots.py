@@ -97,7 +97,7 @@ def _threshold_curves() -> Figure:
     truth, p = chips()
     grid = np.linspace(0, 1, 21)
     best = f2.label_thresholds(truth, p)
-    curves = f2.threshold_curve(truth, p, grid)
+    curves = f2_score.threshold_curve(truth, p, grid)
     bands = {3: (curves[:, 3] - 0.1, curves[:, 3] + 0.1)}
     together = np.where(np.arange(L) == 4, np.nan, best)  # never given
     return scoring.threshold_curves(grid, curves, best, together, LABELS, truth.sum(0), bands)
