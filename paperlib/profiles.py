@@ -44,75 +44,19 @@ class Profile:
     meant_for: str
 
 
-PROFILES: dict[str, Profile] = {
-    p.name: p
-    for p in (
-        Profile(
-            name="sample",
-            source="scenes",
-            size=32,
-            chips=4000,
-            width=0.125,
-            narrow=0.125,
-            epochs=6,
-            label_epochs=1,
-            batch=64,
-            label_batch=32,
-            rate=1e-3,
-            weights="",
-            precision="float32",
-            meant_for="generated scenes, no download: any laptop, minutes",
-        ),
-        Profile(
-            name="tiny",
-            source="scenes",
-            size=32,
-            chips=96,
-            width=0.0625,
-            narrow=0.0625,
-            epochs=2,
-            label_epochs=2,
-            batch=16,
-            label_batch=16,
-            rate=1e-3,
-            weights="",
-            precision="float32",
-            meant_for="a few dozen generated scenes: every notebook in seconds, for the tests",
-        ),
-        Profile(
-            name="planet32",
-            source="planet",
-            size=32,
-            chips=0,
-            width=0.25,
-            narrow=0.125,
-            epochs=12,
-            label_epochs=4,
-            batch=128,
-            label_batch=128,
-            rate=1e-3,
-            weights="",
-            precision="float32",
-            meant_for="Planet chips at 32 px, narrow VGG-16: a laptop in half an hour",
-        ),
-        Profile(
-            name="paper",
-            source="planet",
-            size=128,
-            chips=0,
-            width=1.0,
-            narrow=1.0,
-            epochs=30,
-            label_epochs=30,
-            batch=64,
-            label_batch=64,
-            rate=1e-4,
-            weights="imagenet",
-            precision="mixed_bfloat16",
-            meant_for="Planet chips at 128 px, ImageNet VGG-16: a GPU",
-        ),
-    )
-}
+_ALL = (
+    # name, source, size, chips, width, narrow, epochs, label_epochs, batch, label_batch, rate,
+    # weights, precision, meant for
+    Profile("sample", "scenes", 32, 4000, 0.125, 0.125, 6, 1, 64, 32, 1e-3, "", "float32",
+            "generated scenes, no download: any laptop, minutes"),
+    Profile("tiny", "scenes", 32, 96, 0.0625, 0.0625, 2, 2, 16, 16, 1e-3, "", "float32",
+            "a few dozen generated scenes: every notebook in seconds, for the tests"),
+    Profile("planet32", "planet", 32, 0, 0.25, 0.125, 12, 4, 128, 128, 1e-3, "", "float32",
+            "Planet chips at 32 px, narrow VGG-16: a laptop in half an hour"),
+    Profile("paper", "planet", 128, 0, 1.0, 1.0, 30, 30, 64, 64, 1e-4, "imagenet",
+            "mixed_bfloat16", "Planet chips at 128 px, ImageNet VGG-16: a GPU"),
+)  # fmt: skip
+PROFILES: dict[str, Profile] = {each.name: each for each in _ALL}
 DEFAULT = "sample"
 
 

@@ -120,7 +120,7 @@ class Project:
 
     def save_figure(self, figure: Figure, name: str) -> list[Path]:
         """Write `name`.png, .svg and .pdf in `figures/<profile>/`; equal figures, equal bytes."""
-        from . import plots
+        from . import plots  # Matplotlib takes a second to import
 
         return plots.save(figure, self.figures / name)
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path
@@ -151,6 +152,4 @@ def _box(ax: Axes, x: float, y: float, state: Any) -> None:
 
 
 def _pale(colour: str) -> tuple[float, float, float]:
-    from matplotlib.colors import to_rgb
-
     return tuple(1 - 0.16 * (1 - part) for part in to_rgb(colour))

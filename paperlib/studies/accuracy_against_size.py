@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ..evaluation.calibration import macro_average_precision
 from ..evaluation.candidates import gather
 from ..evaluation.selection import Outcome
 from ..training.config import Config, network
 from ..training.runs import Run
 from ..utils import files
+from . import run_grid
 
 if TYPE_CHECKING:
     from ..profiles import Profile
@@ -92,8 +94,6 @@ def students(profile: Profile, **changes: Any) -> tuple[list[Config], list[Confi
 def kept(project: Project, wanted: Sequence[Config], folder: str = FOLDER) -> list[Run]:
     """The runs of a list of configurations: on scenes trained where missing, else what is kept."""
     if project.profile.source == "scenes":
-        from . import run_grid
-
         if any(config.teacher for config in wanted):
             project.run(Config.of(project.profile))
         run_grid.run(project, list(wanted), folder=folder)  # together: several can train at a time
@@ -129,8 +129,7 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
     f2, low, high  mean over chips, nested, 95 % bootstrap interval over chips (one seed)
     parameters, bytes (4 each), multiply_adds  counted from the graph
     """
-    from ..evaluation.calibration import macro_average_precision
-    from ..networks.complexity import cost
+    from ..networks.complexity import cost  # Keras takes seconds to import
 
     rows = []
     for run in runs:

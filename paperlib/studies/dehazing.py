@@ -15,6 +15,9 @@ import numpy as np
 import pandas as pd
 
 from .. import f2
+from ..chips import planet, scenes
+from ..chips.scenes import resize
+from ..chips.variants import dehaze
 from ..evaluation import candidates
 from ..evaluation.families import joint, spread
 from ..evaluation.selection import Outcome
@@ -214,8 +217,6 @@ def order_of_steps(images: np.ndarray, size: int) -> pd.DataFrame:
     Returns a row per chip, root mean squares over its pixels: `between` the two orders, `effect` of
     dehazing at full size, `effect_small` of dehazing after shrinking.
     """
-    from ..chips.scenes import resize
-    from ..chips.variants import dehaze
 
     def shrink(pictures: np.ndarray) -> np.ndarray:
         return np.stack([resize(picture, size) for picture in pictures])
@@ -242,15 +243,11 @@ def order_on_chips(paper: Project, size: int, count: int = 128) -> pd.DataFrame:
     """
     tables = []
     if paper.profile.source == "planet" and paper.profile.size >= 128 and paper.data:
-        from ..chips import planet
-
         images = planet.read(paper.data, 256).images[:count]
         tables.append(order_of_steps(images, size).assign(source=REAL))
     elif (kept := paper.root / "results" / "paper" / "dehazing_order.csv").is_file():
         known = pd.read_csv(kept)
         tables.append(known[known["source"] == REAL])
-    from ..chips import scenes
-
     drawn = [scenes.scene(i).image for i in range(min(64, paper.profile.chips or 64))]
     tables.append(order_of_steps(np.stack(drawn), size).assign(source="generated scenes"))
     return pd.concat(tables, ignore_index=True)

@@ -244,7 +244,7 @@ def table(project: Project, every: Sequence[Rule] = RULES) -> pd.DataFrame:
     On scenes what is missing is trained; on real chips a rule whose runs are not all kept, and on
     any profile one that it does not compare, gets the verdict "not compared here".
     """
-    from ..networks.complexity import cost
+    from ..networks.complexity import cost  # Keras takes seconds to import
 
     runs = kept(project, configs(project.profile), FOLDER)
     scores = {run.config.slug: chip_scores([run])[0] for run in runs}

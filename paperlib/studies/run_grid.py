@@ -16,6 +16,7 @@ from ..training.config import Config
 from ..training.runs import Run, find, load, same_chips
 from ..utils import files
 from ..utils.errors import PaperError
+from ..utils.paths import cache_folder
 
 _PATIENCE = "20s"  # for a scheduler to answer
 
@@ -127,8 +128,6 @@ _WORKER: dict[tuple[str, str], Project] = {}
 
 def _worker_project(profile: str, data: str) -> Project:
     """The worker's own project, whose chips stay in memory between runs."""
-    from ..utils.paths import cache_folder
-
     key = profile, data
     if key not in _WORKER:
         _WORKER[key] = Project(profile, data, root=cache_folder() / "grid")
@@ -137,8 +136,6 @@ def _worker_project(profile: str, data: str) -> Project:
 
 def _keep(runs_folder: Path, slug: str, result: dict[str, Any]) -> Run:
     """Write a worker's run to this disk, beside one of the same configuration on other chips."""
-    from ..utils.paths import cache_folder
-
     folder = runs_folder / slug
     chips = json.loads(result["files"]["run.json"])["chips"]
     if (folder / "run.json").is_file() and not same_chips(load(folder).facts["chips"], chips):

@@ -17,8 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import psutil
+from tqdm import tqdm
 
 from ..utils import files
+from ..utils.system import hardware
 
 if TYPE_CHECKING:
     from ..project import Project
@@ -51,10 +54,6 @@ def measure(
     `times_reference` (VGG-16 × 0.125, timed in the same turns), `memory_mb` (what the process grew
     by from before the network was built to after its first 256 chips).
     """
-    from tqdm import tqdm
-
-    from ..utils.system import hardware
-
     rows = []
     for network, width in tqdm(list(sizes), unit="network", disable=not progress):
         rows.append(_in_process(network, width, size or project.profile.size))
@@ -82,9 +81,7 @@ def _in_process(network: str, width: float, size: int) -> dict[str, Any]:
 
 def _main(network: str, width: float, size: int) -> None:
     """In a process of its own: print one row as JSON."""
-    import psutil
-
-    from ..networks.build import build
+    from ..networks.build import build  # Keras takes seconds to import
     from ..networks.conversions import fold_batch_norm
 
     if hasattr(os, "sched_setaffinity"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from sklearn.metrics import average_precision_score
 
 from .. import f2
 from ..labels import LABELS
@@ -35,8 +36,6 @@ def candidates(
     Columns: `label`, `chips`, `published`, then one per candidate. Quantities of the whole set
     (the same for every label) are there as well: a program may print one inside its loop.
     """
-    from sklearn.metrics import average_precision_score
-
     own = probability > f2.label_thresholds(truth, probability)
     precision, recall = f2.precision_recall(truth, prediction)
     there = truth.any(0)

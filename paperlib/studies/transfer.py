@@ -16,11 +16,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import LinearSVC
 
 from .. import f2
 from ..chips import Chips
 from ..chips.split import first_by_hash
 from ..evaluation import selection
+from ..training.config import Config
 from ..utils import cache, files, paths
 from ..utils.errors import PaperError
 
@@ -90,9 +93,6 @@ def linear(
 
 
 def _fit(kind: str, strength: float, x, labels, z) -> np.ndarray:
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.svm import LinearSVC
-
     out = np.empty((len(z), labels.shape[1]))
     for column, wanted in enumerate(labels.T):
         if wanted.min() == wanted.max():
@@ -109,7 +109,6 @@ def _fit(kind: str, strength: float, x, labels, z) -> np.ndarray:
 
 def _trained(chips: Chips, how: Method, weights: str, options: Mapping | None) -> np.ndarray:
     """Train a network on the training chips given; its `(M, L)` of the validation chips."""
-    from ..training.config import Config
     from ..training.train import train
 
     given = {"size": chips.size, "schedule": "one-cycle", "frozen_to": how.frozen}
@@ -142,7 +141,7 @@ def learning_curve(
     Every cell is kept by what it depends on, and a run that is killed goes on with the next one.
     `PaperError` where the weights are not there.
     """
-    from ..training import features as fixed
+    from ..training import features as fixed  # Keras takes seconds to import
 
     cells: dict[tuple[str, int], np.ndarray] = {}
     seen: dict[bool, np.ndarray] = {}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 
+import keras
+import numpy as np
 import pandas as pd
 
 from ..networks import build
@@ -51,8 +53,6 @@ def stack(kernel: int, layers: int, channels: int = 512, size: int = 32) -> dict
     Returns `parameters` (without biases), `receptive_field` (side in pixels of what one output
     pixel sees, measured on the built model: the reach of one lit pixel), and `rectifiers`.
     """
-    import keras
-    import numpy as np
 
     def build(channels: int) -> keras.Model:
         return keras.Sequential(

@@ -85,7 +85,7 @@ class Config:
         if not 1 <= self.teacher_views <= 8:
             raise ValueError(f"teacher_views: 1 to 8, not {self.teacher_views}")
         if self.weights not in ("", "imagenet") and "@" not in self.weights:
-            from ..networks.build import weights_name
+            from ..networks.build import weights_name  # Keras takes seconds
 
             object.__setattr__(self, "weights", weights_name(self.weights))
 
@@ -168,7 +168,7 @@ def network(config: Config, labels: int = 17, *, like: Config | None = None):
 
     like  build with this configuration's input scaling but without its ready-made weights
     """
-    from ..networks import build
+    from ..networks import build  # Keras takes seconds to import
 
     return build.build(
         config.network,

@@ -12,16 +12,13 @@ so distillation is training on the mixed target, with the log loss as it is.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..chips import Chips
 from ..utils import cache
 from ..utils.errors import PaperError
-
-if TYPE_CHECKING:
-    from .runs import Run
+from .runs import Run, describe, load, same_chips
 
 Array = np.ndarray
 _VERSION = 1
@@ -47,8 +44,6 @@ def find_teacher(slug: str, runs_folder: str | Path, chips: Chips | None = None)
 
     Raises `PaperError` where there is none.
     """
-    from .runs import describe, load, same_chips
-
     runs = Path(runs_folder)
     found = [
         load(place)

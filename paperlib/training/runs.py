@@ -86,7 +86,7 @@ class Run:
 
     def model(self):
         """The trained Keras network; `PaperError` where its weights are not in the cache."""
-        from . import checkpoint
+        from . import checkpoint  # Keras takes seconds to import
 
         stored = checkpoint.read(self.weights_file)
         if stored is None:

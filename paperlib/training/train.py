@@ -6,7 +6,9 @@ run = train(config, chips, project.runs)       # at once: a finished run is neve
 
 from __future__ import annotations
 
+import platform
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +43,7 @@ def train(
         return kept
     check(config, chips)
     _check_leaks(chips)
-    from .loop import Training
+    from .loop import Training  # Keras takes seconds to import
 
     folder = Path(runs_folder) / config.slug
     if (folder / "run.json").is_file():
@@ -124,9 +126,6 @@ _CHECKED: set[str] = set()
 
 def _surroundings() -> dict:
     """Versions and hardware: what may change the last digits of a run."""
-    import platform
-    from importlib.metadata import version
-
     import keras
 
     from . import determinism

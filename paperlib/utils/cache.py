@@ -18,11 +18,10 @@ import numpy as np
 
 from . import files
 from .errors import PaperError
+from .paths import cache_folder
 
 
 def folder() -> Path:
-    from .paths import cache_folder
-
     return cache_folder() / "chips"
 
 

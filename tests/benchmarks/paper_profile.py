@@ -12,6 +12,7 @@ The numbers mean nothing.
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 import time
@@ -36,10 +37,11 @@ def main(data: str, epochs: int = 2) -> None:
         place = Path(folder) / "clone"
         clone(place)
         profiles = place / "paperlib" / "profiles.py"
-        head, tail = profiles.read_text(encoding="utf-8").split('name="paper"')
-        assert "epochs=30" in tail
-        tail = tail.replace("epochs=30", f"epochs={epochs}")
-        profiles.write_text(f'{head}name="paper"{tail}', encoding="utf-8")
+        text = profiles.read_text(encoding="utf-8")
+        head, tail = text.split('Profile("paper"')
+        fewer = re.sub(r"1\.0, 1\.0, \d+, \d+", f"1.0, 1.0, {epochs}, {epochs}", tail, count=1)
+        assert fewer != tail
+        profiles.write_text(f'{head}Profile("paper"{fewer}', encoding="utf-8")
         began = time.monotonic()
         paper(place, "run", *WANTED, "--profile", "paper", "--data", str(Path(data).resolve()))
         declared = notebooks.read_all(place / "notebooks")

@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from ...labels import COUNT, INDEX, LABELS, PUBLISHED_COUNTS, WEATHER, encode_many
 from ...utils import files
+from ...utils.paths import cache_folder
 from ...utils.system import cores
 from .. import Chips
 from . import canvas, land, rare, sky
@@ -136,8 +137,6 @@ def read(
         raise ValueError(f"count: at least 1 scene, not {count}")
     if variant not in VARIANTS:
         raise ValueError(f"variant: one of {', '.join(VARIANTS)}, not {variant!r}")
-    from ...utils.paths import cache_folder
-
     key = _fingerprint(variant)[:16]
     stem = f"{variant}-{size}px-seed{seed}-{key}"
     folder = cache_folder() / "scenes"
