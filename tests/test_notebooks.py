@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import shutil
 import time
@@ -11,7 +12,7 @@ import nbformat
 import pytest
 from rich.console import Console
 
-from paperlib.pipeline import manifest, notebooks
+from paperlib.pipeline import code, manifest, notebooks
 from paperlib.pipeline.runner import Runner
 from paperlib.pipeline.screen import Screen
 
@@ -63,8 +64,8 @@ def test_all_notebooks_run_on_the_tiny_profile(root, tmp_path, monkeypatch):
     monkeypatch.delenv("PAPER_CACHE", raising=False)
     # A dozen networks of a second each, for which no process of their own is worth its start.
     monkeypatch.setenv("PAPER_WORKERS", "0")
-    library = manifest.library_digest()  # once: somebody may be at work on the library meanwhile
-    monkeypatch.setattr(manifest, "library_digest", lambda: library)
+    # once: somebody may be at work on the library meanwhile
+    monkeypatch.setattr(code, "reached", functools.cache(code.reached))
     # Limits are for machines with nothing else to do; tests share theirs with each other.
     monkeypatch.setattr(notebooks.Notebook, "limit", lambda self, profile: 1800.0)
     shutil.copytree(root / "notebooks", tmp_path / "notebooks")

@@ -24,16 +24,6 @@ from ..utils.errors import PaperError
 from .notebooks import Notebook, maker
 
 SCHEMA = 1
-# Front ends that arrange a run but cannot change what a notebook computes.
-_NOT_COMPUTING = {
-    "cli.py",
-    "pipeline/manifest.py",
-    "pipeline/notebooks.py",
-    "pipeline/readme.py",
-    "pipeline/report.py",
-    "pipeline/report_page.py",
-    "pipeline/runner.py",
-}
 
 
 def read(results: Path) -> dict[str, Any]:
@@ -72,17 +62,6 @@ def notebook_digest(notebook: Notebook) -> str:
     parts = [repr(sorted((key, paper[key]) for key in paper if key != "minutes"))]
     for cell in notebook.node.cells:
         parts += [cell.cell_type, cell.source]
-    return digest(*parts)
-
-
-def library_digest(package: Path | None = None) -> str:
-    """Over the library's sources, the front ends left out, line ends made equal."""
-    package = package or Path(__file__).resolve().parents[1]
-    parts = []
-    for path in sorted(package.rglob("*")):
-        name = path.relative_to(package).as_posix()
-        if path.suffix in {".py", ".toml", ".csv", ".mplstyle"} and name not in _NOT_COMPUTING:
-            parts += [name, path.read_bytes().replace(b"\r\n", b"\n")]
     return digest(*parts)
 
 

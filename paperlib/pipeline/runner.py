@@ -1,9 +1,9 @@
 """The papermill runner: numbered notebooks in order, each only where something has changed.
 
-A notebook is current when what it was made from (its source, the library, the profile, versions,
-data, what it needs) and what it made (declared outputs, training runs, executed copies) are as the
-manifest says. The manifest is written after every notebook, so a killed run continues at the
-notebook it was killed in; long steps inside one are kept by `training`.
+A notebook is current when what it was made from (its source, the code it reaches, the profile,
+versions, data, what it needs) and what it made (declared outputs, training runs, executed copies)
+are as the manifest says. The manifest is written after every notebook, so a killed run continues at
+the notebook it was killed in; long steps inside one are saved by `training`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ..project import Project
 from ..utils import files, system
 from ..utils.errors import PaperError
 from ..utils.paths import checkout
-from . import manifest, notebooks
+from . import code, manifest, notebooks
 from .execute import NotebookFailed, Watcher, execute, kernel_environment, normalise, to_html
 from .notebooks import Notebook, State
 from .screen import Screen, duration
@@ -67,7 +67,6 @@ class Runner:
         self.notebooks = notebooks.read_all(self.root / "notebooks")
         self.manifest = manifest.read(self.project.results)
         self._common = {
-            "paperlib": manifest.library_digest(),
             "lock": manifest.lock_digest(self.root),
             "versions": manifest.digest(*(f"{k}={v}" for k, v in manifest.versions().items())),
             "profile": manifest.profile_digest(self.profile),
@@ -108,7 +107,7 @@ class Runner:
             now["data"] = before["data"]
         for key in sorted({*now, *before}):
             if now.get(key) != before.get(key):
-                return f"{key} changed"
+                return f"{_changed(key, before.get(key), now.get(key))} changed"
         for path, sha in entry["outputs"].items():
             if files.sha256(self.root / path) != sha:
                 return f"{path} was changed"
@@ -129,6 +128,7 @@ class Runner:
         """Everything a notebook's outputs depend on, by name, each as a digest."""
         return {
             **self._common,
+            "code": code.reached(notebook),
             "notebook": manifest.notebook_digest(notebook),
             "parameters": manifest.digest(json.dumps(dict(parameters), sort_keys=True)),
             "data": manifest.digest(json.dumps(self.inputs, sort_keys=True)),
@@ -401,6 +401,14 @@ class Runner:
 
     def _relative(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
+
+
+def _changed(key: str, before: Any, now: Any) -> str:
+    """The name of what changed: of the code the first file, and how many more."""
+    if not (isinstance(before, dict) and isinstance(now, dict)):
+        return key
+    files = [path for path in sorted({*before, *now}) if before.get(path) != now.get(path)]
+    return files[0] + (f" (and {len(files) - 1} more)" if len(files) > 1 else "")
 
 
 def literals(pairs: Sequence[str]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from ..utils import files
 
-STYLE = Path(__file__).parents[1] / "paper.mplstyle"
+STYLE = Path(__file__).with_name("paper.mplstyle")
 
 #: Okabe & Ito's colours, told apart by readers of every kind of colour vision.
 COLOURS = {

@@ -17,7 +17,7 @@ import psutil
 import pytest
 from rich.console import Console
 
-from paperlib.pipeline import manifest
+from paperlib.pipeline import code, manifest
 from paperlib.pipeline.runner import Runner, literals
 from paperlib.pipeline.screen import Screen, listing
 from paperlib.utils import files
@@ -27,10 +27,9 @@ from paperlib.utils.errors import PaperError
 PAPER = [
     sys.executable,
     "-c",
-    "from paperlib import cli; from paperlib.pipeline import manifest;"
-    "manifest.library_digest = lambda: 'library'; cli.main()",
+    "from paperlib import cli; from paperlib.pipeline import code;"
+    "code.reached = lambda notebook: {}; cli.main()",
 ]
-LIBRARY_DIGEST = manifest.library_digest
 OPEN = "from paperlib.project import Project\npaper = Project(profile, data)"
 TABLE = "import pandas as pd\npaper.save_table(pd.DataFrame({'x': [1, 2]}), 'table')"
 
@@ -80,7 +79,7 @@ def go(root: Path, *wanted: str, **options: object) -> tuple[Runner, str]:
 def _nothing_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """No cache of the user's, and a library that nobody edits while the tests run."""
     monkeypatch.delenv("PAPER_CACHE", raising=False)
-    monkeypatch.setattr(manifest, "library_digest", lambda: "library")
+    monkeypatch.setattr(code, "reached", lambda notebook: {})
 
 
 # ---- what it does --------------------------------------------------------------------------------
@@ -189,22 +188,6 @@ def test_two_runs_in_two_folders_differ_in_nothing_but_the_run_key(tmp_path):
         trees.append((tree, made))
     assert len(trees[0][0]) == 5
     assert trees[0] == trees[1]
-
-
-def test_the_library_counts_by_what_computes(tmp_path):
-    package = tmp_path / "paperlib"
-    (package / "chips").mkdir(parents=True)
-    (package / "f2.py").write_bytes(b"a = 1\n")
-    (package / "chips/read.py").write_bytes(b"b = 1\n")
-    (package / "cli.py").write_bytes(b"c = 1\n")
-    first = LIBRARY_DIGEST(package)
-    (package / "f2.py").write_bytes(b"a = 1\r\n")  # a checkout on Windows
-    (package / "cli.py").write_bytes(b"c = 2\n")
-    (package / "__pycache__").mkdir()
-    (package / "__pycache__/f2.pyc").write_bytes(b"x")
-    assert LIBRARY_DIGEST(package) == first
-    (package / "chips/read.py").write_bytes(b"b = 2\n")
-    assert LIBRARY_DIGEST(package) != first
 
 
 def test_a_needed_notebook_comes_first(tmp_path):
