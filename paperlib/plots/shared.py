@@ -27,6 +27,7 @@ PROTOCOL = {
     "test": (COLOURS["good"], "D", "test chips"),
 }
 CENTRED = {"ha": "center", "va": "center"}
+CHIPS_OF_LABEL = "label (chips that carry it)"  # what `with_counts` names
 #: Greys of what is not data: lines at zero, texts beside the data, and quieter ones.
 GREY, TEXT, QUIET = "#888888", "#555555", "#777777"
 
@@ -87,6 +88,11 @@ def seeds_of(ax: Axes, rows: pd.DataFrame, y: float, step: float, colour: str) -
 def seed_lines(ax: Axes, x: Any, y: Any, mark: str = "|", **look: Any) -> None:
     """The values of other seeds: a short line each, without interval."""
     ax.plot(x, y, mark, color=COLOURS["highlight"], **look)
+
+
+def hollow_key(ax: Axes, name: str, mark: str = "o", size: float = 4) -> None:
+    """An entry of the legend: hollow marks of any colour."""
+    ax.plot([], [], mark, ms=size, mfc="white", color=COLOURS["ink"], label=name)
 
 
 def offsets(n: int, step: float) -> Array:
