@@ -118,11 +118,14 @@ def with_counts(tags: Iterable[str], counts: Iterable[int]) -> list[str]:
     return [f"{ENGLISH[tag]} ({n:,})" for tag, n in zip(tags, counts, strict=True)]
 
 
-def name_rows(ax: Axes, where: Any, names: Sequence[str], **look: Any) -> None:
-    """Names without ticks at `where`, and grid lines along the values."""
+def name_rows(
+    ax: Axes, where: Any, names: Sequence[str], *, grid: bool = True, **look: Any
+) -> None:
+    """Names without ticks at `where`, and grid lines at the values."""
     ax.set_yticks(where, names, **look)
     ax.tick_params(axis="y", length=0)
-    ax.grid(axis="x")
+    if grid:
+        ax.grid(axis="x")
 
 
 def label_rows(ax: Axes, where: Array, names: Sequence[str]) -> None:
