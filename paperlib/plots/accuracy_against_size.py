@@ -1,4 +1,4 @@
-"""Notebook 12: accuracy against what it costs."""
+"""Notebook 12: F2 of networks against their parameters, operations, bytes and time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 from . import COLOURS, styled
-from .shared import ends
+from .shared import CENTRED, QUIET, TEXT, intervals, name_rows, note
 
 _LOOK = {
     "vgg11": ("original", "o"),
@@ -22,9 +22,8 @@ _LOOK = {
     "mobilenet": ("highlight", "P"),
     "mobilenet_v2": ("highlight", "X"),
 }
-
-
 _OTHER = ("published", "o")
+_LINE = {"ls": "-", "lw": 0.7, "elinewidth": 0.9, "mec": "white", "mew": 0.6}
 
 
 @styled
@@ -54,40 +53,18 @@ def frontier(
             _steps(ax, table[cost], table["f2"], on[title, cost])
             for network, part in table.groupby("network", sort=False):
                 colour, mark = _LOOK.get(network, _OTHER)
-                drawn = ax.errorbar(
-                    part[cost],
-                    part["f2"],
-                    ends(part),
-                    color=COLOURS[colour],
-                    marker=mark,
-                    ls="-",
-                    lw=0.7,
-                    ms=6,
-                    elinewidth=0.9,
-                    mec="white",
-                    mew=0.6,
-                )
+                look = {"color": COLOURS[colour], "marker": mark, "ms": 6, **_LINE}
+                drawn = intervals(ax, part, part[cost], upright=True, **look)
                 handles.setdefault(names.get(network, network), drawn)
                 for x, y, width in zip(part[cost], part["f2"], part["width"], strict=True):
-                    ax.annotate(
-                        f"{width:g}",
-                        (x, y),
-                        xytext=(4, 4),
-                        textcoords="offset points",
-                        fontsize=7,
-                        color="#555555",
-                    )
+                    look = {"va": "baseline", "fontsize": 7, "color": TEXT}
+                    note(ax, (x, y), f"{width:g}", (4, 4), **look)
             ax.set(xlabel=label)
             _logarithmic(ax, 0.12)
             ax.grid(axis="y")
         panels[row, 0].set_ylabel(f"{title}\nF2, mean over chips")
-    figure.legend(
-        handles=list(handles.values()),
-        labels=list(handles),
-        loc="outside lower center",
-        ncols=min(4, max(len(handles), 1)),
-        fontsize=8,
-    )
+    how = {"ncols": min(4, max(len(handles), 1)), "fontsize": 8}
+    figure.legend(list(handles.values()), list(handles), loc="outside lower center", **how)
     return figure
 
 
@@ -110,7 +87,7 @@ def _short(value: float, place: int | None = None) -> str:
 def _nothing(why: str) -> Figure:
     """What stands where a figure will be: words, so that nobody takes it for a result."""
     figure = Figure(figsize=(5.2, 1.2))
-    figure.text(0.5, 0.5, why, ha="center", va="center", color="#777777")
+    figure.text(0.5, 0.5, why, color=QUIET, **CENTRED)
     return figure
 
 
@@ -142,8 +119,6 @@ def smaller(tables: Mapping[str, pd.DataFrame]) -> Figure:
             ax.plot([row.low, row.high], [y, y], color=colour, lw=1.6)
             ax.plot(row.f2, y, "o", color=colour, mec="white", ms=7)
         sizes = (f"{row.how}, {row.bytes / 1024:,.0f} KiB" for row in table.itertuples())
-        ax.set_yticks(places, list(sizes))
+        name_rows(ax, places, list(sizes))
         ax.set(title=title, xlabel="F2, mean over chips", ylim=(0.4, len(table) + 0.6))
-        ax.grid(axis="x")
-        ax.tick_params(axis="y", length=0)
     return figure

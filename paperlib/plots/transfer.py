@@ -1,4 +1,4 @@
-"""Learning curves of transfer learning: what each way makes of few and of many training chips."""
+"""Notebook 11: learning curves of transfer learning, F2 against the number of training chips."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from . import COLOURS, styled
-from .shared import ends
+from .shared import intervals, offsets
 
 _LOOK = {
     "svm": ("original", "o", "-"),
@@ -32,28 +32,16 @@ def learning_curves(tables: Mapping[str, pd.DataFrame]) -> Figure:
     handles: dict[str, object] = {}
     for column, (title, table) in enumerate(tables.items()):
         counts = sorted(table["chips"].unique())
-        for row, (value, low, high) in enumerate(
-            (("f2", "low", "high"), ("macro_f2", "macro_low", "macro_high"))
-        ):
-            ax = panels[row, column]
-            methods = [m for m in _LOOK if m in set(table["method"])]
-            for k, method in enumerate(methods):
+        methods = [m for m in _LOOK if m in set(table["method"])]
+        for ax, prefix in zip(panels[:, column], ("", "macro_"), strict=True):
+            for method, shift in zip(methods, offsets(len(methods), -1), strict=True):
                 line = table[table["method"] == method].sort_values("chips")
-                colour, mark, style = _LOOK[method]
-                nudge = 1.045 ** (k - (len(methods) - 1) / 2)  # so that intervals do not overlap
-                drawn = ax.errorbar(
-                    line["chips"] * nudge,
-                    line[value],
-                    ends(line, value, low, high),
-                    color=COLOURS[colour],
-                    marker=mark,
-                    ls=style,
-                    ms=4.5,
-                    lw=1.3,
-                    elinewidth=0.8,
-                    label=line["what"].iloc[0],
-                )
-                handles.setdefault(line["what"].iloc[0], drawn)
+                colour, mark, ls = _LOOK[method]
+                name = line["what"].iloc[0]
+                at = line["chips"] * 1.045**shift  # so that intervals do not overlap
+                look = {"color": COLOURS[colour], "marker": mark, "ls": ls, "ms": 4.5, "lw": 1.3}
+                look |= {"prefix": prefix, "upright": True, "elinewidth": 0.8, "label": name}
+                handles.setdefault(name, intervals(ax, line, at, f"{prefix}f2", **look))
             ax.set(xscale="log")
             ax.set_xticks(counts, [f"{c:,}" for c in counts])
             ax.minorticks_off()
