@@ -18,7 +18,8 @@ from keras import layers, ops
 AUGMENTATIONS: dict[str, str] = {
     "none": "nothing",
     "symmetries": "one of the eight symmetries of the square",
-    "paper": "a symmetry, then rotation, resize and elastic with random parameters",
+    "paper": "a symmetry, then rotation, zoom (which the paper does not name) and elastic",
+    "figure-3": "a symmetry, then rotation and elastic with random parameters: figure 3's",
 }
 VIEWS = 8
 #: Smoothing of the elastic field, a Gaussian's standard deviation as a share of the chip's side:
@@ -173,18 +174,35 @@ def random_transforms(name: str, seed: int = 0) -> list[layers.Layer]:
     if name == "none":
         return []
     chain: list[layers.Layer] = [RandomSymmetry(seed, name="random_symmetry", dtype="float32")]
-    if name == "paper":
+    if name != "symmetries":
         options = {"fill_mode": "reflect", "data_format": "channels_last", "dtype": "float32"}
         moved = [
             layers.RandomRotation(TURN, seed=seed + 1, name="random_rotation", **options),
             layers.RandomZoom((-RESIZE, RESIZE), seed=seed + 2, name="random_resize", **options),
         ]
+        if name == "figure-3":
+            del moved[1]
         for layer in moved:
             # Keras keeps both from being compiled because of TensorFlow's kernel, on all backends:
             # JAX would run the whole network step by step.
             layer.supports_jit = keras.backend.backend() == "jax"
         chain += [*moved, RandomElastic(seed=seed + 3, name="random_elastic", dtype="float32")]
     return chain
+
+
+def transformed_copies(
+    images: np.ndarray, name: str, count: int, seed: int = 0, batch: int = 512
+) -> np.ndarray:
+    """`(N, S, S, 3)` uint8 -> `(count, N, S, S, 3)` uint8: each chip under `count` random draws.
+
+    name  one of `AUGMENTATIONS`;  seed  of all draws, which depend on it and on the chip's place
+    """
+    chain = random_transforms(name, seed)
+    made = np.empty((count, *images.shape), np.uint8)
+    for copy in made:
+        for start in range(0, len(images), batch):
+            copy[start : start + batch] = _drawn(chain, images[start : start + batch])
+    return made
 
 
 def symmetries(images: np.ndarray, views: int = VIEWS) -> np.ndarray:

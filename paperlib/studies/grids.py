@@ -111,10 +111,29 @@ def _readings(profile: Profile, **changes: Any) -> list[Config]:
     ]
 
 
-def _transforms(profile: Profile, **changes: Any) -> list[Config]:
+def _section_42(profile: Profile, **changes: Any) -> list[Config]:
+    """Only hazy training chips dehazed: three seeds narrow, then once at full width."""
+    variant = {"variant": "hazy-training-dehazed"}
+    narrow = [_narrow(profile, **variant | {"seed": seed, **changes}) for seed in SEEDS]
+    return [*narrow, Config.of(profile, **_FULL | variant | changes)]
+
+
+COPIES, COPY_EPOCHS = 4, 6
+
+
+def _leak(profile: Profile, **changes: Any) -> list[Config]:
+    """Copies split at random, and the same copies split by chip."""
+    given = {"augment": "figure-3", "copies": COPIES, "epochs": min(COPY_EPOCHS, profile.epochs)}
     return [
-        _narrow(profile, **{"augment": name, **changes}) for name in ("none", "symmetries", "paper")
+        _narrow(profile, **given | {"split_by": split_by, "seed": seed, **changes})
+        for seed in SEEDS
+        for split_by in ("copy", "chip")
     ]
+
+
+def _transforms(profile: Profile, **changes: Any) -> list[Config]:
+    names = ("none", "symmetries", "figure-3", "paper")
+    return [_narrow(profile, **{"augment": name, **changes}) for name in names]
 
 
 #: Every grid, by the name that `paper train --grid` takes.
@@ -138,7 +157,17 @@ GRIDS: dict[str, Grid] = {
         "released",
     ),
     "readings": Grid("only hazy chips dehazed; the other sums in the losses", _readings),
-    "transforms": Grid("the random transforms: none, symmetries, all of the paper's", _transforms),
+    "section-4.2": Grid(
+        "of the training chips only hazy ones dehazed, validation chips as they are", _section_42
+    ),
+    "leak": Grid(
+        "copies of the chips split at random, as the paper's order allows, and split by chip",
+        _leak,
+        "leak",
+    ),
+    "transforms": Grid(
+        "the random transforms: none, symmetries, those of figure 3, with zoom", _transforms
+    ),
     "backbones": Grid(
         "the networks after VGG at several widths, and taught small ones: notebook 12",
         accuracy_against_size.configs,

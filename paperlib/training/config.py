@@ -11,10 +11,10 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
+from ..chips.variants import VARIANTS
 from ..profiles import Profile
 from ..utils.errors import PaperError
 
-VARIANTS = ("original", "dehazed", "dehazed-hazy")
 SCHEDULES = ("plateau", "one-cycle", "cyclical")
 
 
@@ -43,6 +43,10 @@ class Config:
     teacher   `""`, or the slug of a kept run whose answers are `teaching` of the target
               (`distillation`); log loss, all labels
     teacher_views  symmetries of each chip that the teacher's answer is averaged over, 1 to 8
+    copies    0: transforms are drawn anew in each epoch; else how many fixed random copies of each
+              training chip take its place, split 8:2 again (`copies.make`)
+    split_by  with `copies`: `"chip"`, all copies of a chip on one side; `"copy"`, each copy at
+              random, so that most chips stand on both sides (the paper's order, section 4.2)
     """
 
     network: str = "vgg16"
@@ -70,6 +74,8 @@ class Config:
     teacher: str = ""
     teaching: float = 0.5
     teacher_views: int = 1
+    copies: int = 0
+    split_by: str = "chip"
 
     def __post_init__(self) -> None:
         if self.variant not in VARIANTS:
@@ -84,6 +90,10 @@ class Config:
             raise ValueError("teacher: teaches all labels, by the log loss")
         if not 1 <= self.teacher_views <= 8:
             raise ValueError(f"teacher_views: 1 to 8, not {self.teacher_views}")
+        if self.split_by not in ("chip", "copy") or self.copies < 0:
+            raise ValueError("copies is 0 or more, split_by chip or copy")
+        if self.copies and (self.teacher or self.train_chips):
+            raise ValueError("copies: of all training chips, without a teacher")
         if self.weights not in ("", "imagenet") and "@" not in self.weights:
             from ..networks.build import weights_name  # Keras takes seconds
 

@@ -65,7 +65,7 @@ class Training:
         if config.train_chips:
             first = first_by_hash(chips.names[self.train], config.train_chips)
             self.train = self.train[first]
-        leakage.check_trained_on(chips.names[self.train])
+        leakage.check_trained_on(chips.chip_names[self.train])
         self.validation = np.flatnonzero(chips.split == "validation")
         self.steps = len(self.train) // config.batch
         self.checkpoint, self.weights = cache / "checkpoint.npz", cache / "weights.npz"
@@ -119,7 +119,7 @@ class Training:
         config = self.config
         alike = replace(config, seed=0, variant="original", outputs="all", teacher="")
         # none of these is part of the graph
-        alike = replace(alike, train_chips=0, teaching=0.5, teacher_views=1)
+        alike = replace(alike, train_chips=0, teaching=0.5, teacher_views=1, split_by="chip")
         if config.schedule == "plateau":  # then the rate is a variable, not part of the graph
             alike = replace(alike, rate=1.0, epochs=1, plateau=1, patience=1)
         key = alike, self.steps if config.schedule != "plateau" else 0, len(self.columns)
@@ -136,7 +136,7 @@ class Training:
         built = network(config, labels)
         images = keras.Input((config.size, config.size, 3), dtype="uint8", name="chips")
         x = images
-        for layer in augment.random_transforms(config.augment):
+        for layer in augment.random_transforms("none" if config.copies else config.augment):
             x = layer(x)
         model = keras.Model(images, built(x))
         rate: float | keras.optimizers.schedules.LearningRateSchedule = config.rate
