@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..networks import augment
 from ..chips import Chips
+from ..networks import augment
 
 if TYPE_CHECKING:
     from .config import Config
