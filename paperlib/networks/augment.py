@@ -190,6 +190,14 @@ def random_transforms(name: str, seed: int = 0) -> list[layers.Layer]:
     return chain
 
 
+def transformed(chain: list[layers.Layer], images: np.ndarray) -> np.ndarray:
+    """`(N, S, S, 3)` uint8 -> the same under the transforms of `chain`, as while training."""
+    x = ops.convert_to_tensor(images.astype(np.float32))
+    for layer in chain:
+        x = layer(x, training=True)
+    return np.clip(np.rint(ops.convert_to_numpy(x)), 0, 255).astype(np.uint8)
+
+
 def transformed_copies(
     images: np.ndarray, name: str, count: int, seed: int = 0, batch: int = 512
 ) -> np.ndarray:
@@ -201,7 +209,7 @@ def transformed_copies(
     made = np.empty((count, *images.shape), np.uint8)
     for copy in made:
         for start in range(0, len(images), batch):
-            copy[start : start + batch] = _drawn(chain, images[start : start + batch])
+            copy[start : start + batch] = transformed(chain, images[start : start + batch])
     return made
 
 

@@ -47,7 +47,8 @@ def digest(text: str, source: str, sections: list[str]) -> list[Clause]:
             section = wanted.pop(0)
             parts[section] = []
         # The paper's lines are broken anywhere; the article's are whole paragraphs.
-        alone = source == "article" or heading or _ROW.search(line) or _CAPTION.match(line.strip().replace(" ", ""))
+        caption = _CAPTION.match(line.replace(" ", ""))
+        alone = source == "article" or heading or caption or _ROW.search(line)
         parts[section].append(f"|{line}|" if alone else line)
     if wanted:
         raise ValueError(f"{source}: no heading {wanted[0]}")
