@@ -11,6 +11,7 @@ import pandas as pd
 from ..chips import Chips
 from . import tables
 from .families import Family, joint, per_label, title, twin
+from .selection import protocol_nested
 
 if TYPE_CHECKING:
     from ..training.config import Config
@@ -27,7 +28,9 @@ class Evaluation:
     less      system -> the system that it is compared with, on the same chips
     seeds     columns `system`, `seed`, `f2`: nested, every seed of the candidates' family and of
               every other that has several
-    own       protocol -> outcome of the whole system with each label's own threshold (table 1)
+    own       protocol -> outcome of the whole system with each label's own threshold
+    raw       what table 1's "original" F2 may be of, nested, each label's own threshold: the whole
+              system before ridge (`"raw"`), and that of original chips alone (`"original"`)
     """
 
     outcomes: dict[str, dict[str, Outcome]]
@@ -35,6 +38,7 @@ class Evaluation:
     less: dict[str, str]
     seeds: pd.DataFrame
     own: dict[str, Outcome]
+    raw: dict[str, Outcome]
 
     @property
     def networks(self) -> dict[str, str]:
@@ -192,7 +196,12 @@ def evaluate(families: Sequence[Family], chips: Chips | None = None) -> Evaluati
     table = pd.DataFrame(seeds, columns=["system", "seed", "f2"])
     _, pool, test = whole(families, chips)
     own = tables.recalibrations(pool, test, ("ridge",), thresholds="labels")["ridge"]
-    return Evaluation(outcomes, designs, less, table, own)
+    originals = {n: p for n, p in pool.probability.items() if n.startswith("original")}
+    raw = {
+        name: protocol_nested(pool.truth, p, pool.names, labels=pool.tags, thresholds="labels")
+        for name, p in (("raw", dict(pool.probability)), ("original", originals))
+    }
+    return Evaluation(outcomes, designs, less, table, own, raw)
 
 
 def _seeds(
