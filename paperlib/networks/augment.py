@@ -1,9 +1,11 @@
 """Random transforms while training, and the same family at test time.
 
-Paper, section on data preparation: resize, elastic, rotation, mirror, transpose, with random
-parameters. A satellite chip has no up and no left, so mirror and transpose together are the eight
-symmetries of the square, which move pixels without touching their values. Rotation and resize are
-Keras' own layers; symmetries and elastic are not, for the reasons their classes give.
+Paper, section 3.1 and figure 3: elastic, rotation, mirror and transpose with random parameters
+while training; at test time elastic, original shape, rotation and mirror. (Its change of size is no
+random transform: it brings a chip to the network's input. Random zoom is this package's.) A
+satellite chip has no up and no left, so mirror and transpose together are the eight symmetries of
+the square, which move pixels without touching their values. Rotation and zoom are Keras' own
+layers; symmetries and elastic are not, for the reasons their classes give.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ AMPLITUDE = (0.01, 0.04)
 #: Rotation either way, as a share of a full turn: with the quarter turns of the symmetries this
 #: reaches every angle, evenly.
 TURN = 1 / 16
-#: Resize either way, as a share of the side.
+#: Zoom either way, as a share of the side.
 RESIZE = 0.1
 
 

@@ -216,7 +216,7 @@ def leaky_gradient(at: float = -1.0, step: float = 1e-3) -> tuple[float, float]:
 
     slopes = []
     for kind in (layers.LeakyReLU(negative_slope=0.1), layers.ReLU()):
-        a, b = (float(np.asarray(kind(np.array([[x]], np.float32)))) for x in (at, at + step))
+        a, b = (np.asarray(kind(np.array([[x]], np.float32))).item() for x in (at, at + step))
         slopes.append(round((b - a) / step, 3))
     return slopes[0], slopes[1]
 

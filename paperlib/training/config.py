@@ -22,21 +22,22 @@ SCHEDULES = ("plateau", "one-cycle", "cyclical")
 class Config:
     """Everything a run depends on besides its chips.
 
-    The defaults are the paper's recipe as far as it is given, but for `augment`: the paper also
-    rotates, resizes and warps (`"paper"`), where the default has the eight symmetries alone.
+    The defaults follow the paper's section 4.2 as far as it is given; `studies.deviations` lists,
+    for every profile, what does not.
 
     network, size, width, weights, batch_norm, dropout, dense, frozen_to   as `networks.build`
-    variant   which chips: original, dehazed (all), or dehazed-hazy (of the training chips only
-              the hazy and cloudy ones, the paper's section 4.2); `train` is given these chips
+    variant   which chips, one of `chips.variants.VARIANTS`; `train` is given these chips
     loss      a name from `losses.LOSSES`
     outputs   `"all"`, or one tag: a network for this label alone
     seed      of the initial weights, the shuffle, the transforms and dropout
     epochs    the most there are; batch: chips per step; rate: Adam's first (or highest) rate
-    schedule  `"plateau"`: ×0.1 after `plateau` epochs without a lower validation loss, stop after
-              `patience` (the paper); `"one-cycle"`: a fifth of the steps up to `rate`, then down a
+    schedule  `"plateau"`: ×0.1 after `plateau` epochs in which what is watched gets no better, stop
+              after `patience`; `"one-cycle"`: a fifth of the steps up to `rate`, then down a
               cosine to nothing, all epochs (Smith & Topin 2019): good for few epochs from scratch;
               `"cyclical"`: from a quarter of `rate` straight up to it and down, every `cycle`
               epochs, all epochs (Smith 2017)
+    watch     what the best epoch and the plateau go by: `"val_loss"`, or `"val_f2"`, the metric, as
+              in the paper's section 4.2: F2 at threshold 0.2, mean over chips, of one label its own
     precision Keras' dtype policy while training
     augment   a name from `augment.AUGMENTATIONS`
     train_chips  how many training chips, the first by their names' hashes; 0: all there are
@@ -76,6 +77,7 @@ class Config:
     teacher_views: int = 1
     copies: int = 0
     split_by: str = "chip"
+    watch: str = "val_loss"
 
     def __post_init__(self) -> None:
         if self.variant not in VARIANTS:
@@ -90,6 +92,8 @@ class Config:
             raise ValueError("teacher: teaches all labels, by the log loss")
         if not 1 <= self.teacher_views <= 8:
             raise ValueError(f"teacher_views: 1 to 8, not {self.teacher_views}")
+        if self.watch not in ("val_loss", "val_f2"):
+            raise ValueError(f"watch: val_loss or val_f2, not {self.watch!r}")
         if self.split_by not in ("chip", "copy") or self.copies < 0:
             raise ValueError("copies is 0 or more, split_by chip or copy")
         if self.copies and (self.teacher or self.train_chips):
@@ -129,6 +133,8 @@ class Config:
             "rate": profile.rate,
             "weights": profile.weights,
             "precision": profile.precision,
+            "watch": profile.watch,
+            "augment": profile.augment,
         }
         if not changes.get("weights", profile.weights):
             given |= {"batch_norm": "all", "schedule": "one-cycle"}

@@ -36,8 +36,8 @@ def train(
                  and this one gets the chips' fingerprint in its folder name
     progress     whether to show a bar, or the bar of a whole grid to advance by batches
 
-    The weights kept are those of the epoch with the lowest validation loss. Raises `PaperError` for
-    chips that cannot train the configuration.
+    The weights saved are those of the best epoch, by what the configuration watches. Raises
+    `PaperError` for chips that cannot train the configuration.
     """
     if kept := find(config, runs_folder, chips):
         return kept
