@@ -11,7 +11,6 @@ import pandas as pd
 from ..chips import Chips
 from . import tables
 from .families import Family, joint, per_label, title, twin
-from .selection import protocol_nested
 
 if TYPE_CHECKING:
     from ..training.config import Config
@@ -196,10 +195,9 @@ def evaluate(families: Sequence[Family], chips: Chips | None = None) -> Evaluati
     table = pd.DataFrame(seeds, columns=["system", "seed", "f2"])
     _, pool, test = whole(families, chips)
     own = tables.recalibrations(pool, test, ("ridge",), thresholds="labels")["ridge"]
-    originals = {n: p for n, p in pool.probability.items() if n.startswith("original")}
     raw = {
-        name: protocol_nested(pool.truth, p, pool.names, labels=pool.tags, thresholds="labels")
-        for name, p in (("raw", dict(pool.probability)), ("original", originals))
+        "raw": pool.nested(thresholds="labels"),
+        "original": pool.nested(*pool.of("original"), thresholds="labels"),
     }
     return Evaluation(outcomes, designs, less, table, own, raw)
 

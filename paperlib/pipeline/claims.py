@@ -175,6 +175,12 @@ def judge(claim: Mapping[str, Any], results: Results) -> Finding:
     return Finding(verdict=worst, reason="; ".join(dict.fromkeys(reasons)), **where)
 
 
+def signed(claim: Mapping[str, Any]) -> bool:
+    """Whether a claim's values are differences, which are shown with their sign."""
+    kinds = ("sign", "not-lower", "within")
+    return any(rule["kind"] in kinds and not rule.get("zero") for rule in claim["rule"])
+
+
 def counts(findings: Iterable[Finding]) -> dict[str, int]:
     """How many findings have each verdict; errors only where there are any."""
     found = [finding.verdict for finding in findings]

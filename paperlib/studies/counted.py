@@ -122,7 +122,7 @@ def recall_to_precision(step: float = 1e-6) -> float:
     from scipy.optimize import brentq
 
     def score(precision: float, recall: float) -> float:
-        weight = f2.MISS  # β²
+        weight = f2.BETA_SQUARED  # β²
         return (1 + weight) * precision * recall / (weight * precision + recall)
 
     def gain(ratio: float) -> float:

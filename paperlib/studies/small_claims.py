@@ -16,7 +16,7 @@ import pandas as pd
 
 from .. import f2
 from ..evaluation import candidates, families, systems
-from ..evaluation.selection import Outcome, protocol_nested
+from ..evaluation.selection import Outcome
 from ..f2 import Interval
 from ..labels import COMMON, INDEX, RARE, WEATHER
 from . import counted, dehazing, grids
@@ -64,17 +64,17 @@ def rare_labels(kinds: list[Family]) -> list[Row]:
     """
     _, pool, _ = systems.whole(kinds)
     many, few = ([INDEX[tag] for tag in tags] for tags in ((*WEATHER, *COMMON), RARE))
-    alone = _nested(pool, dict(pool.probability), "labels")
+    alone = pool.nested(thresholds="labels")
     there = alone.truth.any(0)
     few = [i for i in few if there[i]]
     draws = f2.label_draws(alone.truth, alone.prediction, 2000, 0)
     value = f2.f2_score(alone.truth, alone.prediction, "labels")
     gap = value[few].mean() - value[many].mean()
     worse = _interval(gap, draws[:, few].mean(1) - draws[:, many].mean(1))
-    whole = _nested(pool, dict(pool.probability))
+    whole = pool.nested()
     change = f2.chip_f2(whole.truth[:, many], whole.prediction[:, many])
     change = change - f2.chip_f2(whole.truth, whole.prediction)
-    matter = _interval(change.mean(), f2.mean_draws(change, 2000, 0))
+    matter = f2.mean_interval(change)
     return [row("rare-labels-are-poor", worse), row("rare-labels-hardly-matter", matter)]
 
 
@@ -89,16 +89,13 @@ def dehazing_overall(kinds: list[Family]) -> list[Row]:
     """
     rows: dict[str, Row] = {}
     for name, pool in _seeds(kinds):
-        sides = {
-            side: {n: p for n, p in pool.probability.items() if n.split(", ")[0] == side}
-            for side in ("original", "dehazed")
-        }
+        sides = {side: pool.of(side) for side in ("original", "dehazed")}
         if not all(sides.values()):
             continue
-        original = _nested(pool, sides["original"])
+        original = pool.nested(*sides["original"])
         others = {
-            "dehazing-helps-overall": _nested(pool, sides["dehazed"]),
-            "dehazing-helps-with-choice": _nested(pool, sides["original"] | sides["dehazed"]),
+            "dehazing-helps-overall": pool.nested(*sides["dehazed"]),
+            "dehazing-helps-with-choice": pool.nested(*sides["original"], *sides["dehazed"]),
         }
         for claim, outcome in others.items():
             if not name:
@@ -188,7 +185,7 @@ def pair_difference(paper: Project, one: Config, other: Config) -> Interval | No
     if None in runs:
         return None
     pools = [candidates.gather([run]) for run in runs if run]
-    a, b = (_nested(pool, dict(pool.probability)) for pool in pools)
+    a, b = (pool.nested() for pool in pools)
     return a.minus(b)
 
 
@@ -209,9 +206,7 @@ def changed_f2_loss(paper: Project) -> list[Row]:
         if None in runs:
             continue
         pool = candidates.gather([run for run in runs if run])
-        unchanged, changed = (
-            _nested(pool, {name: p}, "labels") for name, p in pool.probability.items()
-        )
+        unchanged, changed = (pool.nested(one, thresholds="labels") for one in pool.probability)
         change = f2.paired_bootstrap(
             unchanged.truth, unchanged.prediction, changed.prediction, "labels"
         )
@@ -246,8 +241,7 @@ def chosen_thresholds(kinds: list[Family]) -> list[Row]:
     """Overall F2 of one network with chosen thresholds minus at ½, nested, log loss."""
     claim, rows = "threshold-must-be-chosen", {}
     for name, pool in _seeds(kinds):
-        first = dict([next(iter(pool.probability.items()))])
-        fitted, half = _nested(pool, first), _nested(pool, first, 0.5)
+        fitted, half = pool.nested(pool.first), pool.nested(pool.first, thresholds=0.5)
         if not name:
             rows[claim] = row(claim, fitted.minus(half))
         else:
@@ -285,13 +279,6 @@ def _log_pairs(kinds: list[Family]) -> Iterator[tuple[str, dict[str, Outcome], d
         if dehazed is not None:
             both = (dehazing.outcomes(original, dehazed, thresholds=t) for t in ("chips", "labels"))
             yield name, *both
-
-
-def _nested(
-    pool: Pool, probability: dict[str, Array], thresholds: str | float = "chips"
-) -> Outcome:
-    how = {"labels": pool.tags, "thresholds": thresholds}
-    return protocol_nested(pool.truth, probability, pool.names, **how)
 
 
 def _interval(value: float, draws: Array) -> Interval:
