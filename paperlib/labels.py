@@ -1,7 +1,8 @@
 """The 17 tags of the Planet Amazon chips: order, names, groups, and chips <-> arrays.
 
 The order is that of the paper's table 1; every `(N, 17)` array of this package uses it. The
-spelling is the competition's own (`artisinal_mine`, `slash_burn`).
+spelling is the competition's own (`artisinal_mine`, `slash_burn`); the Chinese names are the
+paper's (its section 4.1 and table 1), also where it calls mines coal mining (采煤).
 """
 
 from __future__ import annotations
@@ -12,23 +13,23 @@ import numpy as np
 
 # tag -> (English, Chinese, group, chips of the 40,479 that carry it, a repeated tag counted once)
 _TABLE: dict[str, tuple[str, str, str, int]] = {
-    "cloudy": ("cloudy", "多云", "weather", 2089),
-    "partly_cloudy": ("partly cloudy", "局部多云", "weather", 7261),
-    "haze": ("haze", "雾霾", "weather", 2697),
-    "clear": ("clear", "晴朗", "weather", 28431),
+    "cloudy": ("cloudy", "全云", "weather", 2089),
+    "partly_cloudy": ("partly cloudy", "局部有云", "weather", 7261),
+    "haze": ("haze", "有雾", "weather", 2697),
+    "clear": ("clear", "清晰", "weather", 28431),
     "primary": ("primary forest", "原始森林", "common", 37513),
-    "water": ("water", "水体", "common", 7411),
-    "habitation": ("habitation", "居住区", "common", 3660),
+    "water": ("water", "水", "common", 7411),
+    "habitation": ("habitation", "居住", "common", 3660),
     "agriculture": ("agriculture", "农业", "common", 12315),
     "road": ("road", "道路", "common", 8071),
-    "cultivation": ("cultivation", "耕作区", "common", 4477),
+    "cultivation": ("cultivation", "种植", "common", 4477),
     "bare_ground": ("bare ground", "裸地", "common", 862),
     "slash_burn": ("slash and burn", "刀耕火种", "rare", 209),
     "selective_logging": ("selective logging", "选择性砍伐", "rare", 340),
-    "blooming": ("blooming", "树木开花", "rare", 332),
-    "conventional_mine": ("conventional mine", "常规矿", "rare", 100),
-    "artisinal_mine": ("artisanal mine", "手工矿", "rare", 339),
-    "blow_down": ("blow-down", "风倒木", "rare", 98),
+    "blooming": ("blooming", "开花", "rare", 332),
+    "conventional_mine": ("conventional mine", "常规采煤", "rare", 100),
+    "artisinal_mine": ("artisanal mine", "矿业采煤", "rare", 339),
+    "blow_down": ("blow-down", "吹倒", "rare", 98),
 }
 
 LABELS: tuple[str, ...] = tuple(_TABLE)

@@ -1,4 +1,7 @@
-"""The paper's three losses for `(N, L)` labels in {0, 1} and probabilities.
+"""Three losses, those that the paper names, for `(N, L)` labels in {0, 1} and probabilities.
+
+The paper prints no formula: LogLoss and Hard example loss are words in boxes of its figure 4,
+F2Loss also in its section 3.2. The formulas are this package's readings.
 
 All are `keras.losses.Loss`, written with `keras.ops`, computed in float32 whatever the network's
 precision is, and free of NaN, in value and gradient, for labels that a batch does not hold.

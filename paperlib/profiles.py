@@ -25,6 +25,8 @@ class Profile:
     rate      Adam's first learning rate
     weights   `""` (from scratch), `"imagenet"` or a file
     precision Keras' dtype policy while training
+    watch     what a training's plateau goes by: `"val_loss"`, or `"val_f2"`, the metric
+    augment   the random transforms, a name from `networks.augment.AUGMENTATIONS`
     meant_for one line for `paper list` and the README
     """
 
@@ -42,6 +44,8 @@ class Profile:
     weights: str
     precision: str
     meant_for: str
+    watch: str = "val_loss"
+    augment: str = "symmetries"
 
 
 _ALL = (
@@ -53,8 +57,9 @@ _ALL = (
             "a few dozen generated scenes: every notebook in seconds, for the tests"),
     Profile("planet32", "planet", 32, 0, 0.25, 0.125, 12, 4, 128, 128, 1e-3, "", "float32",
             "Planet chips at 32 px, narrow VGG-16: a laptop in half an hour"),
-    Profile("paper", "planet", 128, 0, 1.0, 1.0, 30, 30, 64, 64, 1e-4, "imagenet",
-            "mixed_bfloat16", "Planet chips at 128 px, ImageNet VGG-16: a GPU"),
+    Profile("paper", "planet", 224, 0, 1.0, 1.0, 30, 30, 64, 64, 1e-4, "imagenet",
+            "mixed_bfloat16", "Planet chips at VGGNet's 224 px, ImageNet VGG-16: a GPU",
+            watch="val_f2", augment="figure-3"),
 )  # fmt: skip
 PROFILES: dict[str, Profile] = {each.name: each for each in _ALL}
 DEFAULT = "sample"

@@ -58,8 +58,7 @@ class Project:
     def chips(self, variant: str = "original") -> Chips:
         """The profile's chips at the profile's size, read or drawn once.
 
-        variant  `"original"`, `"dehazed"`, or `"dehazed-hazy"` (of the training chips only those
-                 labelled cloudy, partly cloudy or haze are dehazed)
+        variant  one of `chips.variants.VARIANTS`
 
         Raises `PaperError` where they are not at hand.
         """

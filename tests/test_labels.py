@@ -45,6 +45,17 @@ def test_every_label_has_its_own_two_names():
         assert len(set(names.values())) == 17
 
 
+def test_the_chinese_names_are_the_papers():
+    """Each stands in a row of table 1, which the digest of the sources holds with its number."""
+    from paperlib.pipeline import quotations
+    from paperlib.published import published
+
+    for tag, printed in published()["table1"]["f2"].items():
+        digits = f"{printed:.5f}"
+        row = f"{labels.CHINESE[tag]} {digits[:5]} {digits[5:]}"
+        assert not quotations.missing(row, "paper", "4.3"), tag
+
+
 def test_published_counts():
     assert labels.PUBLISHED_CHIPS == 40_479
     assert sum(labels.PUBLISHED_COUNTS.values()) == 116_205

@@ -153,7 +153,7 @@ def unpack(chip: Chip) -> None:
 
 
 def draw(chip: Chip) -> None:
-    """Dehazed copy and transmission map, with the paper's parameters scaled to the chip's size."""
+    """Dehazed copy and transmission map, the package's parameters scaled to the chip's size."""
     from paperlib import dehaze
 
     image = pixels(chip)

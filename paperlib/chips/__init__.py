@@ -57,6 +57,11 @@ class Chips:
         """`(N,)` str: `"train"`, `"validation"` or `"test"`, by the hash of the name."""
         return split_many(self.names)
 
+    @property
+    def chip_names(self) -> np.ndarray:
+        """`(N,)` str: the chip that each image shows; a set of copies overrides it."""
+        return self.names
+
     def part(self, split: str) -> Chips:
         """The chips of one split, in their own order; may be empty (a folder may hold no test)."""
         if split not in SPLITS:

@@ -14,16 +14,17 @@ def read_chips(profile: Profile, data: Path | None, variant: str = "original") -
     """A profile's chips at its size, read or drawn, from the cache where they were before.
 
     data     the folder with the competition's layout; None for generated scenes
-    variant  `"original"`, `"dehazed"`, or `"dehazed-hazy"` (of the training chips only those
-             labelled cloudy, partly cloudy or haze are dehazed)
+    variant  one of `variants.VARIANTS`
 
     Raises `PaperError` where a profile of real chips is given no folder.
     """
     if profile.source == "scenes":
-        if variant != "dehazed-hazy":
+        if variant not in variants.VARIANTS[2:]:
             return scenes.read(profile.chips, size=profile.size, variant=variant)
         original, dehazed = (read_chips(profile, data, each) for each in ("original", "dehazed"))
-        images = variants.compose(original.images, dehazed.images, original.labels, original.names)
+        images = variants.compose(
+            original.images, dehazed.images, original.labels, original.names, variant=variant
+        )
         return original.with_images(images, variant)
     if data is None:
         raise PaperError(

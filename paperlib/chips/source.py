@@ -69,7 +69,9 @@ class Source:
             if variant == "dehazed":
                 images = dehazed
             else:
-                images = variants.compose(images, dehazed, labels, np.array(names), self.table.tags)
+                images = variants.compose(
+                    images, dehazed, labels, np.array(names), self.table.tags, variant=variant
+                )
         note = "" if variant == "original" else f", {variant}"
         if side != size:
             note = f" ({'shrunk' if side > size else 'enlarged'} from {side}){note}"

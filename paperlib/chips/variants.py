@@ -1,10 +1,10 @@
-"""The two copies every network is trained on: the original chips and the dehazed ones.
+"""The variants of the chips a network is trained on: original, dehazed, and two mixtures of both.
 
-`dehazed-hazy` is the milder reading of the paper (section 4.2): of the training chips only those
-labelled cloudy, partly cloudy or haze are dehazed. The labels of a chip that is to be predicted are
-not known, so every other chip is dehazed, as in `dehazed`; else a network could read the weather of
-a validation chip from whether it was dehazed. It is put together from the other two, so it costs no
-dehazing of its own.
+`hazy-training-dehazed` is the paper's section 4.2 as it is written: of the training chips those
+labelled cloudy, partly cloudy or haze are dehazed; every other chip, among them all that are to be
+predicted, stays as it is, which needs no label of theirs. `dehazed-hazy` dehazes the same training
+chips and all chips that are to be predicted, as figure 3 draws it for test data: a reading of the
+two together. Both are put together from the first two variants and cost no dehazing of their own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from ..labels import LABELS
 from .split import split_many
 
-VARIANTS = ("original", "dehazed", "dehazed-hazy")
+VARIANTS = ("original", "dehazed", "dehazed-hazy", "hazy-training-dehazed")
 HAZY = ("cloudy", "partly_cloudy", "haze")
 
 
@@ -60,16 +60,26 @@ def compose(
     labels: np.ndarray,
     names: np.ndarray,
     tags: Sequence[str] = LABELS,
+    *,
+    variant: str = "dehazed-hazy",
 ) -> np.ndarray:
-    """The `dehazed-hazy` variant: `original` where a training chip is not `hazy`, else `dehazed`.
+    """The mixed variants: of the training chips the `hazy` ones dehazed, the others original.
 
     original, dehazed  `(N, S, S, 3)` of the same chips; labels `(N, L)`; names `(N,)`, which say
-    the part of each. The pixels of held-out chips do not depend on their labels.
+    the part of each. Held-out chips are all dehazed (`"dehazed-hazy"`) or all original
+    (`"hazy-training-dehazed"`): their pixels do not depend on their labels.
+
+    Raises `ValueError` for arrays of different shapes and for a variant that is no mixture.
     """
     if original.shape != dehazed.shape:
         raise ValueError(f"dehazed: expected {original.shape}, got {dehazed.shape}")
-    kept = (split_many(names) == "train") & ~hazy(labels, tags)
-    return np.where(kept[:, None, None, None], original, dehazed)
+    if variant not in VARIANTS[2:]:
+        raise ValueError(f"variant: one of {', '.join(VARIANTS[2:])}, not {variant!r}")
+    training = split_many(names) == "train"
+    clear = training & hazy(labels, tags)
+    if variant == "dehazed-hazy":
+        clear |= ~training
+    return np.where(clear[:, None, None, None], dehazed, original)
 
 
 def code_stamp() -> str:

@@ -75,7 +75,8 @@ def atmospheric_light(
 
     References
     ----------
-    Paper, section on the atmospheric light (before eq. 9); He, Sun & Tang 2009, section 4.4.
+    Paper, section 2.1, steps before eq. 9, which take 1 % of the pixels; He, Sun & Tang 2009,
+    section 4.4, which take 0.1 %.
     """
     image = arguments.pixels(image, alpha=False)
     arguments.real("fraction", fraction, 0, 1, "above 0, at most 1")

@@ -27,7 +27,9 @@ class Evaluation:
     less      system -> the system that it is compared with, on the same chips
     seeds     columns `system`, `seed`, `f2`: nested, every seed of the candidates' family and of
               every other that has several
-    own       protocol -> outcome of the whole system with each label's own threshold (table 1)
+    own       protocol -> outcome of the whole system with each label's own threshold
+    raw       what table 1's "original" F2 may be of, nested, each label's own threshold: the whole
+              system before ridge (`"raw"`), and that of original chips alone (`"original"`)
     """
 
     outcomes: dict[str, dict[str, Outcome]]
@@ -35,6 +37,7 @@ class Evaluation:
     less: dict[str, str]
     seeds: pd.DataFrame
     own: dict[str, Outcome]
+    raw: dict[str, Outcome]
 
     @property
     def networks(self) -> dict[str, str]:
@@ -192,7 +195,11 @@ def evaluate(families: Sequence[Family], chips: Chips | None = None) -> Evaluati
     table = pd.DataFrame(seeds, columns=["system", "seed", "f2"])
     _, pool, test = whole(families, chips)
     own = tables.recalibrations(pool, test, ("ridge",), thresholds="labels")["ridge"]
-    return Evaluation(outcomes, designs, less, table, own)
+    raw = {
+        "raw": pool.nested(thresholds="labels"),
+        "original": pool.nested(*pool.of("original"), thresholds="labels"),
+    }
+    return Evaluation(outcomes, designs, less, table, own, raw)
 
 
 def _seeds(

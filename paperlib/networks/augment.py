@@ -1,9 +1,11 @@
 """Random transforms while training, and the same family at test time.
 
-Paper, section on data preparation: resize, elastic, rotation, mirror, transpose, with random
-parameters. A satellite chip has no up and no left, so mirror and transpose together are the eight
-symmetries of the square, which move pixels without touching their values. Rotation and resize are
-Keras' own layers; symmetries and elastic are not, for the reasons their classes give.
+Paper, section 3.1 and figure 3: elastic, rotation, mirror and transpose with random parameters
+while training; at test time elastic, original shape, rotation and mirror. (Its change of size is no
+random transform: it brings a chip to the network's input. Random zoom is this package's.) A
+satellite chip has no up and no left, so mirror and transpose together are the eight symmetries of
+the square, which move pixels without touching their values. Rotation and zoom are Keras' own
+layers; symmetries and elastic are not, for the reasons their classes give.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from keras import layers, ops
 AUGMENTATIONS: dict[str, str] = {
     "none": "nothing",
     "symmetries": "one of the eight symmetries of the square",
-    "paper": "a symmetry, then rotation, resize and elastic with random parameters",
+    "paper": "a symmetry, then rotation, zoom (which the paper does not name) and elastic",
+    "figure-3": "a symmetry, then rotation and elastic with random parameters: figure 3's",
 }
 VIEWS = 8
 #: Smoothing of the elastic field, a Gaussian's standard deviation as a share of the chip's side:
@@ -30,7 +33,7 @@ AMPLITUDE = (0.01, 0.04)
 #: Rotation either way, as a share of a full turn: with the quarter turns of the symmetries this
 #: reaches every angle, evenly.
 TURN = 1 / 16
-#: Resize either way, as a share of the side.
+#: Zoom either way, as a share of the side.
 RESIZE = 0.1
 
 
@@ -173,18 +176,43 @@ def random_transforms(name: str, seed: int = 0) -> list[layers.Layer]:
     if name == "none":
         return []
     chain: list[layers.Layer] = [RandomSymmetry(seed, name="random_symmetry", dtype="float32")]
-    if name == "paper":
+    if name != "symmetries":
         options = {"fill_mode": "reflect", "data_format": "channels_last", "dtype": "float32"}
         moved = [
             layers.RandomRotation(TURN, seed=seed + 1, name="random_rotation", **options),
             layers.RandomZoom((-RESIZE, RESIZE), seed=seed + 2, name="random_resize", **options),
         ]
+        if name == "figure-3":
+            del moved[1]
         for layer in moved:
             # Keras keeps both from being compiled because of TensorFlow's kernel, on all backends:
             # JAX would run the whole network step by step.
             layer.supports_jit = keras.backend.backend() == "jax"
         chain += [*moved, RandomElastic(seed=seed + 3, name="random_elastic", dtype="float32")]
     return chain
+
+
+def transformed(chain: list[layers.Layer], images: np.ndarray) -> np.ndarray:
+    """`(N, S, S, 3)` uint8 -> the same under the transforms of `chain`, as while training."""
+    x = ops.convert_to_tensor(images.astype(np.float32))
+    for layer in chain:
+        x = layer(x, training=True)
+    return np.clip(np.rint(ops.convert_to_numpy(x)), 0, 255).astype(np.uint8)
+
+
+def transformed_copies(
+    images: np.ndarray, name: str, count: int, seed: int = 0, batch: int = 512
+) -> np.ndarray:
+    """`(N, S, S, 3)` uint8 -> `(count, N, S, S, 3)` uint8: each chip under `count` random draws.
+
+    name  one of `AUGMENTATIONS`;  seed  of all draws, which depend on it and on the chip's place
+    """
+    chain = random_transforms(name, seed)
+    made = np.empty((count, *images.shape), np.uint8)
+    for copy in made:
+        for start in range(0, len(images), batch):
+            copy[start : start + batch] = transformed(chain, images[start : start + batch])
+    return made
 
 
 def symmetries(images: np.ndarray, views: int = VIEWS) -> np.ndarray:

@@ -1,7 +1,7 @@
 """The convolutional parts after VGG, taken from `keras.applications` and made to fit here.
 
 Each is rebuilt layer by layer from Keras' own graph, so that it can be narrower, starts from our
-seed, and stands in one flat model with the paper's head.
+seed, and stands in one flat model with the package's head.
 """
 
 from __future__ import annotations

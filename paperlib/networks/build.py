@@ -1,8 +1,10 @@
-"""VGG and its successors with the paper's head, at any input size and width.
+"""VGG and its successors with the package's head, at any input size and width.
 
 The five configurations of Simonyan & Zisserman (2015, table 1; the paper's figure 1) come out of
-one table. The paper's network is configuration D (VGG-16): ImageNet mean removed, convolutional
-part, batch normalisation, flatten, a dense layer with LeakyReLU, one sigmoid per label. The
+one table. The paper's network is configuration D (VGG-16). Its section 4.2 names, in this order:
+mean of ImageNet removed, VGGNet-16, batch normalisation, flatten between convolutions and dense
+layers, LeakyReLU; where exactly they stand, and the sizes, it does not say. Here the head is batch
+normalisation, flatten, a dense layer with LeakyReLU of slope 0.1, and one sigmoid per label. The
 convolutional parts that came after VGG are in `backbones`.
 """
 
@@ -130,7 +132,7 @@ def build(
     centred_only: bool | None = None,
     frozen_to: str = "",
 ) -> keras.Model:
-    """The network with the paper's head, initialised by `seed` (None: with zeros, for counting).
+    """The network with the package's head, initialised by `seed` (None: with zeros, for counting).
 
     network    one of `NAMES`, or of `VARIATIONS`
     size       height and width of the input in pixels, 32 or more (five halvings); a picture
@@ -140,7 +142,7 @@ def build(
     weights    of the convolutional part: `""` (from scratch, He initialisation), `"imagenet"`
                (Keras's own, downloaded), or a file: see `weights_file`. A VGG of less `width`
                takes the channels with the largest kernels (sum of absolute values; Li et al. 2017)
-    batch_norm `"head"`, once after the convolutional part as in the paper, or `"all"`, also after
+    batch_norm `"head"`, once after the convolutional part, or `"all"`, also after
                every convolution, which a network from scratch needs to train in few epochs; the
                networks after VGG normalise every convolution under either
     dropout    share of the dense units dropped while training

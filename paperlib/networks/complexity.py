@@ -94,7 +94,7 @@ def words(model: keras.Model) -> str:
 
 
 def network_table(names: tuple[str, ...], size: int, width: float = 1.0) -> pd.DataFrame:
-    """Two rows per network: `as published`, and with the `paper's head` at `size` and `width`.
+    """Two rows per network: `as published`, and `with this head` at `size` and `width`.
 
     names  of `build.NAMES`; one that Keras' table does not have gets the second row only
 
@@ -112,7 +112,7 @@ def network_table(names: tuple[str, ...], size: int, width: float = 1.0) -> pd.D
             row = {"network": name, "version": "as published", "size": side, "width": 1.0}
             rows.append({**row, **cost(original(name)), "published_millions": millions})
         model = build.build(name, size=size, width=width, batch_norm="all", seed=None)
-        row = {"network": name, "version": "paper's head", "size": size, "width": width}
+        row = {"network": name, "version": "with this head", "size": size, "width": width}
         rows.append({**row, **cost(model), "published_millions": math.nan})
         del model
         gc.collect()  # half a gigabyte each

@@ -1,63 +1,30 @@
 """Published beside reproduced: every number and claim of `published.toml` with its verdict.
 
-A claim's rules are data. Each reads one result file of a profile and says `reproduced`,
-`not reproduced` or `cannot be tested here` with the reason; the claim is reproduced where all of
-its rules are. The kinds of rule:
-
-    number       one value (or a count of rows) against the printed number, or above a bound
-    relative     1 − first row ÷ second row, against the printed number
-    sign         one difference for each of several rows: the interval on the claimed side of 0
-    share        share of the rows whose value is above (under) a bound
-    correlation  Spearman's rank correlation of two columns, its interval on one side of 0
-    least        one row has the smallest value of all
-
-A result file that is missing, changed since its notebook wrote it, or made from other training runs
-or earlier results than are there now, is an error and gets no verdict.
+A claim's rules are data, and `verdict_rules` says what each kind does; the claim comes to the worst
+of what its rules say: contradicted before cannot be tested here, before inconclusive, before
+reproduced. A result file that is missing, changed since its notebook wrote it, or made from other
+training runs or earlier results than are there now, is an error and gets no verdict.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from ..profiles import Profile, profile
-from ..published import published
+from ..published import claims
 from ..utils import files
 from ..utils.errors import PaperError
-from . import manifest, notebooks
+from . import manifest, notebooks, verdict_rules
 from .notebooks import Notebook
+from .verdict_rules import CANNOT, ERROR, ORDER, VERDICTS, Measure
 
-REPRODUCED, NOT_REPRODUCED = "reproduced", "not reproduced"
-CANNOT, ERROR = "cannot be tested here", "error"
-VERDICTS = (REPRODUCED, NOT_REPRODUCED, CANNOT)
+FULL_SIZE = 224  # pixels of VGGNet's input
 GENERATED = "the claim is about the competition's chips; these are generated scenes"
-
-
-def claims() -> list[dict[str, Any]]:
-    """Every claim with its rules; one for each row of table 1 is made from `[table1.claim]`."""
-    facts = published()
-    rows = []
-    for tag, printed in facts["table1"]["f2"].items():
-        text = json.dumps(facts["table1"]["claim"])
-        filled = text.replace("{label}", tag).replace("{published}", f"{printed:.5f}")
-        rows.append({**json.loads(filled), "published": printed})
-    return [*facts["claim"], *rows]
-
-
-@dataclass(frozen=True)
-class Measure:
-    """One measured value of a claim: what it is called, value, and 95 % interval where known."""
-
-    name: str
-    value: float
-    low: float | None = None
-    high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -172,8 +139,8 @@ class Results:
 
     @property
     def full(self) -> bool:
-        """Whether the profile's network is the paper's: all channels, chips of 128 px or more."""
-        return self.profile.size >= 128 and self.profile.width >= 1
+        """Whether the profile's network is the paper's: all channels, "VGGNet's input"."""
+        return self.profile.size >= FULL_SIZE and self.profile.width >= 1
 
 
 def evaluate(root: Path, name: str) -> list[Finding]:
@@ -186,17 +153,15 @@ def evaluate(root: Path, name: str) -> list[Finding]:
 
 
 def judge(claim: Mapping[str, Any], results: Results) -> Finding:
-    """The verdict on one claim: the worst of its rules'; `not reproduced` before `cannot`."""
-    output = claim["rule"][0]["output"]
-    where: dict[str, Any] = {
-        "claim": claim,
-        "profile": results.profile.name,
-        "output": f"results/{results.profile.name}/{output}",
-    }
+    """The verdict on one claim: the worst of its rules', in `verdict_rules.ORDER`."""
+    where: dict[str, Any] = {"claim": claim, "profile": results.profile.name}
+    output = claim["rule"][0].get("output")
     try:
-        where["notebook"] = results.maker(output).name
-        where["cell"] = results.cell(output)
-        parts = [_RULES[rule["kind"]](rule, claim, results) for rule in claim["rule"]]
+        if output:
+            where["output"] = f"results/{results.profile.name}/{output}"
+            where["notebook"] = results.maker(output).name
+            where["cell"] = results.cell(output)
+        parts = [verdict_rules.apply(rule, claim, results) for rule in claim["rule"]]
     except PaperError as error:
         return Finding(verdict=ERROR, reason=str(error), **where)
     except KeyError as error:  # written by an older notebook
@@ -205,207 +170,15 @@ def judge(claim: Mapping[str, Any], results: Results) -> Finding:
     where["measures"] = tuple(measure for part in parts for measure in part[2])
     if claim.get("needs") == "planet" and results.profile.source != "planet":
         return Finding(verdict=CANNOT, reason=GENERATED, **where)
-    for verdict in (NOT_REPRODUCED, CANNOT, REPRODUCED):
-        reasons = [reason for found, reason, _ in parts if found == verdict]
-        if reasons:
-            return Finding(verdict=verdict, reason="; ".join(dict.fromkeys(reasons)), **where)
-    raise PaperError(f"claim {claim['id']!r} has no rule", "give it one in published.toml")
+    worst = next(verdict for verdict in ORDER if verdict in [part[0] for part in parts])
+    reasons = [reason for found, reason, _ in parts if found == worst]
+    return Finding(verdict=worst, reason="; ".join(dict.fromkeys(reasons)), **where)
 
 
-# ---- rules: each gives (verdict, reason, measures) -----------------------------------------------
-
-Part = tuple[str, str, list[Measure]]
-
-
-def _number(rule: Mapping[str, Any], claim: Mapping[str, Any], results: Results) -> Part:
-    table = _rows(rule, results)
-    if table.empty:
-        return CANNOT, rule.get("absent", "the results have no such row"), []
-    if rule.get("count"):
-        value, low, high = float((table[rule["columns"]].sum(axis=1) > 0).sum()), None, None
-    elif "columns" in rule:
-        row = table.iloc[-1]
-        value, low, high = float(row[rule["columns"]].sum()), None, None
-        if "divide_by" in rule:
-            value /= float(row[rule["divide_by"]].sum())
-    else:
-        if len(table) > 1:
-            raise PaperError(f"{rule['output']}: {len(table)} rows fit the rule", "narrow `where`")
-        row = table.iloc[-1]
-        value, low, high = (float(row[rule[k]]) if k in rule else None for k in _VALUE)
-    if value is None or np.isnan(value):
-        return CANNOT, rule.get("absent", "the results leave this value empty"), []
-    measure = Measure(rule.get("name", ""), value, low, high)
-    bottom, top = (value if low is None else low), (value if high is None else high)
-    if rule.get("above"):
-        bound = rule.get("bound", claim.get("published"))
-        said, lower = f"above {bound:g}", top <= bound
-        good, higher = bottom > bound, False
-        if not good and not lower:
-            return NOT_REPRODUCED, f"the interval reaches down to {bottom:.4g}", [measure]
-    else:
-        printed = rule.get("equals", claim.get("published"))
-        # A tolerance of 0 still allows the sixth digit that the result files round to.
-        near = rule["tolerance"] + 1e-9 * abs(printed)
-        said = f"{printed:g}" if rule["tolerance"] == 0 else f"{printed:g} ± {rule['tolerance']:g}"
-        lower, higher = top < printed - near, bottom > printed + near
-        good = not lower and not higher
-    found = f"{value:.4g}" if low is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"
-    if good and "widest" in rule and top - bottom > rule["widest"]:
-        return CANNOT, f"the interval is {top - bottom:.2f} wide: too few chips", [measure]
-    if good:
-        word = "is" if rule.get("above") else "agrees with"
-        return REPRODUCED, f"{found} {word} {said}", [measure]
-    if lower and _inconclusive(rule, results):
-        return CANNOT, rule["below"]["reason"], [measure]
-    word = "not" if low is None or rule.get("above") else "higher than" if higher else "lower than"
-    return NOT_REPRODUCED, f"{found} is {word} {said}", [measure]
-
-
-def _relative(rule: Mapping[str, Any], claim: Mapping[str, Any], results: Results) -> Part:
-    rows = [_only(_current(rule, results), rule[which]) for which in ("first", "second")]
-    if any(len(table) != 1 for table in rows):
-        return CANNOT, rule.get("absent", "the results have no such row"), []
-    first, second = (float(table[rule["column"]].iloc[0]) for table in rows)
-    value, printed = 1 - first / second, claim["published"]
-    measure = Measure(rule.get("name", ""), value)
-    if abs(value - printed) <= rule["tolerance"]:
-        return REPRODUCED, f"{value:.4g} agrees with {printed:g}", [measure]
-    return NOT_REPRODUCED, f"{value:.4g} is not {printed:g}", [measure]
-
-
-def _sign(rule: Mapping[str, Any], claim: Mapping[str, Any], results: Results) -> Part:
-    ((key, names),) = rule["each"].items()
-    table = _rows(rule, results)
-    measures, against, side = [], [], rule["sign"]
-    for name in names:
-        row = table[table[key] == name].dropna(subset=[rule["column"]])
-        if len(row) != 1:
-            reason = rule.get("absent", f"the results have no row for {name}")
-            return CANNOT, reason, measures
-        value, low, high = (float(row[rule[k]].iloc[0]) for k in _VALUE)
-        measures.append(Measure(name, value, low, high))
-        ends = sorted((side * low, side * high))
-        who = "" if name == claim["id"] else f"{name}: "
-        seeds = [c for c in table.columns if "seeds" in rule and c.startswith(rule["seeds"])]
-        others = row[seeds].to_numpy(float).ravel()
-        if ends[1] < 0:
-            against.append(f"{who}the opposite is found")
-        elif ends[0] <= 0:
-            against.append(f"{who}no clear difference, the interval holds 0")
-        elif any(side * other < 0 for other in others):
-            against.append(f"{who}another seed shows the opposite sign")
-    if against:
-        return NOT_REPRODUCED, "; ".join(against), measures
-    return REPRODUCED, f"{'above' if side > 0 else 'below'} 0 with its whole interval", measures
-
-
-def _share(rule: Mapping[str, Any], claim: Mapping[str, Any], results: Results) -> Part:
-    del claim
-    values = _rows(rule, results)[rule["column"]].dropna()
-    if values.empty:
-        return CANNOT, rule.get("absent", "the results leave this value empty"), []
-    over = "above" in rule
-    bound = rule["above"] if over else rule["under"]
-    hits = int((values > bound).sum() if over else (values < bound).sum())
-    word = "above" if over else "below"
-    measure = Measure(f"{word} {bound:g}, of {len(values)}", hits)
-    text = f"{hits} of {len(values)} are {word} {bound:g}"
-    if hits / len(values) > rule["more_than"]:
-        return REPRODUCED, text, [measure]
-    if _inconclusive(rule, results):
-        return CANNOT, f"{text}: {rule['below']['reason']}", [measure]
-    return NOT_REPRODUCED, text, [measure]
-
-
-def _correlation(rule: Mapping[str, Any], claim: Mapping[str, Any], results: Results) -> Part:
-    del claim
-    x, y = rule["columns"]
-    table = _rows(rule, results)[[x, y]].dropna()
-    name = rule.get("name", "")
-    if len(table) < 4:
-        return CANNOT, f"{name}: only {len(table)} rows have both values", []
-    value, low, high = rank_correlation(table[x].to_numpy(), table[y].to_numpy())
-    measure, side = Measure(name, value, low, high), rule["sign"]
-    if min(side * low, side * high) > 0:
-        return REPRODUCED, f"{name}: they go together", [measure]
-    return NOT_REPRODUCED, f"{name}: no clear correlation, the interval holds 0", [measure]
-
-
-def rank_correlation(x: np.ndarray, y: np.ndarray, draws: int = 2000) -> tuple[float, float, float]:
-    """Spearman's rank correlation of `(N,)` with `(N,)`, with its 95 % bootstrap interval.
-
-    A draw in which one of the two is constant counts 0: it shows no correlation.
-    """
-    from scipy.stats import rankdata
-
-    def correlate(a: np.ndarray, b: np.ndarray) -> float:
-        a, b = rankdata(a) - (len(a) + 1) / 2, rankdata(b) - (len(b) + 1) / 2
-        below = np.sqrt((a @ a) * (b @ b))
-        return float(a @ b / below) if below > 0 else 0.0
-
-    drawn = np.random.default_rng(0).integers(0, len(x), (draws, len(x)))
-    low, high = np.quantile([correlate(x[d], y[d]) for d in drawn], (0.025, 0.975))
-    return correlate(x, y), float(low), float(high)
-
-
-def _least(rule: Mapping[str, Any], claim: Mapping[str, Any], results: Results) -> Part:
-    del claim
-    table = _rows(rule, results).dropna(subset=[rule["column"]])
-    mine = _only(table, rule["row"])
-    if len(mine) != 1:
-        return CANNOT, rule.get("absent", "the results have no such row"), []
-    name, value = rule["name"], float(mine[rule["column"]].iloc[0])
-    best = table.loc[table[rule["column"]].idxmin()]
-    measure = Measure(name, value)
-    if value <= float(best[rule["column"]]):
-        return REPRODUCED, f"{name}: it is the nearest", [measure]
-    key = next(iter(rule["row"]))
-    nearer = f"{best[key]} is nearer ({best[rule['column']]:.3f} against {value:.3f})"
-    return NOT_REPRODUCED, f"{name}: {nearer}", [measure]
-
-
-_RULES = {
-    "number": _number,
-    "relative": _relative,
-    "sign": _sign,
-    "share": _share,
-    "correlation": _correlation,
-    "least": _least,
-}
-_VALUE = ("column", "low", "high")
-
-
-def _inconclusive(rule: Mapping[str, Any], results: Results) -> bool:
-    """Whether too low a value says nothing here: as `below` in the rule says."""
-    below = rule.get("below")
-    return below is not None and not (below.get("unless") == "full" and results.full)
-
-
-def _current(rule: Mapping[str, Any], results: Results) -> pd.DataFrame:
-    return results.table(rule["output"])
-
-
-def _rows(rule: Mapping[str, Any], results: Results) -> pd.DataFrame:
-    """The rows of the rule's file that `where` (equal), `only` (among) and `skip` leave.
-
-    `prefer` names values of a column, best first: the first that is there is taken.
-    """
-    table = _only(_current(rule, results), rule.get("where", {}))
-    for key, names in rule.get("prefer", {}).items():
-        there = [name for name in names if (table[key] == name).any()]
-        table = table[table[key].isin(there[:1])]
-    for key, names in rule.get("only", {}).items():
-        table = table[table[key].isin(names)]
-    for key, names in rule.get("skip", {}).items():
-        table = table[~table[key].isin(names)]
-    return table
-
-
-def _only(table: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
-    for key, value in where.items():
-        table = table[table[key] == value]
-    return table
+def signed(claim: Mapping[str, Any]) -> bool:
+    """Whether a claim's values are differences, which are shown with their sign."""
+    kinds = ("sign", "not-lower", "within")
+    return any(rule["kind"] in kinds and not rule.get("zero") for rule in claim["rule"])
 
 
 def counts(findings: Iterable[Finding]) -> dict[str, int]:

@@ -18,6 +18,7 @@ from ..utils.errors import PaperError
 from . import claims, manifest
 from .notebooks import Notebook, read_all
 from .screen import duration
+from .verdict_rules import CONTRADICTED, ERROR, REPRODUCED, Measure
 
 
 def update(root: Path) -> list[str]:
@@ -127,7 +128,7 @@ def results(root: Path) -> str:
     printed = {"paper": f"{headline}, no interval given"}
     lines = [_line(heads), "|" + " --- |" * len(heads)]
     cells = [printed.get(p, "–") for p in protocols]
-    lines.append(_line(["printed in the paper", "VGG-16, one per label", *cells]))
+    lines.append(_line(["printed in the paper, which does not say which mean", "VGG-16, one per label", *cells]))
     for system in dict.fromkeys(row["system"] for row in rows):
         if system not in (*SYSTEMS, best):
             continue
@@ -152,33 +153,66 @@ def _score(row: dict[str, str]) -> str:
 
 
 def verdicts(root: Path) -> str:
-    """The verdict on every claim of the paper, from the shipped results on real chips.
+    """The verdicts on the paper's claims of the `FRONT` groups, from the shipped real results.
 
-    Table 1's rows are counted; they, and the teaching article's claims, stand in the report.
+    Table 1's rows and the claims of other groups are counted; all of them, with the paper's own
+    words, and the teaching article's claims stand in the report.
     """
-    found = claims.evaluate(root, "planet32")
-    rows = [f for f in found if f.claim["id"].startswith("table1-") and "published" in f.claim]
-    lines = ["| number or claim | printed | here, 32 px | verdict |", "|" + " --- |" * 4]
+    found = [
+        one for one in claims.evaluate(root, "planet32") if one.claim.get("source") != "article"
+    ]
+    rows = [f for f in found if f.claim["place"].endswith("table 1") and "published" in f.claim]
+    lines = ["| what the paper says | section | here, 32 px | verdict |", "|" + " --- |" * 4]
     for finding in found:
-        if finding in rows or finding.claim.get("source") == "article":
+        if finding in rows or finding.claim["group"] not in FRONT:
             continue
-        printed = finding.claim.get("published", "")
-        printed = f"{printed:.4g}" if isinstance(printed, float) else printed
-        if finding.claim["id"] == "headline":
-            printed = finding.claim["published"]
         values = "; ".join(filter(None, (_measure(m, finding) for m in finding.measures)))
-        lines.append(
-            f"| {finding.claim['text']} | {printed} | {values or '–'} | {_verdict(finding)} |"
-        )
-    counted = ", ".join(f"{n} {v}" for v, n in claims.counts(rows).items())
+        claim = finding.claim
+        place = "abstract" if claim["section"] == "0" else claim["section"]
+        lines.append(_line([claim["text"], place, values or "–", _verdict(finding)]))
+    others = [f for f in found if f not in rows and f.claim["group"] not in FRONT]
+    for group in dict.fromkeys(f.claim["group"] for f in others):
+        mine = [f for f in others if f.claim["group"] == group]
+        lines.append(_line([f"{group}: {len(mine)} claims", "", "in the report", _counted(mine)]))
     lines.append(
-        f"| Table 1: the F2 of each of 17 labels. | 17 numbers | in the report | {counted} |"
+        _line(["Table 1: the F2 of each of 17 labels", "4.3", "in the report", _counted(rows)])
     )
+    lines += ["", f"All {len(found)} of the paper's claims: {_counted(found)}."]
     return "\n".join(lines)
 
 
-def _measure(measure: claims.Measure, finding: claims.Finding) -> str:
-    signed = any(rule["kind"] == "sign" for rule in finding.claim["rule"])
+def _counted(found: list[claims.Finding]) -> str:
+    return ", ".join(f"{n} {verdict}" for verdict, n in claims.counts(found).items() if n)
+
+
+def leak(root: Path) -> str:
+    """What copies of one chip on both sides of a split are worth, from notebook 17's tables."""
+    folder = root / "results" / "planet32"
+    with open(folder / "leak_differences.csv", encoding="utf-8") as file:
+        rows = {row["comparison"]: row for row in csv.DictReader(file)}
+    with open(folder / "leak.csv", encoding="utf-8") as file:
+        scores = list(csv.DictReader(file))
+    own = [row for row in scores if row["on"] == "its own validation copies"]
+    means = {}
+    for arm in dict.fromkeys(row["arm"] for row in own):
+        values = [float(row["f2"]) for row in own if row["arm"] == arm]
+        means[arm] = sum(values) / len(values)
+    worth = rows["what the leak is worth: the first minus the second"]
+    printed = " and ".join(f"{value:.4f} ({arm})" for arm, value in means.items())
+    return (
+        f"On its own validation copies the same narrow network prints F2 {printed}; beside chips "
+        f"that nobody saw, **the order is worth {_signed(worth)}**, mean of "
+        f"{len({row['seed'] for row in own})} seeds."
+    )
+
+
+def _signed(row: dict[str, str]) -> str:
+    value, low, high = (f"{float(row[key]):+.4f}" for key in ("value", "low", "high"))
+    return f"{value} ({low} to {high})".replace("-", "−")
+
+
+def _measure(measure: Measure, finding: claims.Finding) -> str:
+    signed = claims.signed(finding.claim)
     name = "" if measure.name in ("", finding.claim["id"]) else f"{measure.name} "
     if measure.low is None or measure.high is None or measure.low != measure.low:
         return f"{name}{measure.value:,.5g}"
@@ -188,9 +222,10 @@ def _measure(measure: claims.Measure, finding: claims.Finding) -> str:
 
 
 def _verdict(finding: claims.Finding) -> str:
-    if finding.verdict == claims.ERROR:
+    if finding.verdict == ERROR:
         return f"not made yet (`{finding.command}`)"
-    return f"**{finding.verdict}**" if finding.verdict != claims.CANNOT else finding.verdict
+    strong = finding.verdict in (REPRODUCED, CONTRADICTED)
+    return f"**{finding.verdict}**" if strong else finding.verdict
 
 
 def completeness(root: Path) -> str:
@@ -234,6 +269,14 @@ SYSTEMS = (
     "network per label",
     "network per label, choice, ridge",
 )
+#: Groups of claims that the front page shows one by one.
+FRONT = (
+    "Overall",
+    "Table 1: F2 per label",
+    "Dehazing",
+    "Losses and thresholds",
+    "Recalibration",
+)
 PROTOCOLS = {
     "paper": "chosen and reported on the same chips (the paper's protocol)",
     "nested": "nested",
@@ -242,6 +285,7 @@ PROTOCOLS = {
 PARTS = {
     "results": results,
     "verdicts": verdicts,
+    "leak": leak,
     "completeness": completeness,
     "notebooks": notebooks,
     "measured": measured,

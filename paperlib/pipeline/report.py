@@ -42,6 +42,7 @@ def write(root: Path, profiles: Sequence[str] = (), *, held: str = "", pdf: bool
     """
     from . import claims
     from .report_page import context
+    from .verdict_rules import ERROR
 
     names = list(profiles) or with_results(root)
     if held and held not in names:
@@ -55,7 +56,7 @@ def write(root: Path, profiles: Sequence[str] = (), *, held: str = "", pdf: bool
         f"{finding.profile}: {finding.reason}"
         for name in ([held] if held else names)
         for finding in found[name]
-        if finding.verdict == claims.ERROR
+        if finding.verdict == ERROR
     ]
     target = page.with_suffix(".pdf")
     target.unlink(missing_ok=True)  # an older page's PDF must not be taken for this one's

@@ -16,16 +16,18 @@ from typing import Any
 from .. import __version__, published
 from ..profiles import PROFILES
 from ..utils import files
-from . import claims, manifest, notebooks
-from .claims import Finding, Measure
+from . import claims, manifest, notebooks, verdict_rules
+from .claims import Finding
 from .screen import duration
+from .verdict_rules import Measure
 
 #: verdict -> (symbol, class in the style sheet); the words stand beside the symbol.
 LOOKS = {
-    claims.REPRODUCED: ("✓", "good"),
-    claims.NOT_REPRODUCED: ("✗", "bad"),
-    claims.CANNOT: ("○", "open"),
-    claims.ERROR: ("!", "error"),
+    verdict_rules.REPRODUCED: ("✓", "good"),
+    verdict_rules.CONTRADICTED: ("✗", "bad"),
+    verdict_rules.INCONCLUSIVE: ("≈", "unclear"),
+    verdict_rules.CANNOT: ("○", "open"),
+    verdict_rules.ERROR: ("!", "error"),
 }
 WIDEST = 1500  # pixels of an inlined picture
 
@@ -84,6 +86,9 @@ def card(root: Path, together: Sequence[Finding]) -> dict[str, Any]:
         "id": claim["id"],
         "group": claim["group"],
         "text": claim["text"],
+        "quote": claim["quote"],
+        "english": claim["english"],
+        "reading": claim.get("reading", ""),
         "place": claim["place"],
         "source": "teaching article" if claim.get("source") == "article" else "paper",
         "printed": "" if printed is None else plain(printed),
@@ -101,7 +106,7 @@ def cell(root: Path, finding: Finding) -> dict[str, Any]:
     executed = (root / here).is_file() and bool(finding.notebook)
     anchor = f"#cell-id={finding.cell}" if finding.cell else ""
     source = f"../notebooks/{finding.notebook}.ipynb"
-    signed = any(rule["kind"] == "sign" for rule in finding.claim["rule"])
+    signed = claims.signed(finding.claim)
     return {
         "profile": finding.profile,
         "verdict": finding.verdict,
@@ -232,6 +237,7 @@ def errata(root: Path, names: Sequence[str]) -> list[dict[str, Any]]:
         {
             **erratum,
             "formula": erratum.get("formula", ""),
+            "open": erratum.get("kind") == "open",
             "checks": [
                 {"what": row["what"], "value": tidy(float(row["value"]))}
                 for row in checks

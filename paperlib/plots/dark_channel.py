@@ -129,7 +129,7 @@ def sweep(name: str, curves: Mapping[str, Mapping[float, float]], *, chosen: flo
 
     name    the parameter, for the axis
     curves  ground -> value -> PSNR in dB (`dark_channel.sweep`)
-    chosen  the paper's value, marked
+    chosen  the package's value (He, Sun & Tang's), marked
     """
     figure, axis = plt.subplots(figsize=(5.2, 2.7))
     for ground, curve in curves.items():

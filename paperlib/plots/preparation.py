@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..labels import ENGLISH
-from . import COLOURS, styled
+from . import COLOURS, paper_flows, styled
 from .shared import arrow, box
 
 
@@ -60,10 +60,12 @@ def preparation(
     tags           the labels that the chip has
     averaged       how many of the views the network averages as it is released
     """
-    wide, high = 8.4, 7.2
+    wide, high, above = 8.4, 7.2, 2.0
     tall = wide / high
-    figure = Figure(figsize=(wide, high))
-    figure.set_layout_engine("none")  # every place is given, in hundredths of width and height
+    whole = Figure(figsize=(wide, high + above))
+    whole.set_layout_engine("none")  # every place is given, in hundredths of width and height
+    top, figure = whole.subfigures(2, 1, height_ratios=(above, high))
+    paper_flows.draw(top, paper_flows.PREPARATION)
     canvas = figure.add_axes((0, 0, 1, 1))
     canvas.set(xlim=(0, 100), ylim=(0, 100))
     canvas.axis("off")
@@ -85,19 +87,19 @@ def preparation(
     def heading(y: float, text: str) -> None:
         canvas.text(1.5, y, text, fontsize=9.5, fontweight="bold", va="center")
 
-    heading(98, "Once, before training: two copies of every chip")
+    heading(98, "Here, once, before training: two copies of every chip")
     side, rows = 11.5, (87.6, 71.2)  # the middle of the original's way, and of the dehazed copy's
     middle = sum(rows) / 2
     picture(chip, 3, middle - 9 * tall, 18, f"chip, {chip.shape[0]} px")
     canvas.plot([21.5, 25, 25], [middle, middle, rows[0]], color="#666666", lw=0.9)
     canvas.plot([25, 25], [middle, rows[1]], color="#666666", lw=0.9)
     arrow(canvas, (25, rows[0]), (60, rows[0]))
-    note(42, rows[0] + 1.9, "resize", ha="center", color=grey)
+    note(42, rows[0] + 1.9, "change of size", ha="center", color=grey)
     arrow(canvas, (25, rows[1]), (38, rows[1]))
     note(31.3, rows[1] + 3.2, "dehaze\n(equations 1–9)", ha="center", color=grey)
     picture(dehazed, 38.5, rows[1] - side / 2 * tall, side, f"dehazed, {dehazed.shape[0]} px")
     arrow(canvas, (50.5, rows[1]), (60, rows[1]))
-    note(55, rows[1] + 1.9, "resize", ha="center", color=grey)
+    note(55, rows[1] + 1.9, "change of size", ha="center", color=grey)
     for y, image, name in zip(rows, small, ("original", "dehazed"), strict=True):
         picture(image, 60.5, y - side / 2 * tall, side)
         note(73.5, y, f"{name}, {image.shape[0]} px")
@@ -109,7 +111,7 @@ def preparation(
     for name, drawn in transforms.items():
         width = len(drawn) * (side + gap) - gap
         spans[name] = x, x + width
-        label = "all, in this order" if name == "all" else name
+        label = {"all": "all, in this order", "resize": "zoom (ours)"}.get(name, name)
         box(canvas, x + width / 2, 56.3, label, width=width, height=3.6, colour="#0072B2", size=7)
         for k, shown in enumerate(drawn):
             left = x + k * (side + gap)
@@ -128,7 +130,7 @@ def preparation(
         ([spans[name] for name in exact], "the eight symmetries:\nevery main run, the release"),
         (
             interpolated,
-            'augment="paper": a symmetry, then these three; grids “transforms” and “rules” only\n'
+            'augment="figure-3": a symmetry, rotation, elastic; "paper": with zoom\n'
             f"(drawn at {len(transforms['all'][0].picture)} px to be seen; "
             f"the network here sees {small[0].shape[0]} px)",
         ),
@@ -137,7 +139,7 @@ def preparation(
         canvas.plot([left, left, right, right], [40.3, 39.5, 39.5, 40.3], color="#888888", lw=0.8)
         note((left + right) / 2, 37.0, text, ha="center", color=grey)
 
-    heading(32.6, "When it is asked: symmetries, their answers averaged")
+    heading(32.6, "When it is asked (test data): symmetries, their answers averaged")
     for n, view in enumerate(views):
         ax = picture(view, 2.5 + 10.2 * (n % 4), 18 - 14.4 * (n // 4), 9.2, f"view {n + 1}")
         if n < averaged:
@@ -163,4 +165,4 @@ def preparation(
     ax.legend(
         loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=3, handletextpad=0.2, columnspacing=1
     )
-    return figure
+    return whole

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path
 
-from . import COLOURS, styled
+from . import COLOURS, paper_flows, styled
 
 _WIDE, _HIGH = 2.75, 1.12  # of a box
 _STEP, _DOWN = 3.95, 1.45  # from column to column, from row to row
@@ -24,7 +24,7 @@ _LANE = 0.45  # between two lanes of arrows that lead back
 
 @styled
 def state_machines(machines: Sequence[Any]) -> Figure:
-    """Figure 5 from the tables that the site itself works by.
+    """Figure 5: the paper's flow, and ours from the tables that the site itself works by.
 
     machines  objects with `.name`, `.states` (each `.name`, `.doing`, `.final`) and
               `.transitions` (each `.event`, `.sources`, `.target`, `.doing`; source `""` is the
@@ -32,7 +32,10 @@ def state_machines(machines: Sequence[Any]) -> Figure:
     """
     layouts = [_layout(machine) for machine in machines]
     heights = [_height(places, machine) for places, machine in zip(layouts, machines, strict=True)]
-    figure = Figure(figsize=(9.6, 0.45 * sum(heights) + 0.2))
+    high, above = 0.45 * sum(heights) + 0.2, 2.3
+    whole = Figure(figsize=(9.6, high + above))
+    top, figure = whole.subfigures(2, 1, height_ratios=(above, high))
+    paper_flows.draw(top, paper_flows.SHOWCASE)
     axes = figure.subplots(len(machines), 1, height_ratios=heights, squeeze=False)[:, 0]
     right = max(x for places in layouts for x, _ in places.values()) + _WIDE / 2
     for ax, machine, places, height in zip(axes, machines, layouts, heights, strict=True):
@@ -41,7 +44,7 @@ def state_machines(machines: Sequence[Any]) -> Figure:
         ax.set(xlim=(-_WIDE / 2 - 1.1, right + 5.4), ylim=(top - height, top))
         ax.set_aspect("equal")
         ax.axis("off")
-    return figure
+    return whole
 
 
 def _layout(machine: Any) -> dict[str, tuple[float, float]]:

@@ -84,7 +84,7 @@ def measure(families: Sequence[Family], chosen: Family, loss: str = "log") -> Ef
     original stands alone.
     """
     found = pairs(chosen.runs, loss)
-    first, alone = _outcomes(*found[0]), _outcomes(*found[0], thresholds="labels")
+    first, alone = outcomes(*found[0]), outcomes(*found[0], thresholds="labels")
     tags = found[0][0].tags
     there = first["original"].truth.any(0)
     scores, rows = [], []
@@ -118,8 +118,8 @@ def measure(families: Sequence[Family], chosen: Family, loss: str = "log") -> Ef
             seed = original.config.seed
             if dehazed is None or seed not in names:
                 continue
-            seeds += _scores(family, seed, _outcomes(original, dehazed))
-            own = _outcomes(original, dehazed, thresholds="labels")
+            seeds += _scores(family, seed, outcomes(original, dehazed))
+            own = outcomes(original, dehazed, thresholds="labels")
             change = (
                 own["dehazed"].label_f2(replicates=1).value
                 - own["original"].label_f2(replicates=1).value
@@ -139,7 +139,7 @@ def _scores(family: Family, seed: int, outcomes: Mapping[str, Outcome]) -> list[
     return [{"system": name, **named, "f2": outcome.score} for name, outcome in outcomes.items()]
 
 
-def _outcomes(original: Run, dehazed: Run | None, thresholds: str = "chips") -> dict[str, Outcome]:
+def outcomes(original: Run, dehazed: Run | None, thresholds: str = "chips") -> dict[str, Outcome]:
     """System -> nested outcome: each network alone, and the better one for each label."""
     pool = candidates.gather([original] if dehazed is None else [original, dehazed])
     alone = zip(("original", "dehazed"), pool.probability, strict=False)

@@ -74,22 +74,21 @@ class Rule:
 RULES: tuple[Rule, ...] = (
     Rule(
         "application",
-        "Let the structure follow the application: a small chip bears fewer halvings.",
+        "The architecture follows the application: for a small chip, fewer halvings.",
         ("three halvings, to 4×4", "five halvings, to 1×1"),
         {"network": "vgg16-three-halvings"},
-    ),
-    Rule(
-        "depth",
-        "Deeper networks are better.",
-        ("VGG-16", "VGG-11"),
-        {},
-        {"network": "vgg11"},
     ),
     Rule(
         "paths",
         "Multiply the paths through the network.",
         ("two paths in each layer", "one path"),
         {"network": "vgg16-paths"},
+    ),
+    Rule(
+        "simplicity",
+        "Pursue simplicity: bigger is not necessarily better.",
+        ("VGG-11", "VGG-16"),
+        {"network": "vgg11"},
     ),
     Rule(
         "symmetry",
@@ -108,7 +107,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "over-training",
         "Train on harder inputs than those that will come.",
-        ("symmetries, rotation, resize, elastic", "symmetries"),
+        ("symmetries, rotation, zoom, elastic", "symmetries"),
         {"augment": "paper"},
     ),
     Rule(

@@ -78,7 +78,8 @@ def _paper(profile: Profile, **changes: Any) -> list[Config]:
     return [c for loss in LOSSES for c in _each_label(profile, **{"loss": loss, **changes})]
 
 
-#: Full width from ImageNet's weights, as the paper fine-tunes it.
+#: Full width from ImageNet's weights. That the paper starts from them is a reading: it loads
+#: Keras's VGGNet-16 (section 4.2) and takes ImageNet's mean.
 _FULL = {"width": 1.0, "weights": WEIGHTS, "rate": 1e-4, "epochs": 4}
 _FULL["precision"] = "mixed_bfloat16"  # twice as fast where the processor has it
 
@@ -88,7 +89,7 @@ def _full(profile: Profile, **changes: Any) -> list[Config]:
 
 
 def _labels_full(profile: Profile, **changes: Any) -> list[Config]:
-    """The paper's own design at the paper's own width: 34 networks, for a machine with a GPU."""
+    """A network per label and training set, as section 3.2 has it, at full width: for a GPU."""
     return _each_label(profile, **_FULL | changes)
 
 
@@ -111,10 +112,31 @@ def _readings(profile: Profile, **changes: Any) -> list[Config]:
     ]
 
 
-def _transforms(profile: Profile, **changes: Any) -> list[Config]:
+def _section_42(profile: Profile, **changes: Any) -> list[Config]:
+    """Only hazy training chips dehazed: three seeds narrow, then once at full width."""
+    variant = {"variant": "hazy-training-dehazed"}
+    narrow = [_narrow(profile, **variant | {"seed": seed, **changes}) for seed in SEEDS]
+    return [*narrow, Config.of(profile, **_FULL | variant | changes)]
+
+
+COPIES, COPY_EPOCHS = 4, 6
+
+
+def _leak(profile: Profile, **changes: Any) -> list[Config]:
+    """Copies split at random, and the same copies split by chip; on scenes briefly, one seed."""
+    brief = profile.source == "scenes"
+    epochs = min(2 if brief else COPY_EPOCHS, profile.epochs)
+    given = {"augment": "figure-3", "copies": COPIES, "epochs": epochs}
     return [
-        _narrow(profile, **{"augment": name, **changes}) for name in ("none", "symmetries", "paper")
+        _narrow(profile, **given | {"split_by": split_by, "seed": seed, **changes})
+        for seed in (SEEDS[:1] if brief else SEEDS)
+        for split_by in ("copy", "chip")
     ]
+
+
+def _transforms(profile: Profile, **changes: Any) -> list[Config]:
+    names = ("none", "symmetries", "figure-3", "paper")
+    return [_narrow(profile, **{"augment": name, **changes}) for name in names]
 
 
 #: Every grid, by the name that `paper train --grid` takes.
@@ -130,7 +152,10 @@ GRIDS: dict[str, Grid] = {
         "2 variants × 17 labels, VGG-16 at full width from ImageNet's weights: for a GPU",
         _labels_full,
     ),
-    "paper": Grid("2 variants × 17 labels × 3 losses, as the paper says", _paper),
+    "paper": Grid(
+        "2 variants × 17 labels × 3 losses: the reading that a label chooses its loss as well",
+        _paper,
+    ),
     "full": Grid("2 variants × 3 losses, VGG-16 at full width from ImageNet's weights", _full),
     "released": Grid(
         "the released model, which is the last: half the width; first its teacher",
@@ -138,7 +163,17 @@ GRIDS: dict[str, Grid] = {
         "released",
     ),
     "readings": Grid("only hazy chips dehazed; the other sums in the losses", _readings),
-    "transforms": Grid("the random transforms: none, symmetries, all of the paper's", _transforms),
+    "section-4.2": Grid(
+        "of the training chips only hazy ones dehazed, validation chips as they are", _section_42
+    ),
+    "leak": Grid(
+        "copies of the chips split at random, as the paper's order allows, and split by chip",
+        _leak,
+        "leak",
+    ),
+    "transforms": Grid(
+        "the random transforms: none, symmetries, those of figure 3, with zoom", _transforms
+    ),
     "backbones": Grid(
         "the networks after VGG at several widths, and taught small ones: notebook 12",
         accuracy_against_size.configs,

@@ -1,12 +1,13 @@
-"""What it is worth that the showcase predicts only chips whose content it has not seen.
+"""What it is worth that the showcase predicts only an upload, and not the gallery again.
 
-A visitor sends the same chips again and again: seven eighths of this upload are repeats. Known are
-chips whose sha256 over shape and pixels is known, as in the site.
+The paper's site (section 3.4) saves an upload in two places: the gallery, whose pictures have their
+labels, and a folder of new pictures, which alone are predicted and then deleted. Here an upload
+goes through a predictor in that way, and in the other: with everything on show predicted again.
+(That our site also recognises a chip it has seen before, by its pixels, is our extension.)
 """
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
 
@@ -14,71 +15,69 @@ import numpy as np
 import pandas as pd
 
 Array = np.ndarray
+Predict = Callable[[Array], Array]
 #: Largest number of times that the table states: exact ones differ from run to run.
 MOST = 2
 
 
-def fingerprint(image: Array) -> str:
-    """sha256 of a chip's shape and pixels `(H, W, 3)`: equal content, whatever file it came in."""
-    return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()
+class Gallery:
+    """Pictures on show with their labels.
 
-
-def predict_new(
-    images: Array, predict: Callable[[Array], Array], known: dict[str, Array]
-) -> tuple[Array, int]:
-    """Predict what is not in `known`, once each, and take the rest from there.
-
-    images   `(N, H, W, 3)`;  predict  images -> `(N, L)`
-    known    fingerprint -> `(L,)`; is added to
-    Returns `(N, L)` and how many chips were predicted.
+    images  `(N, H, W, 3)`;  predict  images -> `(N, L)`
     """
-    prints = [fingerprint(image) for image in images]
-    new = list(dict.fromkeys(p for p in prints if p not in known))
-    if new:
-        first = {p: i for i, p in reversed(list(enumerate(prints)))}
-        known.update(zip(new, predict(images[[first[p] for p in new]]), strict=True))
-    return np.stack([known[p] for p in prints]), len(new)
+
+    def __init__(self, images: Array, predict: Predict):
+        self.images, self.labels = images, predict(images)
+
+    def add(self, upload: Array, predict: Predict) -> tuple[Array, Array]:
+        """Predict the upload alone; pictures and labels of the page then, upload last."""
+        new = predict(upload)
+        return np.concatenate([self.images, upload]), np.concatenate([self.labels, new])
+
+    def add_predicting_all(self, upload: Array, predict: Predict) -> tuple[Array, Array]:
+        """The same page by predicting every picture on it again."""
+        shown = np.concatenate([self.images, upload])
+        return shown, predict(shown)
 
 
 def measure(
-    images: Array, predict: Callable[[Array], Array], *, share_new: int = 8, times: int = 3
+    images: Array, predict: Predict, *, new: int = 8, times: int = 3
 ) -> tuple[pd.DataFrame, dict[str, float]]:
-    """Predict an upload of which one chip in `share_new` is new, in both ways.
+    """Upload one picture in `new` of `images` beside a gallery of the others, in both ways.
 
-    Returns the table (`way`, `chips`, `predicted`, `predicted_again`, `times_faster_at_least`; no
-    times, so that equal runs give equal tables) and the seconds of each way, lowest of `times`.
+    Returns the table (`way`, `gallery`, `upload`, `predicted`, `predicted_besides` (not of the
+    upload), `times_faster_at_least`; no times, so that equal runs give equal tables) and the
+    seconds of each way, lowest of `times`. Raises `AssertionError` where the pages differ.
     """
-    new = images[::share_new]
-    old = np.delete(images, np.s_[::share_new], axis=0)
-    before = {fingerprint(image): row for image, row in zip(old, predict(old), strict=True)}
-    predict(new)  # so that no way pays for a first call with this many chips
+    upload, old = images[::new], np.delete(images, np.s_[::new], axis=0)
+    gallery, given = Gallery(old, predict), []
+
+    def counted(chips: Array) -> Array:
+        given.append(len(chips))
+        return predict(chips)
+
+    predict(upload)  # so that no way pays for a first call with this many chips
     predict(images)
-    seconds = {"everything again": np.inf, "only what is new": np.inf}
-    for _ in range(times):
-        known, start = dict(before), time.perf_counter()
-        found, predicted = predict_new(images, predict, known)
-        middle = time.perf_counter()
-        again = predict(images)
-        end = time.perf_counter()
-        seconds["only what is new"] = min(seconds["only what is new"], middle - start)
-        seconds["everything again"] = min(seconds["everything again"], end - middle)
-    if not np.allclose(found, again, atol=1e-4):
-        raise AssertionError("both ways must give the same probabilities")
-    ratio = seconds["everything again"] / seconds["only what is new"]
-    rows = [
-        {
-            "way": "everything again",
-            "chips": len(images),
-            "predicted": len(images),
-            "predicted_again": len(old),
-            "times_faster_at_least": 1,
-        },
-        {
-            "way": "only what is new",
-            "chips": len(images),
-            "predicted": predicted,
-            "predicted_again": predicted - len(new),
-            "times_faster_at_least": int(min(MOST, ratio)),
-        },
-    ]
+    ways = {"everything again": gallery.add_predicting_all, "only the upload": gallery.add}
+    seconds, pages, rows = dict.fromkeys(ways, np.inf), [], []
+    for way, add in ways.items():
+        for _ in range(times):
+            given.clear()
+            start = time.perf_counter()
+            _, labels = add(upload, counted)
+            seconds[way] = min(seconds[way], time.perf_counter() - start)
+        pages.append(labels)
+        faster = seconds["everything again"] / seconds[way]
+        rows.append(
+            {
+                "way": way,
+                "gallery": len(old),
+                "upload": len(upload),
+                "predicted": sum(given),
+                "predicted_besides": sum(given) - len(upload),
+                "times_faster_at_least": int(min(MOST, faster)),
+            }
+        )
+    if not np.allclose(*pages, atol=1e-4):
+        raise AssertionError("both ways must give the same labels")
     return pd.DataFrame(rows), seconds

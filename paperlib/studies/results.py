@@ -14,20 +14,28 @@ from ..labels import LABELS
 from ..published import published_f2
 
 
-def table1(system: Mapping[str, Outcome], own: Mapping[str, Outcome]) -> pd.DataFrame:
+def table1(
+    system: Mapping[str, Outcome],
+    own: Mapping[str, Outcome],
+    raw: Mapping[str, Outcome] | None = None,
+) -> pd.DataFrame:
     """Table 1 of the paper beside ours, a row per label: its binary F2 at two thresholds.
 
     system  protocol -> outcome of the whole system, thresholds for the mean-over-chips F2
     own     the same with each label's own threshold, chosen for that label's F2
+    raw     readings of the table's "original" F2, nested: `"raw"`, before ridge, and `"original"`,
+            of the original chips before ridge, as `own` in their thresholds
 
-    The paper trains a model for each label and prints an F2 for each, so `own` is what its table
-    says. `system` is what the label scores where the chip's whole set of labels counts: a rare
-    label may then be never given, because its false alarms cost more chips than it finds.
+    The paper trains a model for each label and prints an F2 for each, so each label's own threshold
+    is what its table speaks of. `system` is what the label scores where the chip's whole set of
+    labels counts: a rare label may then be never given, because its false alarms cost more chips
+    than it finds.
 
     Columns: `label`, `chips`, `published`; `own_nested`, `own_paper` (protocol) with their 95 %
     intervals `…_low`, `…_high`; `precision`, `recall` with theirs (own, nested); `own_threshold`
     (on all validation chips); `system_nested`, `system_paper` with intervals, `system_threshold`;
-    `own_given`, `system_given` (chips that the label is given to, nested).
+    `own_given`, `system_given` (chips that the label is given to, nested); `raw_nested` and
+    `original_nested` with intervals, where `raw` is given.
     Scores of a label that no chip carries are NaN: there is nothing to find.
 
     Drawing chips again cannot say how far a share of 0 or 1 may be from the truth: every draw is 0
@@ -53,6 +61,10 @@ def table1(system: Mapping[str, Outcome], own: Mapping[str, Outcome]) -> pd.Data
     columns["system_threshold"] = system["paper"].thresholds[0]
     for name, outcome in (("own", nested), ("system", system["nested"])):
         columns[f"{name}_given"] = outcome.prediction.sum(0)
+    for name, outcome in (raw or {}).items():
+        found = outcome.label_f2()
+        columns |= {f"{name}_nested": found.value}
+        columns |= {f"{name}_nested_low": found.low, f"{name}_nested_high": found.high}
     frame = pd.DataFrame(columns)
     count = nested.truth.sum(0)
     scores = [name for name in columns if not name.endswith(("_threshold", "_given"))]

@@ -1,142 +1,91 @@
-"""The claims and errata that need no training: counted in built layers, or read off kept runs.
+"""What notebook 15 shows: every claim that is counted, or read off saved runs.
 
 `measured` gives the rows of `small_claims.csv`: `claim` (its id in `published.toml`), `item`,
 `value`, `low`, `high` (95 %, where it is an estimate), `seed 1`, … (the same for other
 seeds, by the names of `families.spread`).
-`errata` gives those of `errata.csv`: `erratum`, `what`, `value`.
 """
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from .. import dehaze, f2
-from ..evaluation import families, tables
+from .. import f2
+from ..evaluation import candidates, families, systems
 from ..evaluation.selection import Outcome
 from ..f2 import Interval
+from ..labels import COMMON, INDEX, RARE, WEATHER
+from . import counted, dehazing, grids
+from .counted import Row, row
 
 if TYPE_CHECKING:
     from ..evaluation.candidates import Pool
     from ..evaluation.families import Family
+    from ..project import Project
+    from ..training.config import Config
 
 Array = np.ndarray
-Row = dict[str, Any]
 LABELS_OF_F2_LOSS = ("cloudy", "agriculture")
+LOWERED = ("haze", "clear")  # by dehazing, as the paper says
 
 
-def measured(kinds: list[Family]) -> pd.DataFrame:
-    """Every claim of this module, a row or more for each.
+def measured(paper: Project, kinds: list[Family]) -> pd.DataFrame:
+    """Every claim that is counted or read off saved runs, a row or more for each.
 
-    kinds  `families.sort` of the kept runs
+    kinds  `families.sort` of the saved runs
     """
-    count = convolutions()
     rows = [
-        _row("miss-weighs-twice", false_alarms_per_miss()),
-        _row("flatten-saves-parameters", values_left_out()),
-        _row("separable-parameters", count["separable 3×3, 16 to 32"]),
-        _row("plain-parameters", count["3×3, 16 to 32"]),
-        _row("five-by-five", count["5×5"] / count["two 3×3"]),
-        _row("batch-normalisation-bounds", normalised_within_unit()),
-        *recalibration(kinds),
-        *dehazing(kinds),
-        *f2_loss(kinds),
+        *counted.rows(),
+        *rare_labels(kinds),
+        *dehazing_overall(kinds),
+        *choice_repairs(kinds),
+        *choice_believes_haze(kinds),
+        *section_42(paper, kinds),
+        *changed_f2_loss(paper),
+        *chosen_thresholds(kinds),
     ]
     columns = ["claim", "item", "value", "low", "high"]
     frame = pd.DataFrame(rows)
     return frame[columns + sorted(set(frame) - set(columns))]
 
 
-def _row(claim: str, value: float | Interval, item: str = "", **seeds: float) -> Row:
-    if isinstance(value, Interval):
-        ends = {"value": value.value, "low": value.low, "high": value.high}
-    else:
-        ends = {"value": value, "low": np.nan, "high": np.nan}
-    return {"claim": claim, "item": item or claim, **ends, **seeds}
+# ---- table 1 -------------------------------------------------------------------------------------
 
 
-# ---- counted -------------------------------------------------------------------------------------
+def rare_labels(kinds: list[Family]) -> list[Row]:
+    """How much worse the six uncommon labels do, and what they matter to the overall F2.
 
-
-def false_alarms_per_miss(hits: int = 10) -> int:
-    """How many false alarms cost F2 as much as one miss does, beside `hits` right labels."""
-    one_miss = f2.from_counts(hits, 1, 0)
-    return next(n for n in range(1, 100) if f2.from_counts(hits, 0, n) <= one_miss)
-
-
-def values_left_out(size: int = 7, channels: int = 512) -> float:
-    """Share of a feature map's values that flattening leaves out, from the built layer."""
-    import keras
-
-    flat = keras.Sequential([keras.Input((size, size, channels)), keras.layers.Flatten()])
-    return 1 - flat.output_shape[-1] / (size * size * channels)
-
-
-def convolutions() -> dict[str, int]:
-    """Weights without biases of the convolutions that the teaching article compares."""
-    from keras import layers
-
-    def count(channels: int, *stack: Any) -> int:
-        import keras
-
-        return keras.Sequential([keras.Input((16, 16, channels)), *stack]).count_params()
-
-    def plain(kernel: int, filters: int = 64) -> Any:
-        return layers.Conv2D(filters, kernel, padding="same", use_bias=False)
-
-    return {
-        "3×3, 16 to 32": count(16, plain(3, 32)),
-        "separable 3×3, 16 to 32": count(16, layers.SeparableConv2D(32, 3, use_bias=False)),
-        "5×5": count(64, plain(5)),
-        "one 3×3": count(64, plain(3)),
-        "two 3×3": count(64, plain(3), plain(3)),
-    }
-
-
-def normalised_within_unit(seed: int = 0) -> float:
-    """Share of a batch-normalised layer's outputs that lie within 0 … 1, for normal inputs."""
-    import keras
-
-    values = np.random.default_rng(seed).normal(3, 2, (256, 64)).astype("float32")
-    normalised = np.asarray(keras.layers.BatchNormalization()(values, training=True))
-    return float(((normalised >= 0) & (normalised <= 1)).mean())
-
-
-# ---- from kept runs ------------------------------------------------------------------------------
-
-
-def recalibration(kinds: list[Family]) -> list[Row]:
-    """How much less optimistic ridge is than no recalibration, paired over chips."""
-    outcomes = tables.recalibrations(families.joint(kinds).pool(), kinds=("none", "ridge"))
-    change = optimism_difference(outcomes["ridge"], outcomes["none"])
-    return [_row("ridge-reduces-overfitting", change)]
-
-
-def optimism_difference(one: dict[str, Outcome], other: dict[str, Outcome]) -> Interval:
-    """Optimism of `one` less that of `other`, paired over chips with a 95 % bootstrap interval.
-
-    one, other  protocol -> outcome; optimism is F2 on the paper's protocol less nested F2
+    Both on the paper's system before ridge, nested: the mean of the labels' binary F2 at their own
+    thresholds; and the mean-over-chips F2 of the eleven others alone minus that of all.
     """
+    _, pool, _ = systems.whole(kinds)
+    many, few = ([INDEX[tag] for tag in tags] for tags in ((*WEATHER, *COMMON), RARE))
+    alone = pool.nested(thresholds="labels")
+    there = alone.truth.any(0)
+    few = [i for i in few if there[i]]
+    draws = f2.label_draws(alone.truth, alone.prediction, 2000, 0)
+    value = f2.f2_score(alone.truth, alone.prediction, "labels")
+    gap = value[few].mean() - value[many].mean()
+    worse = _interval(gap, draws[:, few].mean(1) - draws[:, many].mean(1))
+    whole = pool.nested()
+    change = f2.chip_f2(whole.truth[:, many], whole.prediction[:, many])
+    change = change - f2.chip_f2(whole.truth, whole.prediction)
+    matter = f2.mean_interval(change)
+    return [row("rare-labels-are-poor", worse), row("rare-labels-hardly-matter", matter)]
 
-    def by_chip(outcome: Outcome) -> Array:
-        order = np.argsort(outcome.names)
-        return f2.chip_f2(outcome.truth, outcome.prediction)[order]
 
-    gain = (by_chip(one["paper"]) - by_chip(one["nested"])) - (
-        by_chip(other["paper"]) - by_chip(other["nested"])
-    )
-    return f2.mean_interval(gain)
+# ---- dehazing ------------------------------------------------------------------------------------
 
 
-def dehazing(kinds: list[Family]) -> list[Row]:
-    """Overall F2 with dehazed chips, and with both: each less the original chips alone.
+def dehazing_overall(kinds: list[Family]) -> list[Row]:
+    """Overall F2 with dehazed chips, and with both: each minus the original chips alone.
 
     Each side chooses the loss for each label among its own networks. No rows where no network on
-    dehazed chips is kept.
+    dehazed chips is saved.
     """
     rows: dict[str, Row] = {}
     for name, pool in _seeds(kinds):
@@ -146,40 +95,161 @@ def dehazing(kinds: list[Family]) -> list[Row]:
         original = pool.nested(*sides["original"])
         others = {
             "dehazing-helps-overall": pool.nested(*sides["dehazed"]),
-            "choice-repairs": pool.nested(*sides["original"], *sides["dehazed"]),
+            "dehazing-helps-with-choice": pool.nested(*sides["original"], *sides["dehazed"]),
         }
         for claim, outcome in others.items():
             if not name:
-                rows[claim] = _row(claim, outcome.minus(original))
+                rows[claim] = row(claim, outcome.minus(original))
             elif claim in rows:
                 rows[claim][name] = outcome.score - original.score
     return list(rows.values())
 
 
-def f2_loss(kinds: list[Family]) -> list[Row]:
-    """Binary F2 with the F2 loss less that with the log loss, original chips, label by label.
+def choice_repairs(kinds: list[Family]) -> list[Row]:
+    """The choice per label between the two networks with the log loss: minus dehazed, overall; and
+    of the labels that dehazing is said to lower, minus original."""
+    rows: dict[str, Row] = {}
+    for name, outcomes, alone in _log_pairs(kinds):
+        chosen, dehazed = outcomes["choice per label"], outcomes["dehazed"]
+        one, other = alone["original"], alone["choice per label"]
+        change = f2.paired_bootstrap(one.truth, one.prediction, other.prediction, "labels")
+        values = {"overall, choice minus dehazed": chosen.minus(dehazed)}
+        for tag in LOWERED:
+            if one.truth[:, INDEX[tag]].any():
+                ends = (float(end[INDEX[tag]]) for end in change)
+                values[f"{tag}, choice minus original"] = Interval(*ends)
+        for item, value in values.items():
+            if not name:
+                rows[item] = row("choice-repairs", value, item)
+            elif item in rows:
+                rows[item][name] = value.value
+    return list(rows.values())
 
-    Each label at its own threshold, chosen for that label's F2 (nested).
-    No rows where not both are kept.
+
+def choice_believes_haze(kinds: list[Family]) -> list[Row]:
+    """Of the chips on which only the network on original chips finds haze, the fraction that is
+    labelled so, with Wilson's interval."""
+    claim, rows = "choice-believes-haze", {}
+    for name, _, alone in _log_pairs(kinds):
+        one, other = (alone[k].prediction[:, INDEX["haze"]] == 1 for k in ("original", "dehazed"))
+        only = one & ~other
+        hits, count = int(alone["original"].truth[only, INDEX["haze"]].sum()), int(only.sum())
+        if not count:
+            continue
+        value = wilson(hits, count)
+        if not name:
+            rows[claim] = row(claim, value)
+        elif claim in rows:
+            rows[claim][name] = value.value
+    return list(rows.values())
+
+
+def wilson(hits: int, count: int, z: float = 1.96) -> Interval:
+    """A fraction with Wilson's 95 % interval (1927)."""
+    p, square = hits / count, z * z / count
+    middle = (p + square / 2) / (1 + square)
+    half = z * np.sqrt(p * (1 - p) / count + square / (4 * count)) / (1 + square)
+    return Interval(p, float(middle - half), float(middle + half))
+
+
+def section_42(paper: Project, kinds: list[Family]) -> list[Row]:
+    """Networks whose hazy training chips alone were dehazed, minus networks on original chips.
+
+    Log loss; validation chips as they are. The widest pair is judged, others are its seeds.
+    """
+    configs = grids.configs("section-4.2", paper.profile)
+    found = [
+        (config, change)
+        for config in sorted(configs, key=lambda c: -c.width)
+        if (change := pair_difference(paper, config, replace(config, variant="original")))
+    ]
+    if not found:
+        return []
+    (first, value), *others = found
+    names = [
+        f"seed {config.seed}"
+        + ("" if config.width == first.width else f" of {families.title(_plain(config))}")
+        for config, _ in others
+    ]
+    seeds = {name: other.value for name, (_, other) in zip(names, others, strict=True)}
+    return [row("dehazing-helps-hazy-training", value, **seeds)]
+
+
+def _plain(config: Config) -> Config:
+    return replace(config, variant="original", seed=0)
+
+
+def pair_difference(paper: Project, one: Config, other: Config) -> Interval | None:
+    """Overall F2, nested, of one configuration's run minus another's; None where one is missing."""
+    runs = [paper.find(config) for config in (one, other)]
+    if None in runs:
+        return None
+    pools = [candidates.gather([run]) for run in runs if run]
+    a, b = (pool.nested() for pool in pools)
+    return a.minus(b)
+
+
+# ---- losses and thresholds -----------------------------------------------------------------------
+
+
+def changed_f2_loss(paper: Project) -> list[Row]:
+    """The F2 loss summed per label minus that summed per chip, original chips.
+
+    Binary F2 of two labels, each at its own threshold, nested; and the mean over labels of the
+    recall at probability ½. No rows where not both are saved.
     """
     rows: dict[str, Row] = {}
-    claim = "f2-loss-helps-cloudy-and-agriculture"
-    for name, pool in _seeds(kinds):
-        found = {one.loss: one for one in pool.of("original")}
-        if not {"log", "f2"} <= found.keys():
+    base = next(c for c in grids.configs("readings", paper.profile) if c.loss == "f2-chip")
+    for seed in grids.SEEDS:
+        wanted = [replace(base, seed=seed, loss=loss) for loss in ("f2-chip", "f2")]
+        runs = [paper.find(config) for config in wanted]
+        if None in runs:
             continue
-        log, better = (pool.nested(found[loss], thresholds="labels") for loss in ("log", "f2"))
-        change = f2.paired_bootstrap(log.truth, log.prediction, better.prediction, "labels")
-        for tag in LABELS_OF_F2_LOSS:
-            place = pool.tags.index(tag)
-            value = Interval(*(float(end[place]) for end in change))
-            if not log.truth[:, place].any():
-                continue
-            if not name:
-                rows[tag] = _row(claim, value, tag)
-            elif tag in rows:
-                rows[tag][name] = value.value
+        pool = candidates.gather([run for run in runs if run])
+        unchanged, changed = (pool.nested(one, thresholds="labels") for one in pool.probability)
+        change = f2.paired_bootstrap(
+            unchanged.truth, unchanged.prediction, changed.prediction, "labels"
+        )
+        values = {
+            tag: Interval(*(float(end[INDEX[tag]]) for end in change))
+            for tag in LABELS_OF_F2_LOSS
+            if unchanged.truth[:, INDEX[tag]].any()
+        }
+        values["f2-loss-stresses-recall"] = _recall(pool.truth, *pool.probability.values())
+        for item, value in values.items():
+            claim = item if item.startswith("f2-") else "f2-loss-helps-cloudy-and-agriculture"
+            if item not in rows:
+                rows[item] = row(claim, value, item)
+            else:
+                rows[item][f"seed {seed}"] = value.value
     return list(rows.values())
+
+
+def _recall(truth: Array, one: Array, other: Array) -> Interval:
+    """Mean over labels of the recall at probability ½: of `other` minus of `one`, paired."""
+    columns = np.concatenate([truth & (p > 0.5) for p in (one, other)] + [truth], axis=1)
+    columns = columns.astype(np.float32)
+    drawn = f2.drawn_counts(len(truth), 2000, 0)
+    sums = np.concatenate([columns.sum(0)[None], *(t.astype(np.float32) @ columns for t in drawn)])
+    first, second, true = np.split(sums, 3, axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        gain = np.nanmean((second - first) / true, axis=1)
+    return _interval(gain[0], gain[1:])
+
+
+def chosen_thresholds(kinds: list[Family]) -> list[Row]:
+    """Overall F2 of one network with chosen thresholds minus at ½, nested, log loss."""
+    claim, rows = "threshold-must-be-chosen", {}
+    for name, pool in _seeds(kinds):
+        fitted, half = pool.nested(pool.first), pool.nested(pool.first, thresholds=0.5)
+        if not name:
+            rows[claim] = row(claim, fitted.minus(half))
+        else:
+            rows[claim][name] = fitted.score - half.score
+    return list(rows.values())
+
+
+# ---- shared --------------------------------------------------------------------------------------
 
 
 def _seeds(kinds: list[Family]) -> list[tuple[str, Pool]]:
@@ -194,104 +264,23 @@ def _seeds(kinds: list[Family]) -> list[tuple[str, Pool]]:
     return [("", chosen.pool()), *others]
 
 
-# ---- errata --------------------------------------------------------------------------------------
-
-
-def errata(chip_scores: Array) -> pd.DataFrame:
-    """What the code can check of the errata: `erratum`, `what`, `value`.
-
-    chip_scores  `(N,)` F2 of each chip, for the standard error
-    """
-    count = convolutions()
-    with_j, with_i = equation5()
-    squared, plain = ridge_objectives()
-    dense, kernel, apart = dense_as_convolution()
-    stacks = vgg_channels()
-    facts = [
-        ("equation-5", "largest gap of the two sides, with J", with_j),
-        ("equation-5", "smallest gap of the two sides, as printed", with_i),
-        ("l2-norm", "ridge's weights from the minimum of the squared norm's objective", squared),
-        ("l2-norm", "ridge's weights from the minimum of the norm's objective", plain),
-        ("flatten", "values into the dense layer after flattening", 7 * 7 * 512),
-        ("flatten", "values into the dense layer after global pooling", 512),
-        ("twice", "false alarms that cost as much as one miss", false_alarms_per_miss()),
-        ("fifth-decimal", "standard error at 8,096 chips", chip_scores.std() / np.sqrt(8096)),
-        ("article-five-by-five", "5×5 ÷ one 3×3", count["5×5"] / count["one 3×3"]),
-        ("article-five-by-five", "5×5 ÷ two 3×3", count["5×5"] / count["two 3×3"]),
-        ("article-batch-normalisation", "share outside 0 … 1", 1 - normalised_within_unit()),
-        ("article-channels", "channels of stack 4", stacks[3]),
-        ("article-channels", "channels of stack 5", stacks[4]),
-        ("article-lost-signs", "50·4·4", 50 * 4 * 4),
-        ("article-lost-signs", "7·7·512", 7 * 7 * 512),
-        ("article-dense-kernel", "weights of the dense layer", dense),
-        ("article-dense-kernel", "weights of the 7×7 convolution", kernel),
-        ("article-dense-kernel", "largest difference of their outputs", apart),
+def _log_pairs(kinds: list[Family]) -> Iterator[tuple[str, dict[str, Outcome], dict[str, Outcome]]]:
+    """Name of the seed, outcomes of both networks with the log loss and of the choice between them,
+    and the same at each label's own threshold; the pair that is judged first, without a name."""
+    chosen = dehazing.paired_family(kinds)
+    family, names = families.spread(kinds, chosen)
+    found = [("", dehazing.pairs(chosen.runs)[0])]
+    found += [
+        (names[pair[0].config.seed], pair)
+        for pair in dehazing.pairs(family.runs)
+        if pair[0].config.seed in names
     ]
-    return pd.DataFrame(facts, columns=["erratum", "what", "value"])
+    for name, (original, dehazed) in found:
+        if dehazed is not None:
+            both = (dehazing.outcomes(original, dehazed, thresholds=t) for t in ("chips", "labels"))
+            yield name, *both
 
 
-def equation5(seed: int = 0) -> tuple[float, float]:
-    """Largest gap between the sides of equation 5 with J, and smallest as printed (with I)."""
-    rng = np.random.default_rng(seed)
-    scene, light = rng.uniform(0.15, 0.8, (64, 64, 3)), np.array([0.8, 0.85, 0.9])
-    t = np.full(scene.shape[:2], 0.6)
-    hazy = dehaze.add_haze(scene, t, light)
-    left = _dark(hazy / light)
-    right, printed = (t * _dark(x / light) + 1 - t for x in (scene, hazy))
-    return float(np.abs(left - right).max()), float(np.abs(left - printed).min())
-
-
-def _dark(values: Array) -> Array:
-    return dehaze.dark_channel(np.clip(values, 0, 1), patch=5)
-
-
-def ridge_objectives(seed: int = 0) -> tuple[float, float]:
-    """How far scikit-learn's ridge weights are from the minimum with ‖w‖², and with ‖w‖."""
-    from scipy.optimize import minimize
-    from sklearn.linear_model import Ridge
-
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=(80, 5))
-    y = x @ np.array([1.0, -2, 0.5, 0, 3]) + rng.normal(size=80)
-    ridge = Ridge(alpha=20.0, fit_intercept=False).fit(x, y).coef_
-    gaps = []
-    for power in (2, 1):
-        best = minimize(
-            lambda w, power=power: ((y - x @ w) ** 2).sum() + 20.0 * np.linalg.norm(w) ** power,
-            np.ones(5),
-            tol=1e-12,
-        )
-        gaps.append(float(np.abs(best.x - ridge).max()))
-    return gaps[0], gaps[1]
-
-
-def dense_as_convolution(channels: int = 512, units: int = 16) -> tuple[int, int, float]:
-    """Weights of a dense layer on 7 × 7 × `channels` and of the same 7×7 convolution, and how far
-    their outputs are apart."""
-    import keras
-
-    values = np.random.default_rng(0).normal(size=(1, 7, 7, channels)).astype("float32")
-    dense = keras.Sequential(
-        [keras.Input((7, 7, channels)), keras.layers.Flatten(), keras.layers.Dense(units)]
-    )
-    kernel = keras.Sequential([keras.Input((7, 7, channels)), keras.layers.Conv2D(units, 7)])
-    weight, bias = dense.get_weights()
-    kernel.set_weights([weight.reshape(7, 7, channels, units), bias])
-    a, b = (np.asarray(model(values)).ravel() for model in (dense, kernel))
-    return dense.count_params(), kernel.count_params(), float(np.abs(a - b).max().round(3))
-
-
-def vgg_channels() -> list[int]:
-    """Channels of the five stacks of VGG-16, from the built network."""
-    import keras
-
-    from ..networks import build
-
-    model = build.original("D", size=32, classes=2)
-    found: Iterable[int] = [
-        layer.filters for layer in model.layers if isinstance(layer, keras.layers.Conv2D)
-    ]
-    channels = list(found)
-    del model
-    gc.collect()
-    return [channels[i] for i in (0, 2, 4, 7, 10)]
+def _interval(value: float, draws: Array) -> Interval:
+    low, high = np.quantile(draws, (0.025, 0.975))
+    return Interval(float(value), float(low), float(high))

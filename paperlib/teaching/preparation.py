@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from keras import layers, ops
 
-from ..networks.augment import random_transforms
+from ..networks.augment import random_transforms, transformed
 
 
 def each_transform(image: np.ndarray, draws: int = 2, seed: int = 0) -> dict[str, np.ndarray]:
@@ -23,19 +22,12 @@ def each_transform(image: np.ndarray, draws: int = 2, seed: int = 0) -> dict[str
         "mirror": image[None, :, ::-1],
         "transpose": image[None].transpose(0, 2, 1, 3),
         **{
-            name: _drawn([layers_by_name[f"random_{name}"]], copies)
+            name: transformed([layers_by_name[f"random_{name}"]], copies)
             for name in ("rotation", "resize", "elastic")
         },
     }
-    made["all"] = _drawn(list(layers_by_name.values()), copies)
+    made["all"] = transformed(list(layers_by_name.values()), copies)
     return made
-
-
-def _drawn(chain: list[layers.Layer], images: np.ndarray) -> np.ndarray:
-    x = ops.convert_to_tensor(images.astype(np.float32))
-    for layer in chain:
-        x = layer(x, training=True)
-    return np.clip(np.rint(ops.convert_to_numpy(x)), 0, 255).astype(np.uint8)
 
 
 @dataclass(frozen=True)

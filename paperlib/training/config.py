@@ -11,10 +11,10 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
+from ..chips.variants import VARIANTS
 from ..profiles import Profile
 from ..utils.errors import PaperError
 
-VARIANTS = ("original", "dehazed", "dehazed-hazy")
 SCHEDULES = ("plateau", "one-cycle", "cyclical")
 
 
@@ -22,27 +22,32 @@ SCHEDULES = ("plateau", "one-cycle", "cyclical")
 class Config:
     """Everything a run depends on besides its chips.
 
-    The defaults are the paper's recipe as far as it is given, but for `augment`: the paper also
-    rotates, resizes and warps (`"paper"`), where the default has the eight symmetries alone.
+    The defaults follow the paper's section 4.2 as far as it is given; `studies.deviations` lists,
+    for every profile, what does not.
 
     network, size, width, weights, batch_norm, dropout, dense, frozen_to   as `networks.build`
-    variant   which chips: original, dehazed (all), or dehazed-hazy (of the training chips only
-              the hazy and cloudy ones, the paper's section 4.2); `train` is given these chips
+    variant   which chips, one of `chips.variants.VARIANTS`; `train` is given these chips
     loss      a name from `losses.LOSSES`
     outputs   `"all"`, or one tag: a network for this label alone
     seed      of the initial weights, the shuffle, the transforms and dropout
     epochs    the most there are; batch: chips per step; rate: Adam's first (or highest) rate
-    schedule  `"plateau"`: ×0.1 after `plateau` epochs without a lower validation loss, stop after
-              `patience` (the paper); `"one-cycle"`: a fifth of the steps up to `rate`, then down a
+    schedule  `"plateau"`: ×0.1 after `plateau` epochs in which what is watched gets no better, stop
+              after `patience`; `"one-cycle"`: a fifth of the steps up to `rate`, then down a
               cosine to nothing, all epochs (Smith & Topin 2019): good for few epochs from scratch;
               `"cyclical"`: from a quarter of `rate` straight up to it and down, every `cycle`
               epochs, all epochs (Smith 2017)
+    watch     what the best epoch and the plateau go by: `"val_loss"`, or `"val_f2"`, the metric, as
+              in the paper's section 4.2: F2 at threshold 0.2, mean over chips, of one label its own
     precision Keras' dtype policy while training
     augment   a name from `augment.AUGMENTATIONS`
     train_chips  how many training chips, the first by their names' hashes; 0: all there are
     teacher   `""`, or the slug of a kept run whose answers are `teaching` of the target
               (`distillation`); log loss, all labels
     teacher_views  symmetries of each chip that the teacher's answer is averaged over, 1 to 8
+    copies    0: transforms are drawn anew in each epoch; else how many fixed random copies of each
+              training chip take its place, split 8:2 again (`copies.make`)
+    split_by  with `copies`: `"chip"`, all copies of a chip on one side; `"copy"`, each copy at
+              random, so that most chips stand on both sides (the paper's order, section 4.2)
     """
 
     network: str = "vgg16"
@@ -70,6 +75,9 @@ class Config:
     teacher: str = ""
     teaching: float = 0.5
     teacher_views: int = 1
+    copies: int = 0
+    split_by: str = "chip"
+    watch: str = "val_loss"
 
     def __post_init__(self) -> None:
         if self.variant not in VARIANTS:
@@ -84,6 +92,12 @@ class Config:
             raise ValueError("teacher: teaches all labels, by the log loss")
         if not 1 <= self.teacher_views <= 8:
             raise ValueError(f"teacher_views: 1 to 8, not {self.teacher_views}")
+        if self.watch not in ("val_loss", "val_f2"):
+            raise ValueError(f"watch: val_loss or val_f2, not {self.watch!r}")
+        if self.split_by not in ("chip", "copy") or self.copies < 0:
+            raise ValueError("copies is 0 or more, split_by chip or copy")
+        if self.copies and (self.teacher or self.train_chips):
+            raise ValueError("copies: of all training chips, without a teacher")
         if self.weights not in ("", "imagenet") and "@" not in self.weights:
             from ..networks.build import weights_name  # Keras takes seconds
 
@@ -119,6 +133,8 @@ class Config:
             "rate": profile.rate,
             "weights": profile.weights,
             "precision": profile.precision,
+            "watch": profile.watch,
+            "augment": profile.augment,
         }
         if not changes.get("weights", profile.weights):
             given |= {"batch_norm": "all", "schedule": "one-cycle"}

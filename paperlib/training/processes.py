@@ -71,8 +71,7 @@ def train(
             done += 1
             continue
         trained.check(config, chips)
-        count = config.train_chips or int((chips.split == "train").sum())
-        missing.append((config, config.epochs * (count // config.batch)))
+        missing.append((config, trained.steps(config, chips)))
     if not missing:
         return
     total = sum(steps for _, steps in missing)

@@ -36,8 +36,8 @@ def train(
                  and this one gets the chips' fingerprint in its folder name
     progress     whether to show a bar, or the bar of a whole grid to advance by batches
 
-    The weights kept are those of the epoch with the lowest validation loss. Raises `PaperError` for
-    chips that cannot train the configuration.
+    The weights saved are those of the best epoch, by what the configuration watches. Raises
+    `PaperError` for chips that cannot train the configuration.
     """
     if kept := find(config, runs_folder, chips):
         return kept
@@ -58,13 +58,18 @@ def train(
             from .distillation import soft_labels
 
             taught = soft_labels(config.teacher, chips, runs_folder, views=config.teacher_views)
-        training = Training(config, chips, cache, taught=taught, progress=progress)
+        shown = chips
+        if config.copies:
+            from . import copies
+
+            shown = copies.make(chips, config)
+        training = Training(config, shown, cache, taught=taught, progress=progress)
         training.run()
-        split = chips.split
+        split = shown.split
         rest = np.flatnonzero(split != "train")
         probability = np.full((len(rest), len(chips.tags)), np.nan, np.float16)
         probability[:, training.columns] = training.predict(rest)
-        names, truth = chips.names[rest], chips.labels[rest]
+        names, truth = shown.names[rest], shown.labels[rest]
         facts = {
             "chips": describe(chips),
             "predictions": leakage.predictions_digest(names, truth, probability),
@@ -89,6 +94,16 @@ def train(
         files.write_json(cache / "timing.json", timing)
         files.write_json(folder / "run.json", facts)  # last: it says that the rest is whole
     return load(folder)
+
+
+def steps(config: Config, chips: Chips) -> int:
+    """Batches that the run takes at most."""
+    count = config.train_chips or int((chips.split == "train").sum())
+    if config.copies:
+        from . import copies
+
+        count = copies.training_count(count, config)
+    return config.epochs * (count // config.batch)
 
 
 def check(config: Config, chips: Chips) -> None:

@@ -1,4 +1,4 @@
-"""The networks after VGG: those of keras.applications, to the number, with the paper's head."""
+"""The networks after VGG: those of keras.applications, to the number, with the package's head."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def narrow():
 
 
 def check(model):
-    """It takes small pictures and gives probabilities, through the paper's head."""
+    """It takes small pictures and gives probabilities, through the package's head."""
     out = np.asarray(model(images()))
     assert out.shape == (2, 3)
     assert out.dtype == np.float32
