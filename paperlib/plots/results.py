@@ -24,6 +24,7 @@ from .shared import (
     label_rows,
     legend,
     name_rows,
+    note,
     offsets,
     panel,
     root_scale,
@@ -143,6 +144,32 @@ def _reference(
     text = text.replace("\n", " ")
     text = f"{text} →" if right else f"← {text}"
     in_rows(ax, int(right), top, text, ha="right" if right else "left", **look)
+
+
+@styled
+def headline(table: pd.DataFrame, published: float, constant: float, networks: str) -> Figure:
+    """The paper's system beside the printed number, at a glance.
+
+    table      rows `protocol`, `f2`, `low`, `high` of one system
+    published  the paper's headline;  constant  F2 of the best constant prediction on these chips
+    networks   what the system's networks are, with the chips' size
+    """
+    figure, ax = panel(7.4, 1.9)
+    names = [f"{networks},\n{PROTOCOL[p][2]}" for p in table["protocol"]]
+    rows = rows_of([*names, "", ""])
+    for y, row in zip(rows[1:], table.to_dict("records"), strict=False):
+        colour, marker, _ = PROTOCOL[row["protocol"]]
+        look = {"fmt": marker, "color": colour, "ms": 6, "capsize": 4, "lw": 1.6}
+        intervals(ax, pd.DataFrame([row]), [y], **look)
+        note(ax, (row["high"], y), f"{row['f2']:.4f}", (7, 0), color=colour, fontsize=8)
+    for y, value, colour in ((rows[0], published, "bad"), (rows[-1], constant, "published")):
+        ax.plot(value, y, "D", ms=6, color=COLOURS[colour])
+        shift, ha = ((-8, 0), "right") if value > 0.9 else ((8, 0), "left")
+        note(ax, (value, y), f"{value:.5g}", shift, color=COLOURS[colour], fontsize=8, ha=ha)
+    first = "printed in the paper: a network per label\nat VGGNet's input size, no interval"
+    name_rows(ax, rows, [first, *names, "best constant prediction"], fontsize=7.5)
+    ax.set(ylim=(-0.6, len(rows) - 0.4), xlabel="F2, mean over chips, 95 % interval over chips")
+    return figure
 
 
 def _within(system: str, networks: str) -> str:
