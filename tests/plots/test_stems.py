@@ -1,4 +1,4 @@
-"""One stem in three rooms: a notebook, the module that computes for it, the one that draws for it."""
+"""One stem in three rooms: a notebook, what computes for it and what draws for it."""
 
 from __future__ import annotations
 
