@@ -191,9 +191,7 @@ def normalisation(before: np.ndarray, after: np.ndarray, spread: pd.DataFrame) -
     look = {"ha": "right", "va": "baseline", "fontsize": 8, "color": COLOURS["good"]}
     note(ax, (end["layer"], end["spread"]), "normalised", (-4, 9), **look)
     ax.set(yscale="log", xlim=(0.5, 16.5), xticks=(1, 5, 9, 13))
-    ax.set(
-        xlabel="convolution", ylabel="standard deviation", title="The signal with depth"
-    )
+    ax.set(xlabel="convolution", ylabel="standard deviation", title="The signal with depth")
     return figure
 
 
