@@ -1,8 +1,13 @@
 """One function per figure: data in, Figure out. Nothing here computes a result.
 
-Each module holds the figures of one subject (`plots.networks`, `plots.training`, …). A figure is
-drawn under the package's one style by `@styled`, and saved by `save` without times or versions in
-the files, so that equal figures are equal bytes.
+Each module draws the figures of one notebook and has its stem (`06_dehazing`, `plots.dehazing`);
+`shared` holds what they have in common, `scenes` the contact sheet. A figure is drawn under the
+package's one style by `@styled`, and saved by `save` without times or versions in the files, so
+that equal figures are equal bytes.
+
+seaborn draws the matrices and the histograms. Interval estimates are drawn with matplotlib: point
+plots of seaborn compute intervals of their own from raw values, and ours come from tables, paired
+and bootstrapped over chips.
 """
 
 from __future__ import annotations

@@ -55,14 +55,14 @@ def by_label(
 
     scores       columns `label`, `chips`, `system`, `f2`, `low`, `high`
     differences  columns `label`, `difference`, `low`, `high`: dehazed minus original; and `seed 1`,
-                 `seed 2`, … where more are saved (`families.spread` says whose)
-    claimed      label -> +1 or −1: what the paper says of it in words
+                 `seed 2`, … where more are saved (`families.spread` names whose)
+    claimed      label -> +1 or −1: the paper's claim in words
     networks     what is drawn: design and loss
     """
     labels = list(differences["label"])
     where = rows_of(labels)
     figure = Figure(figsize=(7.8, 6.8))
-    left, right, said = figure.subplots(1, 3, sharey=True, width_ratios=(1.25, 1.25, 0.14))
+    left, right, paper = figure.subplots(1, 3, sharey=True, width_ratios=(1.25, 1.25, 0.14))
     systems = list(dict.fromkeys(scores["system"]))
     for system, shift in zip(systems, offsets(len(systems), 0.28), strict=True):
         colour, marker = LOOKS[system]
@@ -94,14 +94,14 @@ def by_label(
     for label, sign in claimed.items():
         if label in labels:
             y = where[labels.index(label)]
-            said.annotate(
+            paper.annotate(
                 "",
                 (sign, y),
                 (-sign, y),
                 arrowprops={"arrowstyle": "-|>", "color": COLOURS["bad"], "lw": 1.6},
             )
-    said.set(xlim=(-1.5, 1.5), title="Paper")
-    said.axis("off")
+    paper.set(xlim=(-1.5, 1.5), title="Paper")
+    paper.axis("off")
     right.plot([], [], color=COLOURS["bad"], marker=">", ls="-", label="the paper's claim")
     right.axvline(0, color=GREY, lw=0.8)
     right.axvspan(-NEAR_ZERO, NEAR_ZERO, color="#E6E6E6", zorder=0.5)
@@ -138,8 +138,8 @@ def overall(table: pd.DataFrame, seeds: pd.DataFrame, pairs: pd.DataFrame, netwo
     """Figure 7: the overall F2 with and without dehazing, and what it brings to each pair.
 
     table     columns `system`, `f2`, `low`, `high` (nested)
-    seeds     columns `system`, `networks`, `seed`, `f2`: a line for each seed, where several are
-              saved, whatever network's they are
+    seeds     columns `system`, `networks`, `seed`, `f2`: a line for each seed, where more than
+              one is saved, of any network
     pairs     `dehazing.all_pairs`
     networks  title of the family that is drawn on the left
     """
@@ -154,14 +154,14 @@ def overall(table: pd.DataFrame, seeds: pd.DataFrame, pairs: pd.DataFrame, netwo
         intervals(ax, row, x, upright=True, **look)
         value = row["f2"].item()
         note(ax, (x, value), f"{value:.4f}", (9, 0), fontsize=8)
-        for whose, several in seeds[seeds["system"] == system].groupby("networks"):
-            if len(several) < 2:
+        for whose, rows in seeds[seeds["system"] == system].groupby("networks"):
+            if len(rows) < 2:
                 continue
             own = whose == networks
             name = "each seed" if own else f"seeds of {whose}"
-            line = np.full(len(several), x - (0.2 if own else 0))
+            line = np.full(len(rows), x - (0.2 if own else 0))
             look = {"ms": 12, "mew": 1.4, "label": None if x else name}
-            seed_lines(ax, line, several["f2"], "_", **look)
+            seed_lines(ax, line, rows["f2"], "_", **look)
     low = min(table["low"].min(), seeds["f2"].min() if len(seeds) else 1)
     ax.set_ylim(padded(low, table["high"].max(), 0.12, 0.12))
     ax.set_ylabel("mean-over-chips F2\n95 % interval over chips, nested")

@@ -1,4 +1,4 @@
-"""Notebook 04: how F2 weighs errors, what thresholds do, and what a loss does to one label."""
+"""Notebook 04: what F2 charges for errors, F2 against thresholds, what each loss learns."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
+import seaborn
 from matplotlib.figure import Figure
 from scipy.special import expit
 
 from . import COLOURS, styled
-from .shared import LOSS_NAMES, LOSS_STYLE, iso_f2, root
-
-Array = np.ndarray
+from .shared import LOSS_NAMES, LOSS_STYLE, Array, iso_f2, root_scale
 
 
 class Learnt(Protocol):
@@ -42,12 +41,8 @@ def f2_weighs(errors: Array, misses: Array, false_alarms: Array, hits: int) -> F
     for k in range(1, int(errors[-1]) // 4 + 1):
         left.plot([k, 4 * k], [misses[k], false_alarms[4 * k]], color=COLOURS["ink"], ls=":", lw=1)
         left.text(2.5 * k, misses[k] - 0.055, f"{k} = {4 * k}", ha="center", fontsize=7.5)
-    left.set(
-        xlabel="errors on the chip",
-        ylabel="F2 of the chip",
-        ylim=(0, 1.04),
-        title=f"{hits} labels found, and some errors",
-    )
+    left.set(xlabel="errors on the chip", ylabel="F2 of the chip", ylim=(0, 1.04))
+    left.set_title(f"{hits} labels found, and some errors")
     left.legend(loc="lower left")
     left.grid(axis="y")
     iso_f2(right)
@@ -69,24 +64,23 @@ def threshold_curves(
 
     thresholds  `(T,)`;  curves  `(T, L)` binary F2
     best        `(L,)` threshold with the highest F2 of the label
-    together    `(L,)` threshold for the mean-over-chips F2; NaN: the label is given to no chip
-    names       of the labels;  counts  `(L,)` chips that carry each
-    bands       place of a label -> ends of its 95 % interval, `(T,)` each: where few chips carry it
+    together    `(L,)` threshold for the mean-over-chips F2; NaN: the label is predicted for no chip
+    names       of the labels;  counts  `(L,)` chips that are positive for each
+    bands       index of a label -> bounds of its 95 % interval, `(T,)` each: labels of few chips
     """
     columns = 6
     rows = -(-(len(names) + 1) // columns)
     figure = Figure(figsize=(8.4, 1.55 * rows))
     axes = figure.subplots(rows, columns, sharex=True, sharey=True).ravel()
-    looks = {
-        "F2": {"color": COLOURS["ink"], "ls": "-", "lw": 1.2},
-        "best for the label": {"color": COLOURS["original"], "ls": "-", "lw": 1.2},
-        "best for the\nmean over chips": {"color": COLOURS["bad"], "ls": "--", "lw": 1.2},
-    }
-    curve, alone, mean = looks.values()
+    curve = {"color": COLOURS["ink"], "ls": "-", "lw": 1.2, "label": "F2"}
+    alone = {**curve, "color": COLOURS["original"], "label": "best for the label"}
+    mean = {"color": COLOURS["bad"], "ls": "--", "lw": 1.2}
+    mean["label"] = "best for the\nmean over chips"
+    band = {"color": COLOURS["ink"], "alpha": 0.18, "lw": 0, "label": "95 % interval\n(few chips)"}
     for label, ax in enumerate(axes[: len(names)]):
         ax.plot(thresholds, curves[:, label], **curve)
         if bands and label in bands:
-            ax.fill_between(thresholds, *bands[label], color=COLOURS["ink"], alpha=0.18, lw=0)
+            ax.fill_between(thresholds, *bands[label], **band)
         ax.axvline(np.clip(best[label], 0, 1), **alone)
         if np.isnan(together[label]):
             text = "for the mean over\nchips: never given"
@@ -97,23 +91,15 @@ def threshold_curves(
         ax.grid(axis="y")
     for ax in axes[len(names) :]:
         ax.axis("off")
-    axes[0].set_xscale("function", functions=(root, np.square))
+    root_scale(axes[0], (0, 0.05, 0.2, 0.5, 1), ("0", ".05", ".2", ".5", "1"))
     axes[0].set(xlim=(0, 1), ylim=(0, 1.02), yticks=(0, 0.5, 1))
-    axes[0].set_xticks((0, 0.05, 0.2, 0.5, 1), ("0", ".05", ".2", ".5", "1"))
     for ax in axes[len(names) - columns : len(names)]:
         ax.tick_params(labelbottom=True)
-    handles = [axes[-1].plot([], [], **how)[0] for how in looks.values()]
-    labels = [*looks]
+    for look in (curve, alone, mean):
+        axes[-1].plot([], [], **look)
     if bands:
-        handles.append(axes[-1].fill_between([], [], [], color=COLOURS["ink"], alpha=0.18, lw=0))
-        labels.append("95 % interval\n(few chips)")
-    axes[-1].legend(
-        handles,
-        labels,
-        loc="center left",
-        bbox_to_anchor=(-0.1, 0.5),
-        fontsize=7,
-    )
+        axes[-1].fill_between([], [], [], **band)
+    axes[-1].legend(loc="center left", bbox_to_anchor=(-0.1, 0.5), fontsize=7)
     figure.supxlabel("threshold (probability; square-root scale)", fontsize=9)
     figure.supylabel("F2 of the label (in brackets: chips that carry it)", fontsize=9)
     return figure
@@ -134,12 +120,12 @@ def losses_on_one_label(score: Array, truth: Array, learnt: Mapping[str, Learnt]
     left, chips = figure.add_subplot(parts[0]), figure.add_subplot(parts[1])
     right = figure.add_subplot(halves[1])
     ends = score.min(), score.max()
-    for value, colour in ((0, COLOURS["published"]), (1, COLOURS["dehazed"])):
-        name = "with the label" if value else "without it"
-        bins = np.linspace(*ends, 60)
-        chips.hist(score[truth == value], bins, color=colour, alpha=0.5, lw=0, label=name)
+    names = np.where(truth, "with the label", "without it")
+    colours = {"with the label": COLOURS["dehazed"], "without it": COLOURS["published"]}
+    look = {"palette": colours, "hue_order": colours, "alpha": 0.5, "lw": 0}
+    seaborn.histplot(x=score, hue=names, bins=59, binrange=ends, ax=chips, **look)
+    seaborn.move_legend(chips, "upper right", title=None, fontsize=7)
     chips.set(xlabel="score of the chip", ylabel="chips", xlim=ends)
-    chips.legend(loc="upper right", fontsize=7)
     iso_f2(right)
     order = np.argsort(-score)
     hits = np.cumsum(truth[order])

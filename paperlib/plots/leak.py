@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from . import COLOURS, styled
-from .shared import ends
+from .shared import intervals, name_rows, rows_of
 
 _MARKS = (("o", True), ("D", False), ("x", False))  # own copies, unseen copies, unseen chips
 
@@ -69,28 +69,23 @@ def _scores(ax: Axes, scores: pd.DataFrame, arms: list[str]) -> None:
         ax.plot(means[:2], [y + 0.2, y], color=COLOURS["published"], lw=0.8, zorder=0)
         ax.text(max(means), y + 0.3, f" {means[0] - means[1]:+.4f}".replace("-", "−"),
                 va="bottom", fontsize=8)  # fmt: skip
-    ax.set_yticks((1, 0), arms)
+    name_rows(ax, (1, 0), arms)
     ax.set(ylim=(-0.5, 1.65), title="F2, thresholds chosen where it is reported")
-    ax.grid(axis="x")
-    ax.tick_params(axis="y", length=0)
     ax.legend(loc="upper center", bbox_to_anchor=(0.4, -0.14), ncols=3, columnspacing=0.9,
               handletextpad=0.2, fontsize=7.5)  # fmt: skip
 
 
 def _differences(ax: Axes, table: pd.DataFrame) -> None:
-    where = np.arange(len(table))[::-1]
+    where = rows_of(table)
     leak = table["comparison"].str.startswith("what the leak")
     for y, row, strong in zip(where, table.to_dict("records"), leak, strict=True):
         colour = COLOURS["bad"] if strong else COLOURS["original"]
-        one = pd.DataFrame([row])
-        ax.errorbar(row["value"], y, xerr=ends(one, "value"), fmt="o", color=colour, capsize=3,
-                    ms=6 if strong else 5)  # fmt: skip
+        look = {"fmt": "o", "color": colour, "capsize": 3, "ms": 6 if strong else 5}
+        intervals(ax, pd.DataFrame([row]), y, "value", **look)
         seeds = [v for k, v in row.items() if k.startswith("seed ")]
         ax.plot(seeds, [y - 0.25] * len(seeds), "|", color=colour, ms=7, alpha=0.7)
     ax.axvline(0, color=COLOURS["ink"], lw=0.8)
     names = [name.replace(": ", ":\n", 1) for name in table["comparison"]]
-    ax.set_yticks(where, names, fontsize=7.5)
+    name_rows(ax, where, names, fontsize=7.5)
     ax.set(ylim=(-0.6, len(table) - 0.4), xlabel="difference of F2, with 95 % interval")
     ax.set_title("Differences; short lines are seeds")
-    ax.grid(axis="x")
-    ax.tick_params(axis="y", length=0)

@@ -1,4 +1,4 @@
-"""Building blocks as diagrams, VGG-16 by layers, batch normalisation, what networks cost."""
+"""Notebook 10: network blocks as diagrams, layer costs, batch normalisation, network costs."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from ..networks.outline import Box
 from . import COLOURS, styled
+from .shared import CENTRED, QUIET, arrow, name_rows, note, panel, rounded, rows_of
 
 #: Fill and ink of each kind of box.
 _FILL = {
@@ -45,34 +47,31 @@ def diagrams(
     columns   diagrams in one row
     """
     placed = {title: _place(boxes) for title, boxes in outlines.items()}
+    width = {title: max(across, 1.5) for title, (_, _, across, _) in placed.items()}
     titles = list(outlines)
     lines = [titles[i : i + columns] for i in range(0, len(titles), columns)]
-    wide = [sum(max(placed[t][2], 1.5) for t in line) for line in lines]
+    wide = max(sum(width[t] for t in line) for line in lines)
     tall = [max(placed[t][3] for t in line) for line in lines]
-    figure = Figure(figsize=(0.98 * max(wide) + 0.3, 0.62 * sum(tall) + 0.75 * len(lines) + 0.35))
+    figure = Figure(figsize=(0.98 * wide + 0.3, 0.62 * sum(tall) + 0.75 * len(lines) + 0.35))
     rows = figure.add_gridspec(len(lines), 1, height_ratios=[t + 1.4 for t in tall])
-    for k, line in enumerate(lines):
-        cells = rows[k].subgridspec(
-            1, len(line), width_ratios=[max(placed[t][2], 1.5) for t in line], wspace=0.05
-        )
-        for c, title in enumerate(line):
-            ax = figure.add_subplot(cells[c])
-            _diagram(ax, outlines[title], *placed[title][:2])
+    for row, line, most in zip(rows, lines, tall, strict=True):
+        ratios = [width[t] for t in line]
+        cells = row.subgridspec(1, len(line), width_ratios=ratios, wspace=0.05)
+        for cell, title in zip(cells, line, strict=True):
+            at, lanes, across, high = placed[title]
+            ax = figure.add_subplot(cell)
+            _diagram(ax, outlines[title], at, lanes)
             ax.set_title(title, fontsize=9, weight="bold", pad=3)
-            wide_here = max(placed[title][2], 1.5)
-            middle = placed[title][2] / 2
-            ax.set(
-                xlim=(middle - wide_here / 2, middle + wide_here / 2),
-                ylim=(-(tall[k] - 1) * _STEP - 1.0, 0.45),
-            )
-            below = -(placed[title][3] - 1) * _STEP - 0.48
+            middle, half = across / 2, width[title] / 2
+            ax.set(xlim=(middle - half, middle + half), ylim=(-(most - 1) * _STEP - 1.0, 0.45))
+            below = -(high - 1) * _STEP - 0.48
             ax.text(middle, below, notes.get(title, ""), ha="center", va="top", fontsize=7.5)
             ax.axis("off")
-    there = {box.kind for boxes in outlines.values() for box in boxes}
+    drawn = {box.kind for boxes in outlines.values() for box in boxes}
     handles = [
         FancyBboxPatch((0, 0), 1, 1, fc=_FILL[kind][0], ec="none", label=text)
         for kind, text in _KINDS.items()
-        if kind in there
+        if kind in drawn
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=8)
     return figure
@@ -117,7 +116,6 @@ def _place(boxes: Sequence[Box]) -> tuple[dict[str, tuple[float, float]], list, 
 
 
 def _diagram(ax: Axes, boxes: Sequence[Box], at: dict, lanes: list) -> None:
-    grey = "#777777"
     for source, target, lane in lanes:
         (x0, y0), (x1, y1) = at[source], at[target]
         turn = y1 + _STEP  # the row above the target: down to it straight, past other boxes
@@ -127,29 +125,14 @@ def _diagram(ax: Axes, boxes: Sequence[Box], at: dict, lanes: list) -> None:
         else:
             xs, ys = [x0, x0], [y0 - _HIGH / 2, turn - _HIGH / 2]
             y0 = min(y0, turn)
-        ax.plot(xs, ys, color=grey, lw=1, zorder=1, solid_joinstyle="round")
-        ax.annotate(
-            "",
-            (x1, y1 + _HIGH / 2),
-            (x0, y0 - _HIGH / 2),
-            arrowprops={"arrowstyle": "-|>", "color": grey, "lw": 1, "shrinkA": 0, "shrinkB": 0},
-            zorder=1,
-        )
+        ax.plot(xs, ys, color=QUIET, lw=1, zorder=1, solid_joinstyle="round")
+        arrow(ax, (x0, y0 - _HIGH / 2), (x1, y1 + _HIGH / 2), QUIET, 1, zorder=1)
     for box in boxes:
         x, y = at[box.name]
         fill, ink = _FILL[box.kind]
-        ax.add_patch(
-            FancyBboxPatch(
-                (x - _WIDE / 2, y - _HIGH / 2),
-                _WIDE,
-                _HIGH,
-                boxstyle="round,pad=0,rounding_size=0.08",
-                fc=fill,
-                ec="none",
-                zorder=2,
-            )
-        )
-        ax.text(x, y, box.text, ha="center", va="center", fontsize=6.6, color=ink, zorder=3)
+        corner = x - _WIDE / 2, y - _HIGH / 2
+        rounded(ax, *corner, _WIDE, _HIGH, 0.08, fc=fill, ec="none", zorder=2)
+        ax.text(x, y, box.text, fontsize=6.6, color=ink, zorder=3, **CENTRED)
 
 
 @styled
@@ -160,42 +143,41 @@ def layer_costs(table: pd.DataFrame) -> Figure:
     """
     figure = Figure(figsize=(7.0, 3.9))
     left, right = figure.subplots(1, 2, sharey=True)
-    where = np.arange(len(table))[::-1]
+    where = rows_of(table)
+    rows = zip(table["layer"], table["output"], strict=True)
+    names = [f"{name}  {shape}" for name, shape in rows]
+    dense = table["kind"].to_numpy() == "Dense"
+    colours = np.where(dense, COLOURS["bad"], COLOURS["original"])
     for ax, column, unit, title in (
         (left, "parameters", 1e6, "Parameters in millions"),
         (right, "multiply_adds", 1e9, "Multiply-adds in billions, one picture"),
     ):
         values = table[column].to_numpy() / unit
-        dense = table["kind"].to_numpy() == "Dense"
-        colours = np.where(dense, COLOURS["bad"], COLOURS["original"])
         ax.barh(where, values, color=colours, height=0.72)
         for y, value in zip(where, values, strict=True):
             ax.text(value, y, f" {value:.2f}", va="center", fontsize=7.5)
         ax.set(title=title, xlim=(0, values.max() * 1.18))
-        ax.tick_params(axis="y", length=0)
-    rows = zip(table["layer"], table["output"], strict=True)
-    left.set_yticks(where, [f"{name}  {shape}" for name, shape in rows], fontsize=7.5)
+        name_rows(ax, where, names, grid=False, fontsize=7.5)
     return figure
 
 
 @styled
 def normalisation(before: np.ndarray, after: np.ndarray, spread: pd.DataFrame) -> Figure:
-    """Channels before and after batch normalisation, and the spread of the signal with depth.
+    """Channels before and after batch normalisation; standard deviation of the signal by depth.
 
     before, after  `(C, M)`: values of C channels (`batch_norm.channels_before_and_after`)
     spread         `batch_norm.spread_by_depth`
     """
     figure = Figure(figsize=(7.8, 3.0))
     axes = figure.subplots(1, 3, width_ratios=(1, 1, 1.35))
-    shades = np.linspace(0.35, 1, len(before))
+    look = {"element": "step", "fill": False, "stat": "density", "common_norm": False, "lw": 1.1}
+    look["palette"] = seaborn.light_palette(COLOURS["original"], len(before) + 3)[3:]
     for ax, values, title in ((axes[0], before, "before"), (axes[1], after, "after")):
         reach = np.quantile(np.abs(values), 0.998)
-        edges = np.linspace(-reach, reach, 61)
-        for channel, shade in zip(values, shades, strict=True):
-            height, _ = np.histogram(channel, edges)
-            ax.stairs(height / height.max(), edges, color=COLOURS["original"], alpha=shade, lw=1.1)
-        ax.set(title=f"Six channels {title}", xlabel="value", yticks=[])
-    axes[0].set_ylabel("share of pixels")
+        bins = {"bins": 60, "binrange": (-reach, reach)}
+        seaborn.histplot(pd.DataFrame(values.T), ax=ax, legend=False, **bins, **look)
+        ax.set(title=f"Six channels {title}", xlabel="value", ylabel="", yticks=[])
+    axes[0].set_ylabel("density of pixels")
     ax = axes[2]
     marks = ("v", "o", "^", "s")
     for (gain, part), mark in zip(spread.groupby("gain"), marks, strict=False):
@@ -203,33 +185,13 @@ def normalisation(before: np.ndarray, after: np.ndarray, spread: pd.DataFrame) -
             line = part[part["network"] == kind]
             ax.plot(line["layer"], line["spread"], color=colour, marker=mark, ms=3.5, lw=1.2)
         end = part[part["network"] == "plain"].iloc[-1]
-        ax.annotate(
-            f"{gain:g} × He",
-            (end["layer"], end["spread"]),
-            (4, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=8,
-            color=COLOURS["bad"],
-        )
+        look = {"fontsize": 8, "color": COLOURS["bad"]}
+        note(ax, (end["layer"], end["spread"]), f"{gain:g} × He", (4, 0), **look)
     end = spread[spread["network"] == "normalised"].iloc[-1]
-    ax.annotate(
-        "normalised",
-        (end["layer"], end["spread"]),
-        (-4, 9),
-        textcoords="offset points",
-        ha="right",
-        fontsize=8,
-        color=COLOURS["good"],
-    )
-    ax.set(
-        yscale="log",
-        xlabel="convolution",
-        xlim=(0.5, 16.5),
-        ylabel="standard deviation",
-        xticks=(1, 5, 9, 13),
-        title="Spread of the signal with depth",
-    )
+    look = {"ha": "right", "va": "baseline", "fontsize": 8, "color": COLOURS["good"]}
+    note(ax, (end["layer"], end["spread"]), "normalised", (-4, 9), **look)
+    ax.set(yscale="log", xlim=(0.5, 16.5), xticks=(1, 5, 9, 13))
+    ax.set(xlabel="convolution", ylabel="standard deviation", title="The signal with depth")
     return figure
 
 
@@ -240,30 +202,17 @@ def network_costs(table: pd.DataFrame) -> Figure:
     table  `complexity.network_table`
     """
     part = table[table["version"] == "as published"]
-    figure = Figure(figsize=(6.2, 3.8))
-    ax = figure.add_subplot()
+    figure, ax = panel(6.2, 3.8)
     to_the_left = {"vgg16", "resnet50", "mobilenet_v2"}
     colours = {"vgg": "original", "res": "good", "inc": "highlight", "mob": "bad"}
     for row in part.itertuples():
         colour = COLOURS[colours[row.network[:3]]]
         x, y = row.multiply_adds / 1e9, row.parameters / 1e6
         ax.scatter(x, y, s=46, color=colour, zorder=3)
-        ax.annotate(
-            f"{row.network.replace('_', ' ')}\n{row.bytes / 1e6:.0f} MB",
-            (x, y),
-            (-7, 0) if row.network in to_the_left else (7, 0),
-            textcoords="offset points",
-            ha="right" if row.network in to_the_left else "left",
-            va="center",
-            fontsize=8,
-            color=colour,
-        )
-    ax.set(
-        xscale="log",
-        yscale="log",
-        xlabel="multiply-adds in billions, one picture of the network's own size",
-        ylabel="parameters in millions",
-        xlim=(0.12, 60),
-        ylim=(2, 250),
-    )
+        shift, ha = ((-7, 0), "right") if row.network in to_the_left else ((7, 0), "left")
+        text = f"{row.network.replace('_', ' ')}\n{row.bytes / 1e6:.0f} MB"
+        note(ax, (x, y), text, shift, ha=ha, fontsize=8, color=colour)
+    ax.set(xscale="log", yscale="log", xlim=(0.12, 60), ylim=(2, 250))
+    ax.set_xlabel("multiply-adds in billions, one picture of the network's own size")
+    ax.set_ylabel("parameters in millions")
     return figure

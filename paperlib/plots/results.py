@@ -12,11 +12,14 @@ from matplotlib.figure import Figure
 from ..labels import ENGLISH, GROUP
 from . import COLOURS, styled
 from .shared import (
+    CENTRED,
     CHIPS_OF_LABEL,
     GREY,
     LOSS_STYLE,
     PROTOCOL,
     QUIET,
+    TEXT,
+    Array,
     hollow_key,
     in_axes,
     in_rows,
@@ -34,14 +37,13 @@ from .shared import (
     with_counts,
 )
 
-Array = np.ndarray
 #: Group of labels -> its colour in `COLOURS`.
 GROUP_COLOURS = {"weather": "light", "common": "original", "rare": "bad"}
 
 
 @styled
 def table1(table: pd.DataFrame) -> Figure:
-    """Table 1 as a picture: binary F2 of each label at two thresholds, beside the printed number.
+    """Table 1 drawn: binary F2 of each label at two thresholds, beside the printed number.
 
     table  `tables.table1`
     """
@@ -96,7 +98,7 @@ def overall(
     figure, ax = panel(7.4, 1.1 + 0.44 * -y)
     protocols = [p for p in PROTOCOL if (table["protocol"] == p).any()]
     several = seeds if seeds is None else seeds[seeds.duplicated("system", keep=False)]
-    # Nothing is chosen at a fixed threshold: the protocols say the same, which is drawn once.
+    # Nothing is chosen at a fixed threshold: the protocols agree, so one of them is drawn.
     unfitted = table["system"].str.contains("threshold 0.2") & (table["protocol"] != "test")
     for protocol, shift in zip(protocols, offsets(len(protocols), 0.22), strict=True):
         colour, marker, name = PROTOCOL[protocol]
@@ -119,7 +121,8 @@ def overall(
     ):
         if low - 0.3 * span < value < high + 0.3 * span:
             low, high = min(low, value), max(high, value)
-        _reference(ax, value, text, low <= value <= high, value > high, color=colour, ls=dashes)
+        side = "left" if value < low else "right" if value > high else ""
+        _reference(ax, value, text, side, colour, dashes)
     for y, text in headings.items():
         in_rows(ax, 0.008, y, text, fontsize=7.5, color="#666666", va="center", ha="left")
         ax.axhline(y + 0.28, color="#DDDDDD", lw=0.7)
@@ -131,19 +134,17 @@ def overall(
     return figure
 
 
-def _reference(
-    ax: Axes, value: float, text: str, near: bool, right: bool, *, color: str, ls: str
-) -> None:
-    """A value to compare with: a line where it is `near`, else words in the margin it lies in."""
-    look = {"color": color, "fontsize": 7.5, "va": "bottom"}
+def _reference(ax: Axes, value: float, text: str, side: str, colour: str, dashes: str) -> None:
+    """A value to compare with: a line, or words in the margin on whose `side` it lies far away."""
+    look = {"color": colour, "fontsize": 7.5, "va": "bottom"}
     top = ax.get_ylim()[1]
-    if near:
-        ax.axvline(value, color=color, lw=1.2, ls=ls)
+    if not side:
+        ax.axvline(value, color=colour, lw=1.2, ls=dashes)
         ax.text(value, top, text, ha="center", **look)
         return
     text = text.replace("\n", " ")
-    text = f"{text} →" if right else f"← {text}"
-    in_rows(ax, int(right), top, text, ha="right" if right else "left", **look)
+    text = f"{text} →" if side == "right" else f"← {text}"
+    in_rows(ax, int(side == "right"), top, text, ha=side, **look)
 
 
 @styled
@@ -187,7 +188,7 @@ def _within(system: str, networks: str) -> str:
 
 @styled
 def precision_recall(table: pd.DataFrame) -> Figure:
-    """Precision and recall of each label, with intervals; a label that is never given has none.
+    """Precision and recall of each label, with intervals; a label that is never predicted has none.
 
     Hollow: none or all are hits, and the interval is the exact one.
 
@@ -223,7 +224,7 @@ def reliability(
     errors: Mapping[str, Sequence[float]],
     few: int,
 ) -> Figure:
-    """How far the observed frequency is from the given probability, and how often each is given.
+    """How far the observed frequency is from the predicted probability, and how often each occurs.
 
     curves  system -> group of labels -> `calibration.reliability`; the first group is of all and
             large, the others are small beside it
@@ -241,10 +242,8 @@ def reliability(
     axes = [top, *(figure.add_subplot(cells[i], sharex=top) for i in range(small))]
     large = {"ms": 4.5}, {"lw": 1.1, "capsize": 2}
     beside = {"ms": 3}, {"lw": 0.9, "capsize": 1.5}
-    shifts = offsets(len(curves), -0.006)
-    looks = list(LOSS_STYLE.values())
-    for number, ((name, by_group), shift) in enumerate(zip(curves.items(), shifts, strict=True)):
-        colour, marker, ls = looks[number]
+    looks = zip(offsets(len(curves), -0.006), LOSS_STYLE.values(), strict=False)
+    for (name, by_group), (shift, (colour, marker, ls)) in zip(curves.items(), looks, strict=True):
         value, low, high = errors[name]
         label = f"{name}: mean distance {value:.4f} [{low:.4f}, {high:.4f}]"
         for ax, group in zip(axes, titles, strict=True):
@@ -263,7 +262,9 @@ def reliability(
         ax.grid(axis="y")
         ax.margins(y=0.16)
         ax.set_title(group, fontsize=9)
-        ax.tick_params(labelbottom=ax is axes[-1] and small > 0)
+        lowest = ax is axes[-1] and ax is not top
+        ax.tick_params(labelbottom=lowest, labelsize=8 if ax is top else 7)
+        ax.set_xlabel("probability given" if lowest else "")
     top.set(ylabel="frequency less probability\n95 % interval over chips", xlim=(0, 1))
     words = {"fontsize": 7, "color": QUIET}
     in_axes(top, 0.02, 0.98, "more often there than said", va="top", **words)
@@ -272,10 +273,6 @@ def reliability(
     legend(figure, [top], "fewer than", loc="outside upper left")
     bottom.set(yscale="log", xlabel="probability given", ylabel="predictions")
     bottom.grid(axis="y")
-    for ax in axes[1:]:
-        ax.tick_params(labelsize=7)
-    if small:
-        axes[-1].set_xlabel("probability given")
     return figure
 
 
@@ -284,7 +281,7 @@ def thresholds(system: pd.DataFrame, own: pd.DataFrame) -> Figure:
     """Thresholds chosen on each fold and on all chips: how much they depend on the chips.
 
     system, own  `tables.thresholds`: for the mean-over-chips F2, and for each label's own F2; NaN
-                 stands at "never", where the label is given to no chip
+                 stands at "never": the label is predicted for no chip
     """
     where = rows_of(system)
     names = [ENGLISH[tag] for tag in system["label"]]
@@ -304,9 +301,8 @@ def thresholds(system: pd.DataFrame, own: pd.DataFrame) -> Figure:
         reach = np.nanmin(folds[known], axis=1), np.nanmax(folds[known], axis=1)
         look = {"color": COLOURS["light"], "lw": 5, "alpha": 0.7}
         ax.hlines(where[known], *reach, label="range over the folds", **look)
-        for number, fold in enumerate(folds.T):
-            name = None if number else "each fold"
-            ax.plot(fold, where, ".", color=COLOURS["original"], ms=4, label=name)
+        once = ["each fold"] + [None] * (folds.shape[1] - 1)
+        ax.plot(folds, where, ".", color=COLOURS["original"], ms=4, label=once)
         ax.plot(table["all"], where, "|", color=COLOURS["bad"], ms=11, mew=2, label="all chips")
         root_scale(ax, ticks, [f"{t:g}" for t in ticks])
         ax.set(xlim=(0, most), title=title)
@@ -319,11 +315,10 @@ def thresholds(system: pd.DataFrame, own: pd.DataFrame) -> Figure:
 
 
 def _never(ax: Axes, where: Array, folds: Array, complete: pd.Series, names: list[str]) -> None:
-    """The strip of labels that are never given: in how many folds, and a line for all chips."""
+    """The strip of labels that are never predicted: in how many folds, and a line for all chips."""
     for y, row, chosen in zip(where, folds, complete, strict=True):
         if count := int(np.isnan(row).sum()):
-            look = {"va": "center", "ha": "center", "fontsize": 6.5, "color": "#555555"}
-            ax.text(0.38, y, f"{count} of {len(row)}", **look)
+            ax.text(0.38, y, f"{count} of {len(row)}", fontsize=6.5, color=TEXT, **CENTRED)
         if np.isnan(chosen):
             ax.plot(0.9, y, "|", color=COLOURS["bad"], ms=11, mew=2)
     label_rows(ax, where, names)

@@ -17,6 +17,7 @@ from .shared import (
     GREY,
     PROTOCOL,
     TEXT,
+    Array,
     intervals,
     name_rows,
     note,
@@ -27,7 +28,6 @@ from .shared import (
     seeds_of,
 )
 
-Array = np.ndarray
 #: Blue to orange through white: told apart without red and green.
 DIVERGING = "PuOr_r"
 
@@ -160,7 +160,7 @@ def correlations(matrices: Mapping[str, Array], labels: Sequence[str]) -> Figure
 
 @styled
 def weights(matrix: Array, labels: Sequence[str], notes: Sequence[tuple[int, int]] = ()) -> Figure:
-    """What the ridge weights say: a row for each label, a column for each probability it reads.
+    """The ridge weights: a row for each recalibrated label, a column for each probability it uses.
 
     matrix  `(L, L)` standard coefficients: change of the recalibrated probability for one standard
             deviation of the network's probability

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
-from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from ..labels import ENGLISH
@@ -17,26 +16,23 @@ _CELL = 104  # pixels of one scene on the sheet
 
 @styled
 def contact_sheet(rows: Mapping[str, Sequence[np.ndarray]]) -> Figure:
-    """One row of pictures per label.
+    """One row of images per label.
 
-    rows  tag -> pictures, each `(S, S, 3)` uint8; `scenes.examples` gives the scenes
+    rows  tag -> images, each `(S, S, 3)` uint8; `scenes.examples` gives the scenes
     """
-    most = max(len(pictures) for pictures in rows.values())
-    size = (1.05 + 0.62 * most, 0.64 * len(rows))
-    figure, axes = plt.subplots(len(rows), 1, figsize=size, squeeze=False)
-    for axis, (tag, pictures) in zip(axes[:, 0], rows.items(), strict=True):
+    most = max(len(images) for images in rows.values())
+    figure = Figure(figsize=(1.05 + 0.62 * most, 0.64 * len(rows)))
+    axes = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
+    for axis, (tag, images) in zip(axes, rows.items(), strict=True):
         strip = np.full((_CELL, most * (_CELL + 3) - 3, 3), 255, np.uint8)
-        for i, picture in enumerate(pictures):
+        for i, image in enumerate(images):
             left = i * (_CELL + 3)
-            strip[:, left : left + _CELL] = cv2.resize(
-                picture, (_CELL, _CELL), interpolation=cv2.INTER_AREA
-            )
+            cell = cv2.resize(image, (_CELL, _CELL), interpolation=cv2.INTER_AREA)
+            strip[:, left : left + _CELL] = cell
         axis.imshow(strip, interpolation="none")
-        axis.set_xticks([])
-        axis.set_yticks([])
-        axis.set_ylabel(
-            ENGLISH[tag].replace(" ", "\n"), rotation=0, ha="right", va="center", fontsize=8
-        )
+        axis.set(xticks=[], yticks=[])
+        name = ENGLISH[tag].replace(" ", "\n")
+        axis.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
         axis.spines[:].set_visible(False)
     figure.get_layout_engine().set(h_pad=0.01, hspace=0.0)
     return figure

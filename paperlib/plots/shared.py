@@ -1,4 +1,4 @@
-"""Pieces that several figures share: interval estimates, labelled rows, texts, boxes, legends."""
+"""Pieces that figures have in common: interval estimates, labelled rows, texts, boxes, legends."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def name_rows(
 
 
 def label_rows(ax: Axes, where: Array, names: Sequence[str]) -> None:
-    """A row for each label, every second one shaded, so that several marks are read together."""
+    """A row for each label, every second one shaded, so that its marks are read together."""
     name_rows(ax, where, names)
     ax.set_ylim(-0.5, len(where) - 0.5)
     shade_rows(ax, where)
@@ -228,7 +228,7 @@ def iso_f2(ax: Axes) -> None:
     score = 5 * precision * recall / (4 * precision + recall)
     levels = np.arange(0.1, 1.0, 0.1)
     lines = ax.contour(recall, precision, score, levels, colors="#AAAAAA", linewidths=0.8)
-    # On the diagonal F2 is precision is recall: a label's place is its value.
+    # On the diagonal F2 is precision is recall: a contour's label stands at its value.
     ax.clabel(lines, levels[1::2], fmt="%.1f", fontsize=7, manual=[(v, v) for v in levels[1::2]])
     ax.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1), aspect="equal")
 

@@ -23,7 +23,7 @@ SPLIT_COLOURS = {
 
 @styled
 def label_counts(counts: pd.DataFrame) -> Figure:
-    """How many chips of each split carry each label, on a logarithmic scale.
+    """How many chips of each split are positive for each label, on a logarithmic scale.
 
     counts  `tables.label_counts`
     """

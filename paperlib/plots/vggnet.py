@@ -131,20 +131,20 @@ def kernels(stacks: Sequence[Mapping[str, float]]) -> Figure:
     stacks  rows of `vggnet.stack`, all with one receptive field, the first as the reference
     """
     figure = Figure(figsize=(6.6, 2.9))
-    picture, bars = figure.subplots(1, 2, width_ratios=(1, 1.35))
+    field, bars = figure.subplots(1, 2, width_ratios=(1, 1.35))
     half = int(stacks[0]["receptive_field"]) / 2
     shades = ("#DCEBF5", "#A6CDE6", "#56A0CF", "#0072B2")
     for ring, colour in zip(range(int(half), -1, -1), shades, strict=False):
         size = 2 * ring + 1
-        picture.add_patch(Rectangle((-size / 2, -size / 2), size, size, fc=colour, ec="none"))
+        field.add_patch(Rectangle((-size / 2, -size / 2), size, size, fc=colour, ec="none"))
     for line in np.arange(2 * half + 1) - half:
-        picture.plot([line, line], [-half, half], color="white", lw=0.8)
-        picture.plot([-half, half], [line, line], color="white", lw=0.8)
+        field.plot([line, line], [-half, half], color="white", lw=0.8)
+        field.plot([-half, half], [line, line], color="white", lw=0.8)
     for ring, text in ((1, "after one 3×3"), (2, "after two"), (3, "after three")):
-        picture.text(half + 0.15, ring - 0.02, f"← {text}", fontsize=7.5, va="center")
-    picture.set(xlim=(-half, half + 3.2), ylim=(-half - 0.1, half + 0.1), aspect="equal")
-    picture.set_title("What one output pixel sees")
-    picture.axis("off")
+        field.text(half + 0.15, ring - 0.02, f"← {text}", fontsize=7.5, va="center")
+    field.set(xlim=(-half, half + 3.2), ylim=(-half - 0.1, half + 0.1), aspect="equal")
+    field.set_title("What one output pixel sees")
+    field.axis("off")
     names = [f"{s['layers']:.0f} × conv {s['kernel']:.0f}×{s['kernel']:.0f}" for s in stacks]
     millions = np.array([s["parameters"] / 1e6 for s in stacks])
     where = rows_of(stacks)

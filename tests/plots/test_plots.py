@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from paperlib import f2, plots
 from paperlib.evaluation import calibration
 from paperlib.labels import LABELS
-from paperlib.plots import dehazing, results, ridge, train, vggnet
+from paperlib.plots import dehazing, networks, results, ridge, train, vggnet
 from paperlib.plots import f2_score as scoring
 from paperlib.teaching import f2_score
 
@@ -173,6 +173,13 @@ def _reliability_alone() -> Figure:
     )
 
 
+def _normalisation() -> Figure:
+    names = "gain network layer spread"
+    rows = [(g, n, k, g**k) for g in (0.7, 1.4) for n in ("plain", "normalised") for k in (1, 2)]
+    values = RNG.normal(size=(6, 50))
+    return networks.normalisation(values, values / 2, pd.DataFrame(rows, columns=names.split()))
+
+
 FIGURES: dict[str, Callable[[], Figure]] = {
     "vgg": lambda: vggnet.vgg_configurations(
         {"A": ((3,), (3, 1)), "D": ((3, 3), (3, 3))}, (64, 128), vgg_counts()
@@ -228,6 +235,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     ),
     "weather": lambda: dehazing.by_weather(_weather(), "a"),
     "weather_alone": lambda: dehazing.by_weather(_weather()[:0], "a"),
+    "normalisation": _normalisation,
     "gains": lambda: ridge.gains(_gains("a", "b")),
     "flow": _flow,
     "order": lambda: dehazing.order_of_steps(
@@ -277,6 +285,24 @@ def test_seeds_of_another_design_are_called_by_its_name():
     assert "each seed" not in _names(overall)
     assert "seeds of b" in _names(weather)
     assert "nested, each seed of b" in _names(recalibrated)
+
+
+def test_a_matrix_has_a_colour_for_each_defined_pair_and_numbers_where_framed():
+    matrix = np.linspace(-1, 1, L * L).reshape(L, L)
+    matrix[2, 3] = np.nan
+    ax = ridge.weights(matrix, LABELS, [(1, 2), (5, 0)]).axes[0]
+    drawn = ax.collections[0].get_array()
+    assert drawn.mask.sum() == 1
+    assert drawn.mask.reshape(L, L)[2, 3]
+    assert [t.get_text() for t in ax.texts if t.get_text()] == ["−87", "−41"]
+    assert [p.get_xy() for p in ax.patches] == [(2, 1), (0, 5)], "frames stand over their weights"
+
+
+def test_the_histogram_of_scores_counts_every_chip():
+    score, truth = f2_score.world(chips=300)
+    chips = _losses().axes[1]
+    heights = [sum(bar.get_height() for bar in bars) for bars in chips.containers]
+    assert sorted(heights) == sorted([truth.sum(), len(score) - truth.sum()])
 
 
 def test_equal_figures_are_equal_bytes_in_all_three_formats(tmp_path):

@@ -1,4 +1,4 @@
-"""One stem in three rooms: a notebook, the module that computes for it, the one that draws for it."""
+"""One stem in three rooms: a notebook, what computes for it and what draws for it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ ROOT = Path(__file__).parents[2]
 NOTEBOOKS = {path.stem[3:]: path for path in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")}
 #: Notebook 14 shows the site, which predicts with the released network; nothing is computed for it.
 WITHOUT_COMPUTING = {"showcase"}
-#: Not of one notebook: the common pieces, and the contact sheet that `paper scenes` draws.
-WITHOUT_NOTEBOOK = {"shared", "scenes"}
+#: Not of one notebook: common pieces, the paper's own flow charts (notebooks 03, 05 and 14), and
+#: the contact sheet that `paper scenes` draws.
+WITHOUT_NOTEBOOK = {"shared", "paper_flows", "scenes"}
 
 
 def modules(room: str) -> set[str]:
