@@ -128,8 +128,11 @@ def results(root: Path) -> str:
     printed = {"paper": f"{headline}, no interval given"}
     lines = [_line(heads), "|" + " --- |" * len(heads)]
     cells = [printed.get(p, "–") for p in protocols]
-    first = "printed in the paper, which does not say which mean"
-    lines.append(_line([first, "VGG-16, one per label", *cells]))
+    lines.append(
+        _line(
+            ["printed in the paper, which does not say which mean", "VGG-16, one per label", *cells]
+        )
+    )
     for system in dict.fromkeys(row["system"] for row in rows):
         if system not in (*SYSTEMS, best):
             continue

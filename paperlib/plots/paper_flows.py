@@ -30,7 +30,7 @@ class Flow:
     arrows: Sequence[tuple[str, str]]
     width: float
     height: float
-    size: tuple[float, float] = (2.5, 0.9)
+    size: tuple[float, float] = (2.15, 0.9)
     lanes: Sequence[tuple[float, float, str]] = ()
 
 
@@ -60,9 +60,13 @@ PREPARATION = Flow(
         ("train", "dehaze"),
         ("dehaze", "size"),
         ("size", "random"),
+        ("random", "elastic"),
+        ("random", "mirror"),
         ("test", "dehaze 2"),
         ("dehaze 2", "size 2"),
         ("size 2", "augment"),
+        ("augment", "elastic 2"),
+        ("augment", "rotation 2"),
     ),
     17.8,
     4.1,
@@ -74,12 +78,12 @@ TRAINING = Flow(
         "data": (1.4, 2.0, "training data", _TRAIN),
         "dehazed": (4.4, 3.0, "dehazed data", _TEST),
         "original": (4.4, 1.0, "original data", _TRAIN),
-        "losses": (7.7, 2.0, "optimisation, scheduler;\nlog, F2, hard example loss", _OURS),
+        "losses": (7.7, 2.0, "optimisation, scheduler;\nlog, F2, hard example", _OURS),
         "score d": (11.2, 3.0, "each label's score,\ndehazed data", _TEST),
         "score o": (11.2, 1.0, "each label's score,\noriginal data", _TRAIN),
         "compare": (14.3, 2.0, "comparison", _OURS),
         "model": (17.3, 2.0, "model put together", _OURS),
-        "test": (17.3, 3.6, "test data", _TEST),
+        "test": (20.3, 3.6, "test data", _TEST),
         "predict": (20.3, 2.0, "prediction", _OURS),
         "ridge": (20.3, 0.4, "ridge layer", _OURS),
         "with": (23.4, 0.4, "result with it", _OURS),
@@ -108,7 +112,7 @@ TRAINING = Flow(
 SHOWCASE = Flow(
     "Figure 5 of the paper: the page, and what happens behind it",
     {
-        "upload": (2.9, 3.9, "upload pictures", _TRAIN),
+        "upload": (1.9, 3.9, "upload pictures", _TRAIN),
         "wait": (11.0, 3.9, "waiting animation,\nlabels are added", _TRAIN),
         "end": (17.2, 3.9, "animation ends", _TRAIN),
         "page": (20.4, 3.9, "page of pictures\non show", _TRAIN),
@@ -141,32 +145,38 @@ SHOWCASE = Flow(
 def draw(figure: FigureBase, flow: Flow) -> Axes:
     """A flow in a figure or a part of one of its own; its axes."""
     ax = figure.add_axes((0.01, 0.02, 0.98, 0.84))
-    ax.set(xlim=(0, flow.width), ylim=(-0.5, flow.height))
+    ax.set(xlim=(0, flow.width), ylim=(-1.0, flow.height))
     ax.axis("off")
     ax.set_title(flow.title, fontsize=9.5, loc="left")
     ax.text(
-        1, 1.02, "boxes: the paper's words; arrows: our reading", transform=ax.transAxes,
+        1, -0.02, "boxes: the paper's words; arrows: our reading", transform=ax.transAxes,
         ha="right", va="bottom", fontsize=7, color="#666666",
     )  # fmt: skip
     for y, height, name in flow.lanes:
         ax.axhspan(y, y + height, color="#F4F4F4", zorder=0)
         ax.text(0.15, y + height - 0.12, name, fontsize=8, va="top", style="italic")
-    width, height = flow.size
-    for x, y, text, colour in flow.boxes.values():
-        wide = width if "\n" not in text and len(text) < 18 else width + 0.35
-        wide += 0.5 * max(0, max(map(len, text.split("\n"))) - 20) / 4
-        box(ax, x, y, text, width=wide, height=height, colour=COLOURS[colour], size=6.4)
+    for key, (x, y, text, colour) in flow.boxes.items():
+        wide = _width(flow, key)
+        box(ax, x, y, text, width=wide, height=flow.size[1], colour=COLOURS[colour], size=6.4)
     for start, end in flow.arrows:
         arrow(ax, *_ends(flow, start, end))
     return ax
 
 
+def _width(flow: Flow, key: str) -> float:
+    """Width of a box: as its longest line needs, and at least the flow's own."""
+    longest = max(map(len, flow.boxes[key][2].split("\n")))
+    return max(flow.size[0], 0.132 * longest + 0.25)
+
+
 def _ends(flow: Flow, start: str, end: str) -> tuple[tuple[float, float], tuple[float, float]]:
     """Where an arrow leaves one box and reaches another: at their sides, or above and below."""
     (x0, y0, *_), (x1, y1, *_) = flow.boxes[start], flow.boxes[end]
-    width, height = flow.size[0] / 2 + 0.25, flow.size[1] / 2 + 0.03
-    if abs(x1 - x0) < flow.size[0]:  # over each other
-        side = 1 if y1 > y0 else -1
-        return (x0, y0 + side * height), (x1, y1 - side * height)
+    if abs(x1 - x0) < 1:  # over each other
+        half = (flow.size[1] / 2 + 0.03) * (1 if y1 > y0 else -1)
+        return (x0, y0 + half), (x1, y1 - half)
     side = 1 if x1 > x0 else -1
-    return (x0 + side * width, y0), (x1 - side * width, y1)
+    return (x0 + side * (_width(flow, start) / 2 + 0.04), y0), (
+        x1 - side * (_width(flow, end) / 2 + 0.04),
+        y1,
+    )

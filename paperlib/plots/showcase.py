@@ -36,6 +36,8 @@ def state_machines(machines: Sequence[Any]) -> Figure:
     whole = Figure(figsize=(9.6, high + above))
     top, figure = whole.subfigures(2, 1, height_ratios=(above, high))
     paper_flows.draw(top, paper_flows.SHOWCASE)
+    figure.suptitle("Here: the states of a batch, its files and its chips", fontsize=9.5, x=0.01,
+                    ha="left", fontweight="bold")  # fmt: skip
     axes = figure.subplots(len(machines), 1, height_ratios=heights, squeeze=False)[:, 0]
     right = max(x for places in layouts for x, _ in places.values()) + _WIDE / 2
     for ax, machine, places, height in zip(axes, machines, layouts, heights, strict=True):
