@@ -58,17 +58,3 @@ def for_integers(height: int, width: int, p: Parameters, masked: bool) -> tuple:
 def _up(size: int) -> int:
     """`size` rounded up to whole blocks of `prefix_sums`."""
     return -(-size // LANES) * LANES
-
-
-def for_floats(height: int, width: int, p: Parameters) -> tuple[np.ndarray, ...]:
-    """Work space g, m, kept, ends, sums, ring of `floats.clear`."""
-    tall, wide = (sum(reach(p.patch, side)) for side in (height, width))
-    rx, ry = min(p.radius, width - 1), min(p.radius, height - 1)
-    return (
-        np.empty((height, width)),
-        np.empty((height, width)),
-        np.empty((tall + 1, width)),
-        np.empty((4, width + wide)),
-        np.empty((17, width + 2 * rx + 1)),
-        np.empty((3, 2 * ry + 1, width)),
-    )

@@ -13,11 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from . import _kernels_float, _kernels_uint8, _workspace, equations
+from . import _kernels_uint8, _workspace, equations
 from ._scene_light import joined, merged
-from .arguments import SCALE, Parameters, split_alpha, values
+from .arguments import Parameters, split_alpha, values
 
 ROWS = 512  # of a strip: enough that the halo is a small part, few enough to stay in cache
+COLUMNS = 1024  # of such a strip that the equations take at a time, to bound their memory
 PIXELS = 1 << 22  # of small images handed to a thread at a time
 SMALL = 1 << 19  # pixels up to which an image of a batch is one thread's work
 
@@ -130,7 +131,7 @@ def light_table(
     table = np.empty((256, 6), np.int64)
     nothing = np.empty((1, 0, 0), np.uint8)
     _kernels_uint8.clear(
-        _rgb(image, True)[None], _mask(valid), np.empty(3), needed, patch, 0.0, 0.0, 0, 0.0,
+        _rgb(image)[None], _mask(valid), np.empty(3), needed, patch, 0.0, 0.0, 0, 0.0,
         (0.0, 0.0), box, *_workspace.for_table(height, width, patch), table, nothing,
     )  # fmt: skip
     return table
@@ -156,44 +157,55 @@ def clear_block(
 
     `target` may be written to, where that saves a copy.
     """
+    steps = _units(p)
+    if image.dtype != np.uint8 or steps is None:
+        return _by_definition(image, valid, light, p, box)
     top, bottom, left, right = box
     height, width = image.shape[:2]
-    steps = _units(p)
-    byte = image.dtype == np.uint8 and steps is not None
     inner = image[top:bottom, left:right]
-    direct = byte and image.ndim == 3 and image.shape[2] == 3
+    direct = image.ndim == 3 and image.shape[2] == 3
     if direct and target is not None and target.flags.c_contiguous:
         out = target.reshape(bottom - top, -1)
     else:
-        out = np.empty((bottom - top, 3 * (right - left)), np.uint8 if byte else np.float64)
-    rows = _rgb(image if valid is None or byte else blank(image, valid), byte)
-    if byte:
-        _kernels_uint8.clear(
-            rows[None], _mask(valid), light * 255, 0, p.patch, p.omega, p.t0, p.radius, p.eps,
-            steps, box, *_workspace.for_integers(height, width, p, valid is not None), _NO_TABLE,
-            out[None],
-        )  # fmt: skip
-    else:
-        _kernels_float.clear(
-            rows, _mask(valid), light, p.patch, p.omega, p.t0, p.radius, p.eps, box,
-            *_workspace.for_floats(height, width, p), out,
-        )  # fmt: skip
+        out = np.empty((bottom - top, 3 * (right - left)), np.uint8)
+    _kernels_uint8.clear(
+        _rgb(image)[None], _mask(valid), light * 255, 0, p.patch, p.omega, p.t0, p.radius, p.eps,
+        steps, box, *_workspace.for_integers(height, width, p, valid is not None), _NO_TABLE,
+        out[None],
+    )  # fmt: skip
     out = out.reshape(bottom - top, right - left, 3)
     if direct:
         return out
-    scale = SCALE[image.dtype]
-    if image.dtype.kind == "u" and not byte:
-        out = np.rint(out * scale)
-    result = np.empty(inner.shape, image.dtype)
     if image.ndim == 2:
-        result[:] = out[..., 0]
-    else:
-        result[..., : min(3, image.shape[2])] = out[..., : image.shape[2]]
-        result[..., 3:] = inner[..., 3:]
+        return out[..., 0]
+    return np.concatenate([out[..., : image.shape[2]], inner[..., 3:]], axis=2)
+
+
+def _by_definition(
+    image: np.ndarray, valid: np.ndarray | None, light: np.ndarray, p: Parameters, box: Box
+) -> np.ndarray:
+    """`clear_block` by the equations, in float64: for what the kernels' integers do not hold."""
+    top, bottom, left, right = box
+    if right - left > COLUMNS:  # a dozen planes of float64 are alive at once
+        pieces = []
+        for start in range(left, right, COLUMNS):
+            stop = min(right, start + COLUMNS)
+            low, high = max(0, start - p.halo), min(image.shape[1], stop + p.halo)
+            seen = None if valid is None else valid[:, low:high]
+            inner = (top, bottom, start - low, stop - low)
+            pieces.append(_by_definition(image[:, low:high], seen, light, p, inner))
+        return np.concatenate(pieces, axis=1)
+    inner = np.s_[top:bottom, left:right]
+    colours = image[..., :3] if image.ndim == 3 else image
     if valid is not None:
-        hidden = ~valid[top:bottom, left:right]
-        result[hidden] = inner[hidden]
-    return result
+        colours = blank(colours, valid)
+    light = light[: equations.bands(colours).shape[2]]
+    coarse = equations.transmission(colours, light, p.patch, p.omega, mask=valid)
+    fine = equations.guided_filter(equations.luma(colours), coarse, p.radius, p.eps, mask=valid)
+    result = equations.recover(colours[inner], fine[inner], light, p.t0)
+    if image.ndim == 3 and image.shape[2] == 4:
+        result = np.concatenate([result, image[inner][..., 3:]], axis=2)
+    return result if valid is None else equations.keep(result, image[inner], valid[inner])
 
 
 def blank(image: np.ndarray, valid: np.ndarray) -> np.ndarray:
@@ -225,18 +237,13 @@ def _chips(images: np.ndarray, valid: np.ndarray | None, p: Parameters, result: 
     )  # fmt: skip
 
 
-def _rgb(image: np.ndarray, byte: bool) -> np.ndarray:
-    """Rows of red, green, blue, red …, uint8 (`byte`) or float64 in 0…1, for the kernels."""
+def _rgb(image: np.ndarray) -> np.ndarray:
+    """Rows of red, green, blue, red … of a uint8 image, for the kernels."""
     height, width = image.shape[:2]
-    if image.ndim == 2:
-        image = image[..., None]
-    if image.shape[2] != 3:
-        image = (
-            np.broadcast_to(image, (height, width, 3)) if image.shape[2] == 1 else image[..., :3]
-        )
-    if not byte:
-        image = image.astype(np.float64) / SCALE[image.dtype]
-    return _fixed(image).reshape(height, width * 3)
+    image = equations.bands(image)
+    if image.shape[2] == 1:
+        image = np.broadcast_to(image, (height, width, 3))
+    return _fixed(image[..., :3]).reshape(height, width * 3)
 
 
 def _fixed(array: np.ndarray) -> np.ndarray:
