@@ -6,8 +6,14 @@ import math
 
 import numpy as np
 
-from ._kernels_windows import LANES, reach
 from .arguments import Parameters
+
+LANES = 16  # int32 in a vector
+
+
+def reach(patch, side):
+    """How far the window reaches back and forth, no further than the side is long."""
+    return min(patch // 2, side - 1), min(patch - 1 - patch // 2, side - 1)
 
 
 def _empty(shape: tuple[int, ...], dtype: type) -> np.ndarray:
@@ -42,7 +48,7 @@ def for_table(height: int, width: int, patch: int) -> tuple:
 
 
 def for_integers(height: int, width: int, p: Parameters, masked: bool) -> tuple:
-    """Work space ends, kept, eroded, luma, space, ring of `integers.clear`."""
+    """Work space ends, kept, eroded, luma, space, ring of `_kernels_uint8.clear`."""
     rx, ry = min(p.radius, width - 1), min(p.radius, height - 1)
     tall, step, span = 2 * ry + 1, _up(width), _up(width + rx)
     space = (

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from . import _kernels_uint8, _workspace, equations
+from . import _plain_uint8, _workspace, equations
 from ._scene_light import joined, merged
 from .arguments import Parameters, split_alpha, values
 
@@ -21,6 +21,8 @@ ROWS = 512  # of a strip: enough that the halo is a small part, few enough to st
 COLUMNS = 1024  # of such a strip that the equations take at a time, to bound their memory
 PIXELS = 1 << 22  # of small images handed to a thread at a time
 SMALL = 1 << 19  # pixels up to which an image of a batch is one thread's work
+PLAIN = 1 << 21  # pixels that NumPy clears in the time in which numba is imported
+CALLS = 1 << 13  # as many pixels is what NumPy's calls cost for one image
 
 Box = tuple[int, int, int, int]
 
@@ -33,6 +35,10 @@ def many(images: np.ndarray, p: Parameters, threads: int) -> np.ndarray:
         for index in range(count):
             result[index] = _named(images, index, p, threads)
     elif images.ndim == 4 and _direct(images[:1], p):
+        if _before_numba(count, height * width):
+            for index in range(count):
+                result[index] = _plain_uint8.clear(images[index], None, p)
+            return result
         step = max(1, PIXELS // (height * width * 4 * threads))
         step = min(step, -(-count // threads)) or 1
 
@@ -56,6 +62,8 @@ def one(image: np.ndarray, valid: np.ndarray | None, p: Parameters, threads: int
     if small and image.ndim == 3 and _direct(image[None], p):
         if valid is not None and not valid.any():
             return image.copy()
+        if _before_numba(1, image.shape[0] * image.shape[1]):
+            return _plain_uint8.clear(image, valid, p)
         _chips(image[None], valid, p, result[None])
         return result
     light = scene_light(image, valid, p, threads)
@@ -83,6 +91,28 @@ def one(image: np.ndarray, valid: np.ndarray | None, p: Parameters, threads: int
 def _direct(images: np.ndarray, p: Parameters) -> bool:
     """Whether the kernels take such images (N, H, W, C) from start to end."""
     return images.dtype == np.uint8 and images.shape[3] == 3 and _units(p) is not None
+
+
+_loaded = False  # the kernels, in this process
+_cleared = 0  # pixels by NumPy before that
+
+
+def _before_numba(count: int, pixels: int) -> bool:
+    """Whether NumPy clears so many small images sooner than numba is imported: the same bytes."""
+    global _cleared
+    if _loaded:
+        return False
+    _cleared += count * (pixels + CALLS)
+    return _cleared <= PLAIN
+
+
+def _clear(*arguments) -> None:
+    """`_kernels_uint8.clear`; its import takes 0.4 s, and 6 s more where it has to be compiled."""
+    global _loaded
+    from . import _kernels_uint8
+
+    _loaded = True
+    _kernels_uint8.clear(*arguments)
 
 
 def scene_light(
@@ -130,7 +160,7 @@ def light_table(
     height, width = image.shape[:2]
     table = np.empty((256, 6), np.int64)
     nothing = np.empty((1, 0, 0), np.uint8)
-    _kernels_uint8.clear(
+    _clear(
         _rgb(image)[None], _mask(valid), np.empty(3), needed, patch, 0.0, 0.0, 0, 0.0,
         (0.0, 0.0), box, *_workspace.for_table(height, width, patch), table, nothing,
     )  # fmt: skip
@@ -168,7 +198,7 @@ def clear_block(
         out = target.reshape(bottom - top, -1)
     else:
         out = np.empty((bottom - top, 3 * (right - left)), np.uint8)
-    _kernels_uint8.clear(
+    _clear(
         _rgb(image)[None], _mask(valid), light * 255, 0, p.patch, p.omega, p.t0, p.radius, p.eps,
         steps, box, *_workspace.for_integers(height, width, p, valid is not None), _NO_TABLE,
         out[None],
@@ -221,14 +251,14 @@ _NO_TABLE = np.empty((256, 6), np.int64)
 
 
 def _units(p: Parameters) -> tuple[float, float] | None:
-    return _kernels_uint8.units(p.radius, p.eps, p.t0)
+    return _plain_uint8.units(p.radius, p.eps, p.t0)
 
 
 def _chips(images: np.ndarray, valid: np.ndarray | None, p: Parameters, result: np.ndarray) -> None:
     """A batch from start to end by the kernel; `valid` is one mask for all."""
     count, height, width = images.shape[:3]
     pixels = height * width if valid is None else int(valid.sum())
-    _kernels_uint8.clear(
+    _clear(
         _fixed(images).reshape(count, height, width * 3), _mask(valid), np.empty(3),
         math.ceil(p.fraction * pixels), p.patch, p.omega, p.t0, p.radius, p.eps,
         _units(p), (0, height, 0, width),
