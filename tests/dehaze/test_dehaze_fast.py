@@ -236,6 +236,7 @@ def test_other_images_than_uint8_are_the_equations_to_the_bit(dtype):
 
 
 PROBE = """
+from paperlib.dehaze import _kernels_windows as windows
 from paperlib.chips import variants
 
 @windows.entry
