@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -241,6 +242,15 @@ def test_a_changed_drawing_is_not_taken_from_the_cache(cache, monkeypatch):
     monkeypatch.setattr(scenes, "_picture", lambda *_: np.zeros((32, 32, 3), np.uint8))
     second = scenes.read(2, progress=False)
     assert first.fingerprint != second.fingerprint
+
+
+def test_a_changed_dehazing_makes_dehazed_scenes_anew(monkeypatch):
+    """A kernel or equation too, not only the module with the public functions."""
+    read, changed = Path.read_bytes, "equations.py"
+    before = {v: scenes._fingerprint.__wrapped__(v) for v in scenes.VARIANTS}
+    monkeypatch.setattr(Path, "read_bytes", lambda self: read(self) + b"#" * (self.name == changed))
+    after = {v: scenes._fingerprint.__wrapped__(v) for v in scenes.VARIANTS}
+    assert [v for v in scenes.VARIANTS if before[v] != after[v]] == ["dehazed"]
 
 
 def test_examples_show_each_label_in_its_own_scenes():

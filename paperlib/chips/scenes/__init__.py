@@ -24,7 +24,7 @@ from ...labels import COUNT, INDEX, LABELS, PUBLISHED_COUNTS, WEATHER, encode_ma
 from ...utils import files
 from ...utils.paths import cache_folder
 from ...utils.system import cores
-from .. import Chips
+from .. import Chips, variants
 from . import canvas, land, rare, sky
 from .canvas import SIZE, Canvas
 
@@ -202,9 +202,9 @@ def _fingerprint(variant: str) -> str:
     """sha256 over the code that makes the pixels: a changed drawing never comes from the cache."""
     modules = [Path(__file__), *(Path(m.__file__) for m in _MODULES)]
     modules.append(Path(__file__).with_name("label_sets.csv"))
-    if variant == "dehazed":
-        modules += sorted((Path(__file__).parents[2] / "dehaze").glob("*.py"))
     digest = hashlib.sha256(f"{np.__version__} {cv2.__version__}".encode())
+    if variant == "dehazed":
+        digest.update(variants.code_stamp().encode())
     for path in modules:
         digest.update(path.read_bytes())
     return digest.hexdigest()
