@@ -227,13 +227,23 @@ def test_a_killed_read_continues_and_workers_do_not_matter(cache, monkeypatch):
     monkeypatch.setattr(scenes, "_picture", counted)
     with pytest.raises(KeyboardInterrupt):
         scenes.read(14, workers=1, progress=False)
-    assert not list(cache.glob("scenes/*-14.npy"))
+    assert not list(cache.glob("**/*-14.npy"))
     drawn.extend([-1] * 20)
     before = len(drawn)
     chips = scenes.read(14, workers=3, progress=False)
     assert sorted(drawn[before:]) == [10, 11, 12, 13]
     expected = np.stack([scenes.scene(i, size=32).image for i in range(14)])
     np.testing.assert_array_equal(chips.images, expected)
+    assert [path.name[-6:] for path in cache.glob("**/*.npy")] == ["14.npy"]  # no block is left
+
+
+def test_scenes_are_drawn_on_the_cores_this_process_may_use(cache, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0}, raising=False)
+    threads, pool = [], scenes.ThreadPoolExecutor
+    monkeypatch.setattr(scenes, "ThreadPoolExecutor", lambda n: threads.append(n) or pool(n))
+    scenes.read(2, progress=False)
+    assert threads == [1]
 
 
 def test_a_changed_drawing_is_not_taken_from_the_cache(cache, monkeypatch):
