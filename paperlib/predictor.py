@@ -10,6 +10,7 @@ precision) and `card.json` (tags, thresholds, recalibration as plain numbers, an
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -242,14 +243,8 @@ def find_images(inputs: Sequence[str | Path]) -> dict[str, Path]:
             f"{', '.join(map(str, inputs))}: no pictures here ({', '.join(SUFFIXES)})",
             "give picture files, or a folder of them",
         )
-    stems = [path.stem for path in found]
-    twice = (
-        {stem for stem in stems if stems.count(stem) > 1} if len(set(stems)) < len(stems) else ()
-    )
-    return {
-        path.as_posix() if stem in twice else stem: path
-        for stem, path in zip(stems, found, strict=True)
-    }
+    claims = Counter(path.stem for path in found)
+    return {path.as_posix() if claims[path.stem] > 1 else path.stem: path for path in found}
 
 
 def write_csv(

@@ -111,7 +111,7 @@ class LabelRecalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return q[:, 0] if self.single_output_ else q
 
     def to_dict(self) -> dict[str, Any]:
-        """The fitted weights as plain numbers, for a model file; `from_dict` reads them."""
+        """The fitted weights as plain numbers, for a model's card: `predictor` reads them."""
         check_is_fitted(self)
         return {
             "kind": self.kind,
@@ -119,17 +119,6 @@ class LabelRecalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             "intercept": self.intercept_.tolist(),
             "strength": self.strength_.tolist(),
         }
-
-    @classmethod
-    def from_dict(cls, numbers: dict[str, Any]) -> Self:
-        """A fitted recalibrator from what `to_dict` gave; it predicts the same to the last bit."""
-        self = cls(numbers["kind"])
-        self.coef_ = np.array(numbers["coef"], np.float64)
-        self.intercept_ = np.array(numbers["intercept"], np.float64)
-        self.strength_ = np.array(numbers["strength"], np.float64)
-        self.n_features_in_ = self.coef_.shape[1]
-        self.single_output_ = False
-        return self
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -109,7 +109,7 @@ def dehaze(
     image = arguments.pixels(image)
     colours, valid = arguments.split_alpha(image, mask)
     arguments.values(colours, valid)
-    from . import fast  # numba takes half a second to import
+    from . import fast  # imported above, importing this module took twice as long
 
     return fast.one(image, valid, p, threads)
 

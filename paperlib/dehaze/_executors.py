@@ -1,17 +1,24 @@
-"""Who works on the tiles or files of `dehaze_scene`: this thread, several, or a Dask cluster."""
+"""Who works on the tiles or files of `dehaze_scene`: threads, or the workers of a Dask cluster."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from ..utils.errors import PaperError
 
 
+@dataclass(frozen=True)
 class Pool:
-    """Workers."""
+    """An executor, and how many tasks it is given at a time: a scene has thousands."""
+
+    executor: Executor
+    ahead: int
+    logs: str | None = None  # where to look for what happened to a worker, None for threads
 
     def map(
         self,
@@ -21,86 +28,43 @@ class Pool:
         extra: Any,
         lost: Callable[[str], Any] | None = None,
     ) -> Iterator[tuple[Any, Any]]:
-        """Yield (item, function(job, item, extra)) as they come, few at a time.
+        """Yield (item, function(job, item, extra)) as they come.
 
         lost  the result of an item whose workers died, say of the item; None where that is an error
         """
-        raise NotImplementedError
-
-
-class Alone(Pool):
-    def map(self, function, job, items, extra, lost=None):
-        for item in items:
-            yield item, function(job, item, extra)
-
-
-class Threads(Pool):
-    def __init__(self, executor: ThreadPoolExecutor, threads: int) -> None:
-        self.executor, self.threads = executor, threads
-
-    def map(self, function, job, items, extra, lost=None):
         waiting, rest = {}, iter(items)
         try:
             while True:
-                for item in rest:
+                for item in islice(rest, self.ahead - len(waiting)):
                     waiting[self.executor.submit(function, job, item, extra)] = item
-                    if len(waiting) >= 2 * self.threads:
-                        break
                 if not waiting:
                     return
                 for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                    yield waiting.pop(future), future.result()
+                    item = waiting.pop(future)
+                    yield item, self._result(future, item, lost)
         finally:
             for future in waiting:
                 future.cancel()
 
-
-class Cluster(Pool):
-    """The workers of a Dask scheduler; a task whose worker dies is given to another."""
-
-    def __init__(self, client: Any) -> None:
-        self.client = client
-
-    def map(self, function, job, items, extra, lost=None):
-        from distributed import as_completed
-
-        ahead = 2 * max(1, sum(self.client.nthreads().values()))
-        rest = iter(items)
-        queue, names = as_completed(loop=self.client.loop), {}
-
-        def submit() -> None:
-            for item in rest:
-                future = self.client.submit(function, job, item, extra, pure=False)
-                names[future.key] = item
-                queue.add(future)
-                return
-
-        for _ in range(ahead):
-            submit()
-        for future in queue:
-            item = names.pop(future.key)
-            try:
-                result = future.result()
-            except PaperError:
+    def _result(self, future: Any, item: Any, lost: Callable[[str], Any] | None) -> Any:
+        try:
+            return future.result()
+        except Exception as error:
+            if isinstance(error, PaperError) or self.logs is None:
                 raise
-            except Exception as error:
-                if lost is None:
-                    raise PaperError(f"tile {item}: {error}", "see the workers' logs") from error
-                result = lost(" ".join(str(error).split()))
-            submit()
-            yield item, result
+            if lost is None:
+                raise PaperError(f"tile {item}: {error}", self.logs) from error
+            return lost(" ".join(str(error).split()))
 
 
 @contextmanager
 def pool_of(scheduler: str | None, threads: int) -> Iterator[Pool]:
+    """`threads` of this process, or all those of the workers of a Dask scheduler."""
     if scheduler is None:
-        if threads == 1:
-            yield Alone()
-            return
         with ThreadPoolExecutor(threads) as executor:
-            yield Threads(executor, threads)
+            yield Pool(executor, 2 * threads)
         return
-    from distributed import Client
+    from distributed import Client  # half a second
 
     try:
         client = Client(scheduler, timeout=10, set_as_default=False)
@@ -109,9 +73,9 @@ def pool_of(scheduler: str | None, threads: int) -> Iterator[Pool]:
             f"no Dask scheduler answers at {scheduler}",
             "start one with `dask scheduler` and workers with `dask worker ADDRESS`",
         ) from error
-    try:
-        if not client.nthreads():
+    with client:
+        cores = sum(client.nthreads().values())
+        if not cores:
             raise PaperError(f"the scheduler at {scheduler} has no workers", "start `dask worker`")
-        yield Cluster(client)
-    finally:
-        client.close()
+        # a task whose worker dies is given to another
+        yield Pool(client.get_executor(pure=False), 2 * cores, "see the workers' logs")

@@ -10,8 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ._kernels_windows import U, along, copy, down, hide, inner, window
-
-HALF = 127_500  # of the largest luma
+from ._plain_uint8 import HALF
 
 
 @inner

@@ -12,30 +12,16 @@ not depend on where the block around it was cut.
 
 The units: luma g is 299 R + 587 G + 114 B less HALF, so that g/HALF is in -1…1; p/`unit`, in -1…1
 too, is twice the haze (1 - transmission) less one. Squares, products, slope and offset of the
-guided filter are in steps as small as a window's sum in int32 has room for (`units`).
+guided filter are in steps as small as a window's sum in int32 has room for (`_plain_uint8.units`).
 """
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from ._kernels_dark import HALF, erode, light_of, search
+from ._kernels_dark import erode, light_of, search
 from ._kernels_windows import U, count, entry, hide, inner, prefix_sums, restore
-
-COARSE = 15.0  # times eps and t0: the least steps in 0.5; a quarter of it still passes the tests
-
-
-def units(radius: int, eps: float, t0: float) -> tuple[float, float] | None:
-    """Steps in 0.5 of transmission, and in 1 of slope and offset; None where too coarse."""
-    room = (2**31 - 1) // (2 * radius + 1) ** 2  # for each pixel of a window
-    slope = 0.25 / math.sqrt(eps)  # at most σ/2 / (σ² + eps)
-    unit = min(room, 1 << 21)  # twice that is still exact in single precision
-    fine = min(room / (1.1 * (1 + slope)), 1 << 20)
-    good = room > HALF and unit * eps * t0 >= COARSE
-    return (float(unit), float(math.floor(fine))) if good else None
-
+from ._plain_uint8 import HALF
 
 # --- transmission, guided filter, recovery --------------------------------------------------------
 
@@ -154,7 +140,7 @@ def clear(
     light   (3,) in 1…255, used where `needed` is 0; else that number of candidates is looked for in
             each image
     box     (top, bottom, left, right): the pixels wanted; the rest of a block is their halo
-    steps   `units` of this window and eps
+    steps   `_plain_uint8.units` of this window and eps
     table   what A is chosen from, see `dark.search`
     out     (n, bottom - top, 3 (right - left)); (n, 0, 0) where only the table is wanted
     The other arrays are work space: see `space`.

@@ -6,8 +6,14 @@ import math
 
 import numpy as np
 
-from ._kernels_windows import LANES, reach
 from .arguments import Parameters
+
+LANES = 16  # int32 in a vector
+
+
+def reach(patch, side):
+    """How far the window reaches back and forth, no further than the side is long."""
+    return min(patch // 2, side - 1), min(patch - 1 - patch // 2, side - 1)
 
 
 def _empty(shape: tuple[int, ...], dtype: type) -> np.ndarray:
@@ -42,7 +48,7 @@ def for_table(height: int, width: int, patch: int) -> tuple:
 
 
 def for_integers(height: int, width: int, p: Parameters, masked: bool) -> tuple:
-    """Work space ends, kept, eroded, luma, space, ring of `integers.clear`."""
+    """Work space ends, kept, eroded, luma, space, ring of `_kernels_uint8.clear`."""
     rx, ry = min(p.radius, width - 1), min(p.radius, height - 1)
     tall, step, span = 2 * ry + 1, _up(width), _up(width + rx)
     space = (
@@ -58,17 +64,3 @@ def for_integers(height: int, width: int, p: Parameters, masked: bool) -> tuple:
 def _up(size: int) -> int:
     """`size` rounded up to whole blocks of `prefix_sums`."""
     return -(-size // LANES) * LANES
-
-
-def for_floats(height: int, width: int, p: Parameters) -> tuple[np.ndarray, ...]:
-    """Work space g, m, kept, ends, sums, ring of `floats.clear`."""
-    tall, wide = (sum(reach(p.patch, side)) for side in (height, width))
-    rx, ry = min(p.radius, width - 1), min(p.radius, height - 1)
-    return (
-        np.empty((height, width)),
-        np.empty((height, width)),
-        np.empty((tall + 1, width)),
-        np.empty((4, width + wide)),
-        np.empty((17, width + 2 * rx + 1)),
-        np.empty((3, 2 * ry + 1, width)),
-    )

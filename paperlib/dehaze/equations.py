@@ -44,7 +44,7 @@ def dark_channel(image: np.ndarray, patch: int = 15, *, mask: np.ndarray | None 
     arguments.whole("patch", patch, 1)
     valid = arguments.mask_of(mask, image.shape[:2])
     arguments.values(image, valid)
-    return _window_minimum(_fill(_channel_minimum(bands(image)), valid), patch)
+    return window_minimum(_fill(channel_minimum(bands(image)), valid), patch)
 
 
 def atmospheric_light(
@@ -142,10 +142,10 @@ def transmission(
     arguments.values(image, valid)
     colours = bands(image)
     light = arguments.light_of(light, colours.shape[2])
-    relative = _channel_minimum(colours / (light * SCALE[image.dtype]))
+    relative = channel_minimum(colours / (light * SCALE[image.dtype]))
     if valid is not None:
         relative = np.where(valid, relative, np.inf)
-    least = _window_minimum(relative, patch)
+    least = window_minimum(relative, patch)
     if valid is None:
         return 1 - omega * least
     some = least < np.finfo(np.float64).max  # OpenCV takes this for infinity beyond the border
@@ -199,10 +199,10 @@ def guided_filter(
     else:
         weight = valid.astype(np.float64)
         guide, source = np.where(valid, guide, 0.0), np.where(valid, source, 0.0)
-    count = np.maximum(_box_sum(weight, radius), 1.0)
+    count = np.maximum(box_sum(weight, radius), 1.0)
 
     def mean(values: np.ndarray) -> np.ndarray:
-        return _box_sum(values * weight, radius) / count
+        return box_sum(values * weight, radius) / count
 
     mean_guide, mean_source = mean(guide), mean(source)
     covariance = mean(guide * source) - mean_guide * mean_source
@@ -326,7 +326,7 @@ def bands(image: np.ndarray) -> np.ndarray:
     return image[..., None] if image.ndim == 2 else image
 
 
-def _channel_minimum(colours: np.ndarray) -> np.ndarray:
+def channel_minimum(colours: np.ndarray) -> np.ndarray:
     """Minimum over the last axis; by pairs, since NumPy is slow over a short axis."""
     if colours.shape[2] == 1:
         return colours[..., 0]
@@ -340,9 +340,12 @@ def _fill(plane: np.ndarray, valid: np.ndarray | None) -> np.ndarray:
     return np.where(valid, plane, plane.dtype.type(SCALE[plane.dtype]))
 
 
-def _window_minimum(plane: np.ndarray, patch: int) -> np.ndarray:
-    """Minimum over the window from −patch//2 to patch − 1 − patch//2, clipped at the border."""
-    height, width = plane.shape
+def window_minimum(plane: np.ndarray, patch: int) -> np.ndarray:
+    """Minimum over the window from −patch//2 to patch − 1 − patch//2, clipped at the border.
+
+    plane  `(H, W)`, or `(H, W, C)`: each channel for itself
+    """
+    height, width = plane.shape[:2]
     # a window reaching beyond the image on all sides is no larger than one that just covers it
     up, left = min(patch // 2, height - 1), min(patch // 2, width - 1)
     down, right = min(patch - 1 - patch // 2, height - 1), min(patch - 1 - patch // 2, width - 1)
@@ -350,12 +353,12 @@ def _window_minimum(plane: np.ndarray, patch: int) -> np.ndarray:
     return cv2.erode(np.ascontiguousarray(plane), kernel, anchor=(left, up))
 
 
-def _box_sum(plane: np.ndarray, radius: int) -> np.ndarray:
-    """Sum over the window of side 2·radius + 1, clipped at the border."""
+def box_sum(plane: np.ndarray, radius: int) -> np.ndarray:
+    """Sum over the window of side 2·radius + 1, clipped at the border: exact for int32."""
     reach_y, reach_x = (min(radius, side - 1) for side in plane.shape)
     return cv2.boxFilter(
         plane,
-        cv2.CV_64F,
+        -1,  # the plane's own dtype
         (2 * reach_x + 1, 2 * reach_y + 1),
         normalize=False,
         borderType=cv2.BORDER_CONSTANT,

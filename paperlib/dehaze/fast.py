@@ -13,13 +13,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from . import _kernels_float, _kernels_uint8, _workspace, equations
+from . import _plain_uint8, _workspace, equations
 from ._scene_light import joined, merged
-from .arguments import SCALE, Parameters, split_alpha, values
+from .arguments import Parameters, split_alpha, values
 
 ROWS = 512  # of a strip: enough that the halo is a small part, few enough to stay in cache
+COLUMNS = 1024  # of such a strip that the equations take at a time, to bound their memory
 PIXELS = 1 << 22  # of small images handed to a thread at a time
 SMALL = 1 << 19  # pixels up to which an image of a batch is one thread's work
+PLAIN = 1 << 21  # pixels that NumPy clears in the time in which numba is imported
+CALLS = 1 << 13  # as many pixels is what NumPy's calls cost for one image
 
 Box = tuple[int, int, int, int]
 
@@ -32,6 +35,10 @@ def many(images: np.ndarray, p: Parameters, threads: int) -> np.ndarray:
         for index in range(count):
             result[index] = _named(images, index, p, threads)
     elif images.ndim == 4 and _direct(images[:1], p):
+        if _before_numba(count, height * width):
+            for index in range(count):
+                result[index] = _plain_uint8.clear(images[index], None, p)
+            return result
         step = max(1, PIXELS // (height * width * 4 * threads))
         step = min(step, -(-count // threads)) or 1
 
@@ -55,6 +62,8 @@ def one(image: np.ndarray, valid: np.ndarray | None, p: Parameters, threads: int
     if small and image.ndim == 3 and _direct(image[None], p):
         if valid is not None and not valid.any():
             return image.copy()
+        if _before_numba(1, image.shape[0] * image.shape[1]):
+            return _plain_uint8.clear(image, valid, p)
         _chips(image[None], valid, p, result[None])
         return result
     light = scene_light(image, valid, p, threads)
@@ -82,6 +91,28 @@ def one(image: np.ndarray, valid: np.ndarray | None, p: Parameters, threads: int
 def _direct(images: np.ndarray, p: Parameters) -> bool:
     """Whether the kernels take such images (N, H, W, C) from start to end."""
     return images.dtype == np.uint8 and images.shape[3] == 3 and _units(p) is not None
+
+
+_loaded = False  # the kernels, in this process
+_cleared = 0  # pixels by NumPy before that
+
+
+def _before_numba(count: int, pixels: int) -> bool:
+    """Whether NumPy clears so many small images sooner than numba is imported: the same bytes."""
+    global _cleared
+    if _loaded:
+        return False
+    _cleared += count * (pixels + CALLS)
+    return _cleared <= PLAIN
+
+
+def _clear(*arguments) -> None:
+    """`_kernels_uint8.clear`; its import takes 0.4 s, and 6 s more where it has to be compiled."""
+    global _loaded
+    from . import _kernels_uint8
+
+    _loaded = True
+    _kernels_uint8.clear(*arguments)
 
 
 def scene_light(
@@ -129,8 +160,8 @@ def light_table(
     height, width = image.shape[:2]
     table = np.empty((256, 6), np.int64)
     nothing = np.empty((1, 0, 0), np.uint8)
-    _kernels_uint8.clear(
-        _rgb(image, True)[None], _mask(valid), np.empty(3), needed, patch, 0.0, 0.0, 0, 0.0,
+    _clear(
+        _rgb(image)[None], _mask(valid), np.empty(3), needed, patch, 0.0, 0.0, 0, 0.0,
         (0.0, 0.0), box, *_workspace.for_table(height, width, patch), table, nothing,
     )  # fmt: skip
     return table
@@ -156,44 +187,55 @@ def clear_block(
 
     `target` may be written to, where that saves a copy.
     """
+    steps = _units(p)
+    if image.dtype != np.uint8 or steps is None:
+        return _by_definition(image, valid, light, p, box)
     top, bottom, left, right = box
     height, width = image.shape[:2]
-    steps = _units(p)
-    byte = image.dtype == np.uint8 and steps is not None
     inner = image[top:bottom, left:right]
-    direct = byte and image.ndim == 3 and image.shape[2] == 3
+    direct = image.ndim == 3 and image.shape[2] == 3
     if direct and target is not None and target.flags.c_contiguous:
         out = target.reshape(bottom - top, -1)
     else:
-        out = np.empty((bottom - top, 3 * (right - left)), np.uint8 if byte else np.float64)
-    rows = _rgb(image if valid is None or byte else blank(image, valid), byte)
-    if byte:
-        _kernels_uint8.clear(
-            rows[None], _mask(valid), light * 255, 0, p.patch, p.omega, p.t0, p.radius, p.eps,
-            steps, box, *_workspace.for_integers(height, width, p, valid is not None), _NO_TABLE,
-            out[None],
-        )  # fmt: skip
-    else:
-        _kernels_float.clear(
-            rows, _mask(valid), light, p.patch, p.omega, p.t0, p.radius, p.eps, box,
-            *_workspace.for_floats(height, width, p), out,
-        )  # fmt: skip
+        out = np.empty((bottom - top, 3 * (right - left)), np.uint8)
+    _clear(
+        _rgb(image)[None], _mask(valid), light * 255, 0, p.patch, p.omega, p.t0, p.radius, p.eps,
+        steps, box, *_workspace.for_integers(height, width, p, valid is not None), _NO_TABLE,
+        out[None],
+    )  # fmt: skip
     out = out.reshape(bottom - top, right - left, 3)
     if direct:
         return out
-    scale = SCALE[image.dtype]
-    if image.dtype.kind == "u" and not byte:
-        out = np.rint(out * scale)
-    result = np.empty(inner.shape, image.dtype)
     if image.ndim == 2:
-        result[:] = out[..., 0]
-    else:
-        result[..., : min(3, image.shape[2])] = out[..., : image.shape[2]]
-        result[..., 3:] = inner[..., 3:]
+        return out[..., 0]
+    return np.concatenate([out[..., : image.shape[2]], inner[..., 3:]], axis=2)
+
+
+def _by_definition(
+    image: np.ndarray, valid: np.ndarray | None, light: np.ndarray, p: Parameters, box: Box
+) -> np.ndarray:
+    """`clear_block` by the equations, in float64: for what the kernels' integers do not hold."""
+    top, bottom, left, right = box
+    if right - left > COLUMNS:  # a dozen planes of float64 are alive at once
+        pieces = []
+        for start in range(left, right, COLUMNS):
+            stop = min(right, start + COLUMNS)
+            low, high = max(0, start - p.halo), min(image.shape[1], stop + p.halo)
+            seen = None if valid is None else valid[:, low:high]
+            inner = (top, bottom, start - low, stop - low)
+            pieces.append(_by_definition(image[:, low:high], seen, light, p, inner))
+        return np.concatenate(pieces, axis=1)
+    inner = np.s_[top:bottom, left:right]
+    colours = image[..., :3] if image.ndim == 3 else image
     if valid is not None:
-        hidden = ~valid[top:bottom, left:right]
-        result[hidden] = inner[hidden]
-    return result
+        colours = blank(colours, valid)
+    light = light[: equations.bands(colours).shape[2]]
+    coarse = equations.transmission(colours, light, p.patch, p.omega, mask=valid)
+    fine = equations.guided_filter(equations.luma(colours), coarse, p.radius, p.eps, mask=valid)
+    result = equations.recover(colours[inner], fine[inner], light, p.t0)
+    if image.ndim == 3 and image.shape[2] == 4:
+        result = np.concatenate([result, image[inner][..., 3:]], axis=2)
+    return result if valid is None else equations.keep(result, image[inner], valid[inner])
 
 
 def blank(image: np.ndarray, valid: np.ndarray) -> np.ndarray:
@@ -209,14 +251,14 @@ _NO_TABLE = np.empty((256, 6), np.int64)
 
 
 def _units(p: Parameters) -> tuple[float, float] | None:
-    return _kernels_uint8.units(p.radius, p.eps, p.t0)
+    return _plain_uint8.units(p.radius, p.eps, p.t0)
 
 
 def _chips(images: np.ndarray, valid: np.ndarray | None, p: Parameters, result: np.ndarray) -> None:
     """A batch from start to end by the kernel; `valid` is one mask for all."""
     count, height, width = images.shape[:3]
     pixels = height * width if valid is None else int(valid.sum())
-    _kernels_uint8.clear(
+    _clear(
         _fixed(images).reshape(count, height, width * 3), _mask(valid), np.empty(3),
         math.ceil(p.fraction * pixels), p.patch, p.omega, p.t0, p.radius, p.eps,
         _units(p), (0, height, 0, width),
@@ -225,18 +267,13 @@ def _chips(images: np.ndarray, valid: np.ndarray | None, p: Parameters, result: 
     )  # fmt: skip
 
 
-def _rgb(image: np.ndarray, byte: bool) -> np.ndarray:
-    """Rows of red, green, blue, red …, uint8 (`byte`) or float64 in 0…1, for the kernels."""
+def _rgb(image: np.ndarray) -> np.ndarray:
+    """Rows of red, green, blue, red … of a uint8 image, for the kernels."""
     height, width = image.shape[:2]
-    if image.ndim == 2:
-        image = image[..., None]
-    if image.shape[2] != 3:
-        image = (
-            np.broadcast_to(image, (height, width, 3)) if image.shape[2] == 1 else image[..., :3]
-        )
-    if not byte:
-        image = image.astype(np.float64) / SCALE[image.dtype]
-    return _fixed(image).reshape(height, width * 3)
+    image = equations.bands(image)
+    if image.shape[2] == 1:
+        image = np.broadcast_to(image, (height, width, 3))
+    return _fixed(image[..., :3]).reshape(height, width * 3)
 
 
 def _fixed(array: np.ndarray) -> np.ndarray:

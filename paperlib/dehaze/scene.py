@@ -25,7 +25,7 @@ from tqdm import tqdm
 from ..utils import files
 from ..utils.errors import PaperError
 from . import _raster as rasters
-from ._executors import Alone, Pool, pool_of
+from ._executors import Pool, pool_of
 from ._tiles import key_of, one_file, read_text
 from .arguments import Parameters, whole
 from .arguments import threads as threads_of
@@ -129,7 +129,8 @@ def _whole_file(_: None, item: tuple[str, str, str], arguments: Any) -> tuple[fl
     start = time.perf_counter()
     why = ""
     try:
-        one_file(Path(source) / name, Path(target) / name, *arguments, Alone(), False)
+        with pool_of(None, 1) as alone:
+            one_file(Path(source) / name, Path(target) / name, *arguments, alone, False)
     except Exception as error:  # whatever a bad file does, the others go on
         why = " ".join(f"{error}".split()) or type(error).__name__
     return time.perf_counter() - start, why

@@ -76,8 +76,10 @@ def release(
         raw = predictor.load(folder).predict(held.images, views=views, progress=True).raw
         return raw.astype(np.float16).astype(np.float32)  # as kept, so that anyone can recompute
 
-    def scored(raw: np.ndarray, kind: str = KIND, **how: float) -> selection.Outcome:
-        return selection.protocol_nested(held.labels, raw, held.names, recalibration=kind, **how)
+    def scored(raw: np.ndarray, kind: str = KIND, **how: Any) -> selection.Outcome:
+        return selection.protocol_nested(
+            held.labels, raw, held.names, recalibration=kind, labels=run.tags, **how
+        )
 
     raw = answers(views)
     whole, less = scored(raw), scored(raw, "none")
@@ -87,7 +89,7 @@ def release(
     brought["fitted thresholds"] = ablation.gain(whole, scored(raw, thresholds=0.2), this)
     if views > 1:
         brought[f"{views} views"] = ablation.gain(whole, scored(answers(1)), this)
-    fitted = selection.System(recalibration=KIND).fit(held.names, held.labels, raw)
+    fitted = selection.System(recalibration=KIND, labels=run.tags).fit(held.names, held.labels, raw)
     predictor.save(
         folder,
         run.model(),

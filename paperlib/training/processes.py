@@ -25,9 +25,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
 from tqdm import tqdm  # as text, also in a notebook: `paper run` reads its last line
 
 from ..utils.errors import PaperError
+from ..utils.system import cores
 from . import train as trained
 from .config import Config
 from .runs import find
@@ -115,13 +117,8 @@ def _given() -> int | None:
 
 
 def _how_many() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    try:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        free = 4e9
-    return max(1, min(cores, int(free / _MEMORY)))
+    # what is available, the page cache included: Linux gives that back
+    return max(1, min(cores(), int(psutil.virtual_memory().available / _MEMORY)))
 
 
 def _in_workers(

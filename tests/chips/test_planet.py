@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from paperlib.chips import archive, jpeg, planet, reader, source, split, variants
-from paperlib.chips.archive import BadChip
 from paperlib.labels import LABELS
 from paperlib.utils import cache
 from paperlib.utils.errors import PaperError
@@ -70,65 +69,6 @@ def test_another_opencv_would_be_noticed(monkeypatch):
         np.testing.assert_array_equal(jpeg.decode(data, 4), jpeg.exact(data))
     finally:
         jpeg._fast_is_exact.cache_clear()
-
-
-def three(image: np.ndarray, **options) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "JPEG", **options)
-    return buffer.getvalue()
-
-
-@pytest.mark.parametrize("subsampling", range(3))
-@pytest.mark.parametrize("progressive", [False, True])
-def test_three_components_have_the_pixels_of_the_exact_way(subsampling, progressive, monkeypatch):
-    assert jpeg._three_is_exact()
-    data = three(chipmaker.pixels(6), subsampling=subsampling, progressive=progressive)
-    expected, slow = jpeg.exact(data), []
-    monkeypatch.setattr(jpeg, "exact", lambda data: slow.append(data) or expected)
-    np.testing.assert_array_equal(jpeg.decode(data, 3), expected)
-    assert bool(slow) == progressive  # of several scans, OpenCV forgives too much
-
-
-def test_opencv_with_other_colours_would_be_noticed(monkeypatch):
-    usual = jpeg._opencv
-    monkeypatch.setattr(jpeg, "_opencv", lambda data: usual(data) ^ 1)
-    data = three(chipmaker.pixels(7))
-    jpeg._three_is_exact.cache_clear()
-    try:
-        assert not jpeg._three_is_exact()
-        np.testing.assert_array_equal(jpeg.decode(data, 3), jpeg.exact(data))
-    finally:
-        jpeg._three_is_exact.cache_clear()
-
-
-def test_a_damaged_jpeg_is_refused_or_has_the_pixels_that_pillow_makes_of_it():
-    """OpenCV by itself takes a false marker within the scan for the end, and says nothing."""
-    data, rng = three(chipmaker.pixels(8)), np.random.default_rng(0)
-    scan = jpeg._to_the_scan(data)[1]
-    false = data[: scan + 99] + b"\xff\xc8" + data[scan + 101 :]
-    assert jpeg._opencv(false) is not None
-    with pytest.raises(BadChip):
-        jpeg.decode(false, 3)
-    refused = 0
-    for _ in range(1000):
-        damaged = np.frombuffer(data, np.uint8).copy()
-        damaged[rng.integers(2, len(data) - 2, size=2)] = rng.integers(256, size=2)
-        damaged = damaged.tobytes()
-        try:
-            height, width, components = jpeg.header(damaged)
-        except BadChip:
-            continue
-        if max(height, width) > 64 or components != 3:
-            continue
-        try:
-            expected = jpeg.exact(damaged)
-        except BadChip:
-            refused += 1
-            with pytest.raises(BadChip):
-                jpeg.decode(damaged, 3)
-        else:
-            np.testing.assert_array_equal(jpeg.decode(damaged, 3), expected)
-    assert refused > 50
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -226,13 +227,23 @@ def test_a_killed_read_continues_and_workers_do_not_matter(cache, monkeypatch):
     monkeypatch.setattr(scenes, "_picture", counted)
     with pytest.raises(KeyboardInterrupt):
         scenes.read(14, workers=1, progress=False)
-    assert not list(cache.glob("scenes/*-14.npy"))
+    assert not list(cache.glob("**/*-14.npy"))
     drawn.extend([-1] * 20)
     before = len(drawn)
     chips = scenes.read(14, workers=3, progress=False)
     assert sorted(drawn[before:]) == [10, 11, 12, 13]
     expected = np.stack([scenes.scene(i, size=32).image for i in range(14)])
     np.testing.assert_array_equal(chips.images, expected)
+    assert [path.name[-6:] for path in cache.glob("**/*.npy")] == ["14.npy"]  # no block is left
+
+
+def test_scenes_are_drawn_on_the_cores_this_process_may_use(cache, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0}, raising=False)
+    threads, pool = [], scenes.ThreadPoolExecutor
+    monkeypatch.setattr(scenes, "ThreadPoolExecutor", lambda n: threads.append(n) or pool(n))
+    scenes.read(2, progress=False)
+    assert threads == [1]
 
 
 def test_a_changed_drawing_is_not_taken_from_the_cache(cache, monkeypatch):
@@ -241,6 +252,15 @@ def test_a_changed_drawing_is_not_taken_from_the_cache(cache, monkeypatch):
     monkeypatch.setattr(scenes, "_picture", lambda *_: np.zeros((32, 32, 3), np.uint8))
     second = scenes.read(2, progress=False)
     assert first.fingerprint != second.fingerprint
+
+
+def test_a_changed_dehazing_makes_dehazed_scenes_anew(monkeypatch):
+    """A kernel or equation too, not only the module with the public functions."""
+    read, changed = Path.read_bytes, "equations.py"
+    before = {v: scenes._fingerprint.__wrapped__(v) for v in scenes.VARIANTS}
+    monkeypatch.setattr(Path, "read_bytes", lambda self: read(self) + b"#" * (self.name == changed))
+    after = {v: scenes._fingerprint.__wrapped__(v) for v in scenes.VARIANTS}
+    assert [v for v in scenes.VARIANTS if before[v] != after[v]] == ["dehazed"]
 
 
 def test_examples_show_each_label_in_its_own_scenes():

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from paperlib import dehaze as d
+from paperlib.dehaze import _kernels_uint8, _plain_uint8, fast
 from paperlib.dehaze.arguments import SCALE
 
 EXAMPLES = int(os.environ.get("PAPER_EXAMPLES", "120"))
@@ -47,6 +48,12 @@ def cases(draw):
     return image, mask, parameters
 
 
+@pytest.fixture(autouse=True)
+def kernels(monkeypatch):
+    """A process's first images are done without them."""
+    monkeypatch.setattr(fast, "PLAIN", 0)
+
+
 def difference(a, b):
     assert a.dtype == b.dtype
     assert a.shape == b.shape
@@ -55,7 +62,7 @@ def difference(a, b):
 
 @settings(
     max_examples=EXAMPLES, deadline=None, derandomize=True,
-    suppress_health_check=[HealthCheck.too_slow],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )  # fmt: skip
 @given(cases())
 def test_any_image_is_as_the_reference_makes_it(case):
@@ -63,6 +70,10 @@ def test_any_image_is_as_the_reference_makes_it(case):
     expected = d.dehaze_reference(image, mask=mask, **parameters)
     result = d.dehaze(image, mask=mask, **parameters)
     assert difference(result, expected) <= TOLERANCE[image.dtype.name]
+    with pytest.MonkeyPatch.context() as patched:  # before numba is imported
+        patched.setattr(fast, "_loaded", False)
+        patched.setattr(fast, "PLAIN", 10**12)
+        np.testing.assert_array_equal(d.dehaze(image, mask=mask, **parameters), result)
 
 
 @pytest.mark.parametrize("dtype", list(TOLERANCE))
@@ -159,27 +170,23 @@ def awkward(rng):
 
 def test_integers_suffice_up_to_their_limit():
     """The hardest parameters that are still left to the integers, and the first that are not."""
-    from paperlib.dehaze import _kernels_uint8
-
     rng = np.random.default_rng(0)
     for _ in range(EXAMPLES // 3):
         radius, t0 = int(rng.integers(0, 62)), float(np.exp(rng.uniform(np.log(0.03), 0)))
-        unit = _kernels_uint8.units(radius, 1.0, 1.0)[0]
-        eps = _kernels_uint8.COARSE / unit / t0
-        assert _kernels_uint8.units(radius, eps * 1.001, t0) is not None
-        assert _kernels_uint8.units(radius, eps * 0.999, t0) is None
+        unit = _plain_uint8.units(radius, 1.0, 1.0)[0]
+        eps = _plain_uint8.COARSE / unit / t0
+        assert _plain_uint8.units(radius, eps * 1.001, t0) is not None
+        assert _plain_uint8.units(radius, eps * 0.999, t0) is None
         image, patch = awkward(rng), int(rng.integers(1, 25))
         for factor in (1.001, 0.999):
             given = {"patch": patch, "radius": radius, "t0": t0, "eps": eps * factor}
             assert difference(d.dehaze(image, **given), d.dehaze_reference(image, **given)) <= 1
-    assert _kernels_uint8.units(40, 1e-3, 0.1) is not None  # the default
-    assert _kernels_uint8.units(4000, 1.0, 1.0) is None  # luma alone would overflow
+    assert _plain_uint8.units(40, 1e-3, 0.1) is not None  # the default
+    assert _plain_uint8.units(4000, 1.0, 1.0) is None  # luma alone would overflow
 
 
 def test_kernels_are_compiled_once_for_whatever_is_asked(monkeypatch):
     """Another set of types would cost a user seconds at the first mask, or for `omega=1`."""
-    from paperlib.dehaze import fast
-
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (20, 30, 4), dtype=np.uint8)
     mask = rng.random((20, 30)) < 0.8
@@ -187,12 +194,45 @@ def test_kernels_are_compiled_once_for_whatever_is_asked(monkeypatch):
     for size in (fast.SMALL, 1):  # as a chip, and as a scene
         monkeypatch.setattr(fast, "SMALL", size)
         for pixels in (image, image[..., :3], image[..., 0], image[::2, ::-1, :3]):
-            for scale in (1, np.float32(255), 255.0):
-                for arguments in ({}, {"mask": mask[: len(pixels)]}, odd):
-                    d.dehaze(pixels if scale == 1 else pixels / scale, **arguments)
+            for arguments in ({}, {"mask": mask[: len(pixels)]}, odd):
+                d.dehaze(pixels, **arguments)
     d.dehaze_batch(image[None, ..., :3])
-    assert len(fast._kernels_uint8.clear.signatures) == 1
-    assert len(fast._kernels_float.clear.signatures) == 1
+    assert len(_kernels_uint8.clear.signatures) == 1
+
+
+LEAN = """
+import sys
+import numpy as np
+from paperlib import dehaze
+image = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
+first = dehaze.dehaze(image), dehaze.dehaze_batch(image[None])[0]
+assert "numba" not in sys.modules
+dehaze.dehaze_batch(np.stack([image] * 65))
+assert "numba" in sys.modules
+assert all((each == dehaze.dehaze(image)).all() for each in first)
+"""
+
+
+def test_the_first_small_images_wait_for_no_compiler():
+    import subprocess
+    import sys
+
+    subprocess.run([sys.executable, "-c", LEAN], check=True, timeout=120)
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "float32", "float64"])
+def test_other_images_than_uint8_are_the_equations_to_the_bit(dtype):
+    """Up to 512 × 1024 pixels; beyond, box sums begin at another row, in the last bit."""
+    image = (smooth(300, 200) / 255 * SCALE[np.dtype(dtype)]).astype(dtype)
+    mask = np.ones(image.shape[:2], bool)
+    mask[100:160, 50:] = False
+    for options in ({}, {"mask": mask}, {"workers": 2}):
+        expected = d.dehaze_reference(image, mask=options.get("mask"))
+        np.testing.assert_array_equal(d.dehaze(image, **options), expected)
+    tall = np.tile(image, (3, 6, 1))
+    result = d.dehaze(tall, workers=2)
+    np.testing.assert_array_equal(result, d.dehaze(tall, workers=1))
+    assert difference(result, d.dehaze_reference(tall)) <= (1 if dtype == "uint16" else 1e-6)
 
 
 PROBE = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -49,6 +50,16 @@ def test_a_part_is_held_against_the_plain_candidate(family):
     assert parts["dehazing"]["value"] == pytest.approx(1 - plain.score, abs=5e-5)
     assert parts["dehazing"]["low"] > 0.1
     assert parts["F2 loss"] == {"value": 0.0, "low": 0.0, "high": 0.0, "on": family.title}
+
+
+def test_parts_are_measured_on_the_labels_that_the_chips_have(family):
+    """UC Merced's are other ones, and not as many need be."""
+    pool = family.pool()
+    three = {name: p[:, :3] for name, p in pool.probability.items()}
+    pool = replace(pool, truth=pool.truth[:, :3], tags=("sea", "sand", "ship"), probability=three)
+    other = SimpleNamespace(pool=lambda: pool, title=family.title)
+    assert ablation._parts(other)["dehazing"]["value"] > 0.1
+    assert ablation._plain(other).prediction.shape == (200, 3)
 
 
 def test_without_the_plain_candidate_nothing_is_said(family):

@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -57,6 +58,18 @@ def test_a_worker_takes_runs_of_one_graph_after_each_other():
     assert jobs.take(second)[0] == replace(second, variant="dehazed")
     assert jobs.take(first)[0] == replace(first, variant="dehazed")
     assert jobs.take(first) is None
+
+
+def test_memory_that_the_system_would_give_back_is_counted(monkeypatch):
+    """Hardly any is free where files were read; what is available says how much there is."""
+    real, pages = os.sysconf, {"SC_AVPHYS_PAGES": 1000}
+    monkeypatch.setattr("os.sysconf", lambda name: pages.get(name) or real(name))
+    monkeypatch.setattr(processes, "cores", lambda: 4, raising=False)
+    memory = SimpleNamespace(available=3.2 * processes._MEMORY)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: memory)
+    assert processes._how_many() == 3
+    memory.available = 0
+    assert processes._how_many() == 1
 
 
 @pytest.mark.parametrize("given", ["1.5", "many", "-1"])

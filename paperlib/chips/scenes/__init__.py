@@ -8,11 +8,11 @@ light A and transmission t. Scene `index` of `seed` is the same picture on any n
 from __future__ import annotations
 
 import csv
+import functools
 import hashlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -21,10 +21,9 @@ import numpy as np
 from tqdm import tqdm
 
 from ...labels import COUNT, INDEX, LABELS, PUBLISHED_COUNTS, WEATHER, encode_many
-from ...utils import files
-from ...utils.paths import cache_folder
+from ...utils import cache
 from ...utils.system import cores
-from .. import Chips
+from .. import Chips, variants
 from . import canvas, land, rare, sky
 from .canvas import SIZE, Canvas
 
@@ -51,7 +50,7 @@ class Scene:
     tags: tuple[str, ...]
 
 
-@cache
+@functools.cache
 def label_sets() -> tuple[tuple[tuple[str, ...], ...], np.ndarray]:
     """The combinations of tags on real chips, and how many chips carry each: (K sets, `(K,)`)."""
     with Path(__file__).with_name("label_sets.csv").open(encoding="utf-8", newline="") as handle:
@@ -125,28 +124,26 @@ def read(
     workers: int | None = None,
     progress: bool = True,
 ) -> Chips:
-    """Scenes 0…count−1 as chips, drawn once on all cores and then kept in the cache folder.
+    """Scenes 0…count−1 as chips, drawn once and then kept in the cache folder.
 
     size     height and width the 256-pixel scenes are shrunk to
     variant  `"original"` as the camera sees them; `"dehazed"` by `dehaze.dehaze` at 256 pixels and
              then shrunk; `"clear"` the true haze-free scenes
-    workers  threads; all cores by default. The result does not depend on it
+    workers  threads; by default one for each core this process may use. The result does not
+             depend on it
     A killed run continues from the last finished block of 250 scenes.
     """
     if count < 1:
         raise ValueError(f"count: at least 1 scene, not {count}")
     if variant not in VARIANTS:
         raise ValueError(f"variant: one of {', '.join(VARIANTS)}, not {variant!r}")
-    key = _fingerprint(variant)[:16]
-    stem = f"{variant}-{size}px-seed{seed}-{key}"
-    folder = cache_folder() / "scenes"
-    whole = folder / f"{stem}-{count}.npy"
-    if whole.is_file():
-        images = np.load(whole)
+    entry = f"scenes-{variant}-{size}px-seed{seed}-{_fingerprint(variant)[:16]}-{count}"
+    if saved := cache.load(entry):
+        images = saved[0]
     else:
-        images = _blocks(count, size, seed, variant, folder / stem, workers, progress)
-        with files.replacing(whole) as partial:
-            np.save(partial, images)
+        images = _blocks(count, size, seed, variant, entry, workers or cores(), progress)
+        cache.save(entry, images)
+        cache.drop_blocks(entry)
     names = np.array([f"scene_{i:06d}" for i in range(count)])
     labels = encode_many([tags_of(i, seed=seed) for i in range(count)])
     note = "" if variant == "original" else f", {variant}"
@@ -154,35 +151,30 @@ def read(
 
 
 def _blocks(
-    count: int,
-    size: int,
-    seed: int,
-    variant: str,
-    folder: Path,
-    workers: int | None,
-    progress: bool,
+    count: int, size: int, seed: int, variant: str, entry: str, workers: int, progress: bool
 ) -> np.ndarray:
     """Draw block by block; each finished full block is a file, so that a killed run goes on."""
     images = np.empty((count, size, size, 3), np.uint8)
-    workers = workers or cores()
     with (
         tqdm(total=count, desc=f"drawing scenes ({variant})", disable=not progress) as bar,
         ThreadPoolExecutor(workers) as pool,
     ):
-        for first in range(0, count, _BLOCK):
-            last = min(first + _BLOCK, count)
-            path = folder / f"{first:06d}.npy"
-            if last - first == _BLOCK and path.is_file():
-                images[first:last] = np.load(path)
-                bar.update(last - first)
-                continue
+
+        def draw(first: int, last: int) -> np.ndarray:
             jobs = pool.map(lambda i: _picture(i, size, seed, variant), range(first, last))
             for i, picture in zip(range(first, last), jobs, strict=True):
                 images[i] = picture
                 bar.update()
-            if last - first == _BLOCK:
-                with files.replacing(path) as partial:
-                    np.save(partial, images[first:last])
+            return images[first:last]
+
+        for first in range(0, count, _BLOCK):
+            last = min(first + _BLOCK, count)
+            if last - first < _BLOCK:
+                draw(first, last)
+            else:
+                make = functools.partial(draw, first, last)
+                images[first:last] = cache.block(entry, first // _BLOCK, make)
+                bar.update(last - bar.n)  # nothing, unless it was drawn before
     return images
 
 
@@ -197,14 +189,14 @@ def _picture(index: int, size: int, seed: int, variant: str) -> np.ndarray:
     return resize(drawn.image, size)
 
 
-@cache
+@functools.cache
 def _fingerprint(variant: str) -> str:
     """sha256 over the code that makes the pixels: a changed drawing never comes from the cache."""
     modules = [Path(__file__), *(Path(m.__file__) for m in _MODULES)]
     modules.append(Path(__file__).with_name("label_sets.csv"))
-    if variant == "dehazed":
-        modules += sorted((Path(__file__).parents[2] / "dehaze").glob("*.py"))
     digest = hashlib.sha256(f"{np.__version__} {cv2.__version__}".encode())
+    if variant == "dehazed":
+        digest.update(variants.code_stamp().encode())
     for path in modules:
         digest.update(path.read_bytes())
     return digest.hexdigest()
