@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import equations
+from ._light_table import joined, merged
 from .arguments import SCALE
 
 Box = tuple[int, int, int, int]
@@ -138,19 +139,3 @@ class Search:
         self.over = bool(over)
         self.question = int.from_bytes(stored["question"].tobytes(), "big")
         self.light = stored["light"] if known else None
-
-
-def merged(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Two tables as one: counts added; of the brightest the brighter, or both where equal."""
-    result = a.copy()
-    result[:, 0] += b[:, 0]
-    higher, equal = b[:, 1] > a[:, 1], b[:, 1] == a[:, 1]
-    result[higher, 1:] = b[higher, 1:]
-    result[equal, 2:] += b[equal, 2:]
-    return result
-
-
-def joined(rows: np.ndarray) -> np.ndarray:
-    """All rows of a table as one `(6,)`: all pixels, and of the brightest those that share it."""
-    brightest = rows[rows[:, 1] == rows[:, 1].max()]
-    return np.concatenate([[rows[:, 0].sum(), brightest[0, 1]], brightest[:, 2:].sum(axis=0)])

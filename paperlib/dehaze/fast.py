@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from . import _plain_uint8, _workspace, equations
-from ._scene_light import joined, merged
+from ._light_table import light_from, merged
 from .arguments import Parameters, split_alpha, values
 
 ROWS = 512  # of a strip: enough that the halo is a small part, few enough to stay in cache
@@ -165,14 +165,6 @@ def light_table(
         (0.0, 0.0), box, *_workspace.for_table(height, width, patch), table, nothing,
     )  # fmt: skip
     return table
-
-
-def light_from(table: np.ndarray, needed: int, scale: float) -> np.ndarray:
-    """The atmospheric light `(3,)` in 0…1 out of a table; `needed` candidates, ties kept."""
-    seen = np.cumsum(table[::-1, 0])[::-1]  # pixels with this value or more
-    low = np.flatnonzero(seen >= needed)[-1]
-    brightest = joined(table[low:])
-    return np.maximum(brightest[3:] / brightest[2] / scale, equations.LIGHT_FLOOR)
 
 
 def clear_block(
