@@ -1,4 +1,4 @@
-"""The table that the atmospheric light is read from: for each dark channel the brightest colours."""
+"""The table that the atmospheric light is read from: colours by their dark channel."""
 
 from __future__ import annotations
 

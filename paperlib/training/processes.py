@@ -21,25 +21,35 @@ import tempfile
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import psutil
 from tqdm import tqdm  # as text, also in a notebook: `paper run` reads its last line
 
+from ..chips import Chips
+from ..chips.read import read_chips
+from ..profiles import Profile
 from ..utils.errors import PaperError
 from ..utils.system import cores
 from . import train as trained
 from .config import Config
 from .runs import find
 
-if TYPE_CHECKING:
-    from ..project import Project
-
 NARROW = 4.0  # width × size: an eighth of VGG-16's channels at 32 px
 _MEMORY = 1.5e9  # bytes that a worker may need
 _OFTEN = 0.3  # seconds between two messages of progress
+
+
+class Place(Protocol):
+    """Whose chips are trained on, and where the runs are saved: a `Project`."""
+
+    profile: Profile
+    data: Path | None
+    runs: Path
+
+    def chips(self, variant: str) -> Chips: ...
 
 
 def narrow(config: Config) -> bool:
@@ -53,11 +63,11 @@ def _has_gpu() -> bool:
 
 
 def train(
-    project: Project, wanted: Iterable[Config], inside: str = "", *, progress: bool = True
+    place: Place, wanted: Iterable[Config], inside: str = "", *, progress: bool = True
 ) -> None:
-    """Train the configurations of `wanted` that `project` does not have yet, under one bar.
+    """Train the configurations of `wanted` that `place` does not have yet, under one bar.
 
-    inside    the folder of `project.runs` to keep them in
+    inside    the folder of `place.runs` to save them in
     progress  whether to show the bar: batches of all runs, and how many runs are done
 
     How many train at a time: as many as there are cores and memory for, or `PAPER_WORKERS` in the
@@ -68,8 +78,8 @@ def train(
     """
     missing, done = [], 0
     for config in wanted:
-        chips = project.chips(config.variant)
-        if find(config, project.runs / inside, chips):
+        chips = place.chips(config.variant)
+        if find(config, place.runs / inside, chips):
             done += 1
             continue
         trained.check(config, chips)
@@ -82,12 +92,12 @@ def train(
     with tqdm(total=total, unit="batch", disable=not progress, mininterval=0.5) as bar:
         count = _Count(bar, done, done + len(missing))
         if aside:
-            _in_workers(project, aside, inside, given or _how_many(), count)
+            _in_workers(place, aside, inside, given or _how_many(), count)
         for config, steps in missing:
             if (config, steps) not in aside:
                 before = bar.n
-                chips = project.chips(config.variant)
-                trained.train(config, chips, project.runs / inside, progress=bar)
+                chips = place.chips(config.variant)
+                trained.train(config, chips, place.runs / inside, progress=bar)
                 count.finished(steps - (bar.n - before))
 
 
@@ -122,12 +132,12 @@ def _how_many() -> int:
 
 
 def _in_workers(
-    project: Project, runs: list[tuple[Config, int]], inside: str, most: int, count: _Count
+    place: Place, runs: list[tuple[Config, int]], inside: str, most: int, count: _Count
 ) -> None:
     """Train in several processes; this thread shows what they report."""
     jobs = _Jobs(runs)
     reports: queue.SimpleQueue = queue.SimpleQueue()
-    workers = [_Worker(project, inside, jobs, reports) for _ in range(min(most, len(runs)))]
+    workers = [_Worker(place, inside, jobs, reports) for _ in range(min(most, len(runs)))]
     try:
         left = len(runs)
         while left:
@@ -165,13 +175,12 @@ def _graph(config: Config) -> Config:
 class _Worker(threading.Thread):
     """One process, and the thread that hands it one run after the other."""
 
-    def __init__(self, project: Project, inside: str, jobs: _Jobs, reports: Any):
+    def __init__(self, place: Place, inside: str, jobs: _Jobs, reports: Any):
         super().__init__(daemon=True)
         self.place = {
-            "profile": asdict(project.profile),
-            "data": str(project.data or ""),
-            "root": str(project.root),
-            "inside": inside,
+            "profile": asdict(place.profile),
+            "data": str(place.data or ""),
+            "runs": str(place.runs / inside),
         }
         self.jobs, self.reports = jobs, reports
         environment = {k: v for k, v in os.environ.items() if k != "PAPER_TRACE"}
@@ -280,11 +289,13 @@ def main() -> None:
     determinism.one_thread()
     jobs: queue.SimpleQueue = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(jobs,), daemon=True).start()
-    projects: dict[str, Project] = {}
+    places: dict[str, _Here] = {}
     while True:
         job = jobs.get()
+        config = Config.from_dict(job.pop("config"))
+        here = places.setdefault(json.dumps(job), _Here(**job))
         try:
-            _train(job, projects, answers)
+            trained.train(config, here.chips(config.variant), here.runs, progress=answers)
         except PaperError as error:
             answers.say(problem=error.problem, cure=error.cure)
             continue
@@ -292,19 +303,20 @@ def main() -> None:
         answers.say(done=True)
 
 
-def _train(job: dict[str, Any], projects: dict[str, Project], answers: Any) -> None:
-    from ..profiles import PROFILES, Profile
-    from ..project import Project
+@dataclass
+class _Here:
+    """Who sent a job, in the worker: the chips stay in memory between its runs."""
 
-    config = Config.from_dict(job.pop("config"))
-    key = json.dumps(job)
-    if key not in projects:
-        profile = Profile(**job["profile"])
-        PROFILES[profile.name] = profile
-        projects[key] = Project(profile.name, job["data"], root=Path(job["root"]))
-    project = projects[key]
-    chips = project.chips(config.variant)
-    trained.train(config, chips, project.runs / job["inside"], progress=answers)
+    profile: dict[str, Any]
+    data: str
+    runs: str
+    _chips: dict[str, Chips] = field(default_factory=dict)
+
+    def chips(self, variant: str) -> Chips:
+        if variant not in self._chips:
+            data = Path(self.data) if self.data else None
+            self._chips[variant] = read_chips(Profile(**self.profile), data, variant)
+        return self._chips[variant]
 
 
 if __name__ == "__main__":
