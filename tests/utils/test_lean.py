@@ -15,8 +15,8 @@ from paperlib.utils import fast_start
 CODE = """
 import json, sys
 if {first}:
-    from paperlib import lean
-    lean.backend()
+    from paperlib.utils import fast_start
+    fast_start.backend()
 import numpy as np
 from paperlib import predictor
 rng = np.random.default_rng(0)
