@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
-from sklearn.linear_model import RidgeCV, lasso_path
+from sklearn.linear_model import LassoCV, RidgeCV
 from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -26,21 +26,17 @@ RIDGE_STRENGTHS = tuple(10.0 ** np.arange(-2, 5.01, 0.5))
 class Lasso(NamedTuple):
     """How lasso is fitted.
 
-    shares  the strengths tried, as shares of the one that leaves no weight at all, which is first
-    trace   of ridge, as a share of the inputs' variance: makes the solution unique where inputs say
-            the same
-    near    the duality gap at which the solver stops, as a share of the label's sum of squares
+    fractions  the strengths tried, as fractions of the one that leaves no weight at all, the first
+    tolerance  the duality gap at which the solver stops, as a fraction of the sum of squares
     """
 
-    shares: np.ndarray
-    trace: float
-    near: float
+    fractions: np.ndarray
+    tolerance: float
 
 
-#: So little ridge and so weak a penalty that the comparison with ridge feels neither.
-LASSO = Lasso(10.0 ** np.arange(0, -4.01, -0.1), 1e-6, 1e-7)
+LASSO = Lasso(10.0 ** np.arange(0, -4.01, -0.1), 1e-7)
 #: Of fewer than ten chips for each input: less settles the weights, and takes thousands of steps.
-LASSO_FEW = Lasso(10.0 ** np.arange(0, -2.01, -0.1), 1e-3, 1e-6)
+LASSO_FEW = Lasso(10.0 ** np.arange(0, -2.01, -0.1), 1e-4)
 
 
 class LabelRecalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -141,50 +137,17 @@ def _ridge(standard: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndar
 def _lasso(
     standard: np.ndarray, truth: np.ndarray, folds: KFold
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Weights `(L, K)`, strength `(L,)`, and whether that is the weakest tried `(L,)`."""
     how = lasso_for(*standard.shape)
     # A label that nothing explains (or with nothing to explain) keeps strength and weights 0.
-    centred = truth - truth.mean(0)
-    strongest = np.abs(standard.T @ centred).max(0) / len(standard)  # leaves no weight
-    used = np.flatnonzero(strongest > 1e-9)
-    error = np.zeros((truth.shape[1], len(how.shares)))
-    for inside, outside in folds.split(standard):
-        centre, mean = standard[inside].mean(0), truth[inside].mean(0)
-        problem = _small_problem(standard[inside] - centre, truth[inside] - mean, how)
-        for label in used:
-            path = _lasso_path(*problem, len(inside), label, strongest[label] * how.shares, how)
-            missed = (truth[outside, label] - mean[label])[:, None]
-            error[label] += ((missed - (standard[outside] - centre) @ path) ** 2).sum(0)
+    strongest = np.abs(standard.T @ (truth - truth.mean(0))).max(0) / len(standard)
     weights = np.zeros((truth.shape[1], standard.shape[1]))
     strength, edge = np.zeros(truth.shape[1]), np.zeros(truth.shape[1], bool)
-    problem = _small_problem(standard, centred, how)
-    for label in used:
-        best = int(error[label].argmin())
-        tried = strongest[label] * how.shares[: best + 1]
-        weights[label] = _lasso_path(*problem, len(standard), label, tried, how)[:, -1]
-        strength[label], edge[label] = tried[-1], best == len(how.shares) - 1
+    for label in np.flatnonzero(strongest > 1e-9):
+        tried = strongest[label] * how.fractions
+        model = LassoCV(
+            alphas=tried, cv=folds, precompute=True, max_iter=50_000, tol=how.tolerance
+        ).fit(standard, truth[:, label])
+        weights[label], strength[label] = model.coef_, model.alpha_
+        edge[label] = model.alpha_ == tried[-1]
     return weights, strength, edge
-
-
-def _small_problem(x: np.ndarray, y: np.ndarray, how: Lasso) -> tuple[np.ndarray, np.ndarray]:
-    """‖y − xw‖² = ‖z − rw‖² + constant, x = qr, z = qᵀy: K rows instead of N, for all labels.
-
-    K rows more add the trace of ridge, `how.trace`·N·‖w‖².
-    """
-    q, r = np.linalg.qr(x)
-    inputs = x.shape[1]
-    more = np.sqrt(how.trace * len(x)) * np.eye(inputs)
-    return np.asfortranarray(np.vstack([r, more])), np.vstack(
-        [q.T @ y, np.zeros((inputs, y.shape[1]))]
-    )
-
-
-def _lasso_path(
-    r: np.ndarray, z: np.ndarray, chips: int, label: int, strengths: np.ndarray, how: Lasso
-) -> np.ndarray:
-    """Weights `(K, A)` at falling strengths; scikit-learn divides by the rows that it sees."""
-    alphas = strengths * chips / len(r)
-    target = np.ascontiguousarray(z[:, label])
-    # r and the target are as the solver wants them. Its checks, at each strength again, take twice
-    # as long as the solution does.
-    more = {"precompute": True, "check_input": False, "max_iter": 50_000, "tol": how.near}
-    return lasso_path(r, target, alphas=alphas, **more)[1]
