@@ -3,8 +3,8 @@
     q_l = clip(b_l + Σ_k W_lk · p_k, 0, 1)
 
 Labels go together (road with habitation, cloudy with nothing), so the other labels' probabilities
-say something about each one. The paper fits W by ridge regression (a squared L2 penalty; the
-paper's text says "L2 norm"), and compares lasso (L1) and no recalibration.
+say something about each one. The paper (its section 3.3; the penalty in 2.2) fits W by ridge
+regression (a squared L2 penalty; its text says "L2 norm"), and compares lasso (L1) and none.
 """
 
 from __future__ import annotations

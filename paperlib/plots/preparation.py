@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..labels import ENGLISH
-from . import COLOURS, paper_flows, styled
+from . import COLOURS, _paper_flows, styled
 from .shared import arrow, box
 
 
@@ -65,7 +65,7 @@ def preparation(
     whole = Figure(figsize=(wide, high + above))
     whole.set_layout_engine("none")  # every place is given, in hundredths of width and height
     top, figure = whole.subfigures(2, 1, height_ratios=(above, high))
-    paper_flows.draw(top, paper_flows.PREPARATION)
+    _paper_flows.draw(top, _paper_flows.PREPARATION)
     canvas = figure.add_axes((0, 0, 1, 1))
     canvas.set(xlim=(0, 100), ylim=(0, 100))
     canvas.axis("off")

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path
 
-from . import COLOURS, paper_flows, styled
+from . import COLOURS, _paper_flows, styled
 
 _WIDE, _HIGH = 2.75, 1.12  # of a box
 _STEP, _DOWN = 3.95, 1.45  # from column to column, from row to row
@@ -35,7 +35,7 @@ def state_machines(machines: Sequence[Any]) -> Figure:
     high, above = 0.45 * sum(heights) + 0.2, 2.3
     whole = Figure(figsize=(9.6, high + above))
     top, figure = whole.subfigures(2, 1, height_ratios=(above, high))
-    paper_flows.draw(top, paper_flows.SHOWCASE)
+    _paper_flows.draw(top, _paper_flows.SHOWCASE)
     figure.suptitle("Here: the states of a batch, its files and its chips", fontsize=9.5, x=0.01,
                     ha="left", fontweight="bold")  # fmt: skip
     axes = figure.subplots(len(machines), 1, height_ratios=heights, squeeze=False)[:, 0]

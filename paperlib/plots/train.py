@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ..chips import SPLITS
 from ..labels import ENGLISH
-from . import COLOURS, paper_flows, styled
+from . import COLOURS, _paper_flows, styled
 from .shared import LOSS_NAMES, LOSS_STYLE, TEXT, arrow, box, ends, name_rows, note, panel, rows_of
 
 SPLIT_COLOURS = {
@@ -128,7 +128,7 @@ def training_and_prediction(
     high, above = 2.0 + 0.46 * max(rows, 5), 1.9
     whole = Figure(figsize=(8.8, high + above))
     top, figure = whole.subfigures(2, 1, height_ratios=(above, high))
-    paper_flows.draw(top, paper_flows.TRAINING)
+    _paper_flows.draw(top, _paper_flows.TRAINING)
     grid = figure.add_gridspec(1, 4, width_ratios=(2.05, 1.7, 2.9, 1.7), wspace=0.02)
     flow, dots, matrix, after = (figure.add_subplot(grid[0, i]) for i in range(4))
     place = {name: rows - 1 - i for i, name in enumerate(names)}

@@ -143,7 +143,7 @@ def _card(
             },
         },
         "recipe": {
-            "VGG-16 with the paper's head": config.network == "vgg16",
+            "VGG-16 with a head of the package": config.network == "vgg16",
             "ImageNet's mean removed": config.network == "vgg16",
             "mirror and transpose while training": config.augment != "none",
             "rotation, resize and elastic while training": config.augment == "paper",
@@ -155,7 +155,7 @@ def _card(
             "ridge recalibration": KIND == "ridge",
         },
         "not_of_the_paper": {
-            "starts from ImageNet's weights": bool(config.weights),
+            "starts from ImageNet's weights (the paper does not say)": bool(config.weights),
             "batch normalisation after every convolution": config.batch_norm == "all",
             "taught by a larger network": bool(config.teacher),
         },

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ..evaluation import candidates
+from ..evaluation.families import title
 from . import grids
 
 if TYPE_CHECKING:
@@ -41,9 +42,14 @@ _PLAIN: dict[str, dict[str, tuple[str, str, str]]] = {
     },
     "augment": {
         "none": ("symmetries", "no random transform", "the eight symmetries"),
+        "figure-3": (
+            "symmetries",
+            "symmetries, rotation and elastic",
+            "the eight symmetries",
+        ),
         "paper": (
             "symmetries",
-            "symmetries, rotation, resize and elastic",
+            "symmetries, rotation, zoom and elastic",
             "the eight symmetries",
         ),
     },
@@ -137,3 +143,22 @@ def lines(paper: Project, name: str, found: pd.DataFrame) -> list[str]:
             f"`paper train --grid {name} --profile {paper.profile.name}{data}` trains them"
         )
     return said
+
+
+def section_42(paper: Project) -> pd.DataFrame:
+    """Only the hazy chips of the training set dehazed, minus original chips: the widest pair first.
+
+    Section 4.2 as it is written: validation chips stay as they are. Columns: `networks`, `seed`,
+    `original`, `f2` (overall, nested), `difference`, `low`, `high`; no row where one of the two
+    runs is not saved.
+    """
+    rows = []
+    for config in sorted(grids.configs("section-4.2", paper.profile), key=lambda c: -c.width):
+        runs = [paper.find(one) for one in (config, replace(config, variant="original"))]
+        if None in runs:
+            continue
+        one, other = (candidates.gather([run]).nested() for run in runs if run)
+        named = {"networks": title(replace(config, seed=0)), "seed": config.seed}
+        rows.append({**named, "original": other.score, "f2": one.score, **one.difference(other)})
+    columns = ["networks", "seed", "original", "f2", "difference", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)

@@ -19,14 +19,13 @@ from ..evaluation import candidates, families, systems
 from ..evaluation.selection import Outcome
 from ..f2 import Interval
 from ..labels import COMMON, INDEX, RARE, WEATHER
-from . import counted, dehazing, grids
+from . import counted, dehazing, grids, sensitivity
 from .counted import Row, row
 
 if TYPE_CHECKING:
     from ..evaluation.candidates import Pool
     from ..evaluation.families import Family
     from ..project import Project
-    from ..training.config import Config
 
 Array = np.ndarray
 LABELS_OF_F2_LOSS = ("cloudy", "agriculture")
@@ -44,7 +43,7 @@ def measured(paper: Project, kinds: list[Family]) -> pd.DataFrame:
         *dehazing_overall(kinds),
         *choice_repairs(kinds),
         *choice_believes_haze(kinds),
-        *section_42(paper, kinds),
+        *section_42(paper),
         *changed_f2_loss(paper),
         *chosen_thresholds(kinds),
     ]
@@ -152,41 +151,22 @@ def wilson(hits: int, count: int, z: float = 1.96) -> Interval:
     return Interval(p, float(middle - half), float(middle + half))
 
 
-def section_42(paper: Project, kinds: list[Family]) -> list[Row]:
+def section_42(paper: Project) -> list[Row]:
     """Networks whose hazy training chips alone were dehazed, minus networks on original chips.
 
     Log loss; validation chips as they are. The widest pair is judged, others are its seeds.
     """
-    configs = grids.configs("section-4.2", paper.profile)
-    found = [
-        (config, change)
-        for config in sorted(configs, key=lambda c: -c.width)
-        if (change := pair_difference(paper, config, replace(config, variant="original")))
-    ]
-    if not found:
+    found = sensitivity.section_42(paper)
+    if found.empty:
         return []
-    (first, value), *others = found
-    names = [
-        f"seed {config.seed}"
-        + ("" if config.width == first.width else f" of {families.title(_plain(config))}")
-        for config, _ in others
-    ]
-    seeds = {name: other.value for name, (_, other) in zip(names, others, strict=True)}
+    first, *others = found.itertuples()
+    seeds = {
+        f"seed {one.seed}"
+        + ("" if one.networks == first.networks else f" of {one.networks}"): one.difference
+        for one in others
+    }
+    value = Interval(first.difference, first.low, first.high)
     return [row("dehazing-helps-hazy-training", value, **seeds)]
-
-
-def _plain(config: Config) -> Config:
-    return replace(config, variant="original", seed=0)
-
-
-def pair_difference(paper: Project, one: Config, other: Config) -> Interval | None:
-    """Overall F2, nested, of one configuration's run minus another's; None where one is missing."""
-    runs = [paper.find(config) for config in (one, other)]
-    if None in runs:
-        return None
-    pools = [candidates.gather([run]) for run in runs if run]
-    a, b = (pool.nested() for pool in pools)
-    return a.minus(b)
 
 
 # ---- losses and thresholds -----------------------------------------------------------------------

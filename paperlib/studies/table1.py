@@ -21,17 +21,23 @@ BINARY = "binary F2"
 RUNNING = "overall F2 during the threshold search"
 TUNED = "binary F2, threshold tuned for the label"
 CARRIED, ACCURACY = "F2 over the chips that carry the label", "accuracy"
+RAW = "binary F2, threshold tuned for the label, before ridge"
 MIXED = "mixed: overall F2 during the search for the eleven, tuned binary F2 for the six"
 #: What the figure of notebook 09 draws label by label, and which it names in bold.
 SHOWN, EMPHASISED = (RUNNING, TUNED, CARRIED, ACCURACY), (MIXED, RUNNING, TUNED)
 
 
 def candidates(
-    truth: Array, prediction: Array, probability: Array, published: Array
+    truth: Array,
+    prediction: Array,
+    probability: Array,
+    published: Array,
+    raw: Array | None = None,
 ) -> pd.DataFrame:
     """A row per label, a column per quantity that could have been printed.
 
     truth, prediction  `(N, L)` of 0 and 1;  probability  `(N, L)`;  published  `(L,)`
+    raw  the probability before ridge: the table's caption calls its numbers "original"
 
     Columns: `label`, `chips`, `published`, then one per candidate. Quantities of the whole set
     (the same for every label) are there as well: a program may print one inside its loop.
@@ -64,6 +70,8 @@ def candidates(
         "average precision": np.array(precise),
         MIXED: np.where(published > NEAR, running, tuned),
     }
+    if raw is not None:
+        columns[RAW] = f2.f2_score(truth, raw > f2.label_thresholds(truth, raw), "labels")
     frame = pd.DataFrame({"label": LABELS, "chips": count, "published": published, **columns})
     frame.loc[~there, list(columns)] = np.nan
     return frame

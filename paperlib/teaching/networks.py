@@ -158,6 +158,35 @@ def inception_wide(x):
     return layers.Concatenate()(branches)
 
 
+def inception_v4_b(x):
+    """Inception v4's module B at 17×17: 1×7 and 7×1 (Szegedy et al. 2017, figure 5)."""
+    averaged = layers.AveragePooling2D(3, strides=1, padding="same")(x)
+    branches = [
+        conv_norm(x, 384, 1),
+        one_by_n(conv_norm(x, 192, 1), (224, 256)),
+        one_by_n(conv_norm(x, 192, 1), (192, 224, 224, 256), upright_first=True),
+        conv_norm(averaged, 128, 1),
+    ]
+    return layers.Concatenate()(branches)
+
+
+def inception_v4_c(x):
+    """Inception v4's module C at 8×8: every 3×3 as 1×3 beside 3×1 (Szegedy 2017, figure 6)."""
+    averaged = layers.AveragePooling2D(3, strides=1, padding="same")(x)
+
+    def side_by_side(y):
+        return layers.Concatenate()([conv_norm(y, 256, (1, 3)), conv_norm(y, 256, (3, 1))])
+
+    long = one_by_n(conv_norm(x, 384, 1), (448, 512), n=3)
+    branches = [
+        conv_norm(x, 256, 1),
+        side_by_side(conv_norm(x, 384, 1)),
+        side_by_side(long),
+        conv_norm(averaged, 256, 1),
+    ]
+    return layers.Concatenate()(branches)
+
+
 def reduction(x, filters: int = 384, *, threes: tuple[int, int, int] = (64, 96, 96)):
     """Figure 10's module: halves the side without a bottleneck. Also Inception v4's reduction A.
 

@@ -365,13 +365,17 @@ def test_dehazed_at_the_chips_own_size_then_shrunk(tmp_path, halving):
 def test_dehazed_hazy_leaves_training_chips_without_haze(tmp_path, halving):
     place = chipmaker.folder(tmp_path / "d", chipmaker.chips(8))
     chips = read(place)
-    original, dehazed, mixed = (read(place, variant=v).images for v in variants.VARIANTS)
+    original, dehazed, mixed, training = (read(place, variant=v).images for v in variants.VARIANTS)
     clear = np.tile([True, False, False, True], 2)  # as chipmaker.TAGS go round
     kept = clear & (chips.split == "train")  # the others' labels nobody knows
     assert kept.any()
     assert (clear & ~kept).any()
     np.testing.assert_array_equal(mixed[~kept], dehazed[~kept])
     np.testing.assert_array_equal(mixed[kept], original[kept])
+    changed = ~clear & (chips.split == "train")  # section 4.2: no other chip, whatever its labels
+    assert changed.any()
+    np.testing.assert_array_equal(training[changed], dehazed[changed])
+    np.testing.assert_array_equal(training[~changed], original[~changed])
     assert (dehazed != original).any(axis=(1, 2, 3)).all()
 
 

@@ -193,7 +193,8 @@ def test_dehazed(tmp_path, monkeypatch):
     monkeypatch.setattr(variants, "dehaze", halve)
     pictures = {"forest00.jpg": picture(0, 250, 256), "forest01.jpg": picture(1)}
     place = folder(tmp_path / "d", pictures, ROWS[:2])
-    original, dehazed, mixed = (read(place, variant=v).images for v in variants.VARIANTS)
+    original, dehazed, mixed, training = (read(place, variant=v).images for v in variants.VARIANTS)
+    np.testing.assert_array_equal(training, original)  # no label of haze to go by
     assert seen == [(2, 256, 256, 3)]
     assert np.abs(dehazed - original / 2).max() <= 1.5
     kept = (read(place).split == "train")[:, None, None, None]

@@ -340,7 +340,11 @@ def test_a_family_of_one_seed_shows_the_seeds_of_another():
         for networks, seed in ((chosen.title, 0), (narrow, 0), (narrow, 1))
         for loss in LOSSES
     }
-    for rows, count in ((small_claims.dehazing(found), 2), (small_claims.f2_loss(found), 2)):
+    for rows, count in (
+        (small_claims.dehazing_overall(found), 2),
+        (small_claims.choice_repairs(found), 3),
+        (small_claims.chosen_thresholds(found), 1),
+    ):
         assert len(rows) == count
         assert all(set(names.values()) <= row.keys() for row in rows)
 

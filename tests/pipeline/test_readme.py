@@ -19,7 +19,9 @@ def text(root) -> str:
     return (root / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("part", ["results", "verdicts", "completeness", "notebooks", "profiles"])
+@pytest.mark.parametrize(
+    "part", ["results", "verdicts", "leak", "completeness", "notebooks", "profiles"]
+)
 def test_the_generated_parts_are_current(root, text, part):
     again = readme.replaced(text, part, readme.PARTS[part](root))
     assert again == text, "run: make readme"
@@ -57,11 +59,15 @@ def test_a_changed_result_makes_the_verdicts_stale(root, text, tmp_path):
         skip = shutil.ignore_patterns("*.html", "failed")
         shutil.copytree(root / name, tmp_path / name, ignore=skip)
     assert readme.verdicts(tmp_path) == readme.verdicts(root)
-    path = tmp_path / "results/planet32/label_counts.csv"
-    path.write_text(path.read_text(encoding="utf-8").replace("6460", "6461"), encoding="utf-8")
+    path = tmp_path / "results/planet32/recalibration_differences.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace("0.00", "0.01"), encoding="utf-8")
     changed = readme.verdicts(tmp_path)
-    row = next(line for line in changed.splitlines() if "There are 17 labels" in line)
-    assert "not made yet (`paper run 05 --profile planet32`)" in row
+    row = next(
+        line
+        for line in changed.splitlines()
+        if "Ridge improves the overall prediction over none" in line
+    )
+    assert "not made yet (`paper run 07 --profile planet32`)" in row
     assert readme.replaced(text, "verdicts", changed) != text
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from paperlib.pipeline import claims, report, report_page
+from paperlib.pipeline import claims, report, report_page, verdict_rules
 from paperlib.utils import system
 from paperlib.utils.errors import PaperError
 
@@ -241,7 +241,7 @@ def test_a_claim_is_found_by_word_and_by_verdict(chromium, made, copy):
     page.fill("#search", "")
     page.get_by_role("button", name="○ cannot be tested here").click()
     counts = claims.counts(claims.evaluate(copy, "planet32"))
-    assert page.locator(shown).count() == counts[claims.CANNOT]
+    assert page.locator(shown).count() == counts[verdict_rules.CANNOT]
     page.goto(made.page.as_uri() + "#headline")
     page.reload()
     assert page.locator("#headline").evaluate("d => d.open")

@@ -8,9 +8,9 @@ import pytest
 from scipy.stats import t as student
 from training_stand_ins import CONFIG, chips
 
+from paperlib import published
 from paperlib.chips.split import first_by_hash
 from paperlib.networks import build, complexity
-from paperlib.pipeline import claims
 from paperlib.plots import design_rules as draw
 from paperlib.profiles import PROFILES, profile
 from paperlib.project import Project
@@ -191,12 +191,13 @@ def test_a_rule_without_runs_is_not_compared(tmp_path):
 
 
 def test_the_articles_rules_are_claims_each_with_its_row():
-    listed = {c["id"]: c for c in claims.claims()}
+    listed = {c["id"]: c for c in published.claims()}
     for rule in RULES:
         claim = listed[f"rule-{rule.name.replace(' ', '-')}"]
         (judged,) = claim["rule"]
         assert judged["each"] == {"rule": [rule.name]}
         assert (judged["output"], judged["sign"]) == ("design_rules.csv", 1)
+        assert judged["kind"] == ("not-lower" if rule.name == "simplicity" else "sign")
         assert claim["source"] == "article"
 
 

@@ -257,6 +257,19 @@ def test_plateau_and_early_stop_follow_the_validation_loss(tmp_path, monkeypatch
     assert run.history["rate"].to_numpy() == pytest.approx([1e-3] * 4 + [1e-4] * 3 + [1e-5])
 
 
+def test_what_is_watched_may_be_the_metric(tmp_path, monkeypatch):
+    """The loss falls on and on, the metric stalls after epoch 1: it decides rate, end and best."""
+    falling = iter(np.linspace(1, 0.1, 20))
+    metric = iter([0.5, 0.6, 0.6, 0.55, 0.6, 0.6])
+    monkeypatch.setattr(loop.Training, "_mean_loss", lambda *_: next(falling))
+    monkeypatch.setattr(loop.Training, "_metric", lambda *_: next(metric))
+    config = replace(CONFIG, epochs=20, rate=1e-3, watch="val_f2")
+    run = train.train(config, chips(), tmp_path, progress=False)
+    assert len(run.history) == 5
+    assert run.facts["best_epoch"] == 1
+    assert run.history["rate"].to_numpy() == pytest.approx([1e-3] * 4 + [1e-4])
+
+
 def test_with_more_patience_the_rate_falls_once_every_plateau(tmp_path, monkeypatch):
     scripted = iter([1.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0])
     monkeypatch.setattr(loop.Training, "_mean_loss", lambda *_: next(scripted))
