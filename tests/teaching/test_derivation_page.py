@@ -77,7 +77,7 @@ def set_slider(page, name, value):
     settle(page)
 
 
-# ---- the file --------------------------------------------------------------------------------------
+# ---- the file ------------------------------------------------------------------------------------
 
 
 def test_the_committed_page_is_what_its_parts_make():
@@ -113,7 +113,7 @@ def test_an_embedded_scene_is_the_generated_one(name):
     np.testing.assert_array_equal(picture[..., ::-1], derivation.scene_of(name))
 
 
-# ---- pictures of one's own ---------------------------------------------------------------------------
+# ---- pictures of one's own -----------------------------------------------------------------------
 
 RAMP = np.linspace(0, 1, 48).reshape(6, 8)
 LIKE = {
@@ -168,13 +168,13 @@ def test_what_is_no_picture_is_told_why(wrong, says):
         derivation.picture_of(wrong, "mine")
 
 
-# ---- in the browser ------------------------------------------------------------------------------------
+# ---- in the browser ------------------------------------------------------------------------------
 
 CASES = """async (cases) => cases.map(({height, width, data, p, light}) => {
   const raw = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
   const found = Method.steps({height, width, data: raw}, p, light);
-  return {light: found.light, coarse: [...found.coarse], fine: [...found.fine], dark: [...found.dark],
-          clear: btoa(String.fromCharCode.apply(null, found.clear.data))};
+  return {light: found.light, coarse: [...found.coarse], fine: [...found.fine],
+          dark: [...found.dark], clear: btoa(String.fromCharCode.apply(null, found.clear.data))};
 })"""
 
 

@@ -4,9 +4,10 @@
     page({"mine": photo})         # with pictures of one's own in front
     python -m paperlib.teaching.derivation    # writes the page anew from its parts
 
-The parts are in this folder: `page.html`, `style.css`, and four scripts (`method.js`, the equations;
-`questions.js`, what is asked; `view.js` …). The page needs no server and no network, so it can be
-mailed, put on a web space, or opened from a disk.
+The parts are in this folder: `page.html`, `style.css`, `formulas.py`, and the scripts: the
+equations (`method.js`), what is asked (`questions.js`), the state and its maps (`maps.js`), the
+probed pixel (`probe.js`), sliders, guesses and pictures (`controls.js`). The page needs no server
+and no network, so it can be mailed, put on a web space, or opened from a disk.
 """
 
 from __future__ import annotations
