@@ -427,7 +427,7 @@ def test_a_message_is_text_in_html():
     assert "&lt;b&gt;" in Verdict(False, "<b>")._repr_html_()
 
 
-# ---- progress and help ----------------------------------------------------------------------------
+# ---- progress and help ---------------------------------------------------------------------------
 
 
 def test_what_is_done_is_counted():

@@ -112,13 +112,13 @@ ATMOSPHERIC_LIGHT = Exercise(
         "off; they are candidates too",
         "quantile": "a quantile lies between two pixels; sort, and take the pixel's own value",
         "median": "the median makes half of the pixels candidates; `fraction` says how many",
-        "largest dark": "only the largest dark channel of all is looked at; `fraction` of the pixels "
-        "are candidates, and of those the brightest in R + G + B is wanted",
+        "largest dark": "only the largest dark channel of all is looked at; `fraction` of the "
+        "pixels are candidates, and of those the brightest in R + G + B is wanted",
         "largest channel": "brightness is taken as the largest channel; here it is R + G + B",
         "luma": "brightness is weighted like luma; here it is R + G + B, unweighted",
         "one number": "A has three numbers, one for each colour",
     },
-    "First who is a candidate, by the dark channel; then who of them is brightest, by R + G + B",
+    "First which pixels are candidates, by the dark channel; then which of them are brightest",
     code("""
     def my_light(image, dark, fraction):
         count = int(np.ceil(fraction * dark.size))
