@@ -62,32 +62,43 @@ def dehazing(profile: Profile, pool: Pool) -> str:
     )
 
 
+#: What only a fault does: the error rises by more than this share of itself, F2 falls by more.
+_ERROR_RISE, _F2_FALL = 0.1, 0.02
+
+
 def recalibration(profile: Profile, none: Outcome, ridge: Outcome) -> str:
-    """Ridge minimises the squared error, so it must lower that; and it must not cost F2.
+    """What ridge did to the squared error and to F2 on chips that it was not fitted on.
 
     none, ridge  one system's nested outcomes without recalibration and with ridge
 
-    Raises `PaperError` where the squared error (of probability against label, mean over labels and
-    chips) does not fall by more than its 95 % interval, or F2 falls by more than that.
+    Ridge minimises the squared error (plus a penalty) on the chips that it is fitted on. On others
+    nothing says that it must be lower: where the probabilities are calibrated already, or come from
+    one network only, there is nothing to gain. So a small loss is a result, and is said. Raises
+    `PaperError` only for what a fault would do, mixed columns for one: the error rises by more than
+    a tenth, or F2 falls by more than 0.02, and that by the whole 95 % interval.
     """
     if not held(profile):
         return f"Theory is held against many generated scenes only, not against `{profile.name}`."
-    fall = ((none.probability - none.truth) ** 2 - (ridge.probability - ridge.truth) ** 2).mean(1)
-    saved = f2.mean_interval(fall)
+    before = (none.probability - none.truth) ** 2
+    saved = f2.mean_interval((before - (ridge.probability - ridge.truth) ** 2).mean(1))
     gain = ridge.minus(none)
-    if not saved.low > 0:
+    if saved.high < -_ERROR_RISE * before.mean() or gain.high < -_F2_FALL:
         raise PaperError(
-            f"ridge should lower the squared error of the probabilities, by more than {saved}",
-            "look for a fault in the recalibration or in the order of its columns",
+            f"ridge changes the squared error by {-saved.value:+.4f} and the mean F2 by {gain}: "
+            "more than chance or too few networks explain",
+            "run notebook 05 first; if it is so again, look at the order of the columns",
         )
-    if gain.high < 0:
-        raise PaperError(
-            f"ridge should not lower the mean F2, it changes by {gain}",
-            "look for a fault in the recalibration or in the order of its columns",
+    if saved.low > 0:
+        return (
+            f"On chips that it was not fitted on, ridge lowers the squared error of the "
+            f"probabilities by {saved}; F2 changes by {gain}."
         )
+    how = "raises" if saved.high < 0 else "hardly changes"
     return (
-        f"As theory has it, ridge lowers the squared error of the probabilities, by {saved}, and "
-        f"does not cost F2, which changes by {gain}."
+        f"On chips that it was not fitted on, ridge {how} the squared error of the probabilities: "
+        f"it saves {saved}; F2 changes by {gain}. That is no contradiction: ridge is sure to lower "
+        f"the error on the chips it is fitted on only. With one network there is little to "
+        f"recalibrate; notebook 05 trains the others."
     )
 
 

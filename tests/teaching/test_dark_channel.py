@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import time
+import html
+import json
+import re
 
 import cv2
 import numpy as np
@@ -15,6 +17,7 @@ from paperlib.plots import dark_channel as draw
 from paperlib.project import Project
 from paperlib.teaching import dark_channel as lab
 from paperlib.teaching import dark_channel_widget as page
+from paperlib.teaching import derivation
 from paperlib.utils.errors import PaperError
 
 
@@ -164,47 +167,6 @@ def test_failing_scenes_fail_and_the_forest_does_not():
         assert (abs(found - 0.75) < 0.05) == name.startswith("closed forest")
 
 
-def test_the_page_follows_its_sliders():
-    shown = page.Page({"mine": page.scene_of("mine")})
-    assert shown.scene.value == "mine"
-    for name, value in (
-        ("omega", 0.5),
-        ("patch", 31),
-        ("t0", 0.6),
-        ("fraction", 0.5),
-        ("radius", 2),
-        ("strength", 0.2),
-    ):
-        before = shown.picture.value
-        shown.controls[name].value = value
-        assert shown.picture.value != before, name
-    before = shown.numbers.value
-    shown.scene.value = "bare ground"
-    shown.depth.value = "bank"
-    assert shown.numbers.value != before
-    picture = cv2.imdecode(np.frombuffer(shown.picture.value, np.uint8), cv2.IMREAD_COLOR)
-    assert picture.shape == (2 * (256 + 22), 4 * (256 + 6), 3)
-
-
-def test_a_move_of_a_slider_takes_less_than_150_ms():
-    shown = page.Page({})
-    spent = []
-    for step in range(12):
-        start = time.perf_counter()
-        shown.controls["omega"].value = 0.5 + step / 50
-        spent.append(time.perf_counter() - start)
-    assert min(spent) < 0.15  # the least of twelve: other work on the machine is not the page's
-
-
-def test_numbers_on_the_page_are_those_of_the_pictures(forest):
-    hazed = page.Hazed.of(forest, 0.5, "even")
-    _, text = page.render(hazed)
-    found = steps.steps(hazed.image)
-    assert f"mean error of t {np.abs(found.fine - 0.5).mean():.3f}" in text
-    gray = [cv2.cvtColor(p, cv2.COLOR_RGB2GRAY) for p in (forest, hazed.image, found.clear)]
-    assert f"PSNR {lab.quality(*gray[:2])[0]:.1f} → {lab.quality(gray[0], gray[2])[0]:.1f}" in text
-
-
 def test_without_a_browser_the_page_is_the_same_still_picture_each_time(monkeypatch):
     monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
     first, second = page.explore(), page.explore()
@@ -212,13 +174,35 @@ def test_without_a_browser_the_page_is_the_same_still_picture_each_time(monkeypa
     assert first.data == second.data
 
 
-def test_a_widget_only_where_somebody_looks(monkeypatch):
+def test_the_still_picture_gives_the_psnr_of_the_colours(forest, monkeypatch):
+    seen = []
+    monkeypatch.setattr(page.dark_channel, "inline", lambda figure: figure)
+    monkeypatch.setattr(page.dark_channel, "maps", lambda panels: seen.extend(panels))
+    page.still()
+    hazy, clear = seen[0][1], seen[1][1]
+    before, after = (lab.quality(page.scene_of("river in the forest"), p)[0] for p in (hazy, clear))
+    assert seen[1][0] == f"recovered, {before:.1f} → {after:.1f} dB"
+
+
+def test_the_panel_only_where_somebody_looks(monkeypatch):
     monkeypatch.delenv("PAPER_TRACE", raising=False)
     monkeypatch.setenv("JPY_SESSION_NAME", "02_dark_channel.ipynb")
-    assert type(page.explore()).__name__ == "VBox"
+    assert isinstance(page.explore(), page.Panel)
     monkeypatch.setenv("PAPER_TRACE", "trace")  # `paper run` from a terminal of JupyterLab
     assert not page.live()
-    assert type(page.explore(interactive=True)).__name__ == "VBox"
+    assert isinstance(page.explore(interactive=True), page.Panel)
+
+
+def test_the_panel_is_the_page_of_the_derivation(forest):
+    bench, whole = (page.explore(interactive=True, whole=whole) for whole in (False, True))
+    assert whole.page == derivation.page()
+    assert bench.page.replace(' data-mode="bench"', "", 1) == whole.page
+    source = re.search(r'srcdoc="([^"]*)"', bench._repr_html_())[1]
+    assert html.unescape(source) == bench.page
+    mine = page.explore({"mine": forest / 255}, hazy=True, interactive=True).page
+    own = json.loads(re.search(r'id="own">(.*?)</script>', mine, flags=re.S)[1])
+    assert list(own) == ["mine"]
+    assert own["mine"]["hazy"] is True
 
 
 def test_figures_hold_what_they_are_given(forest):

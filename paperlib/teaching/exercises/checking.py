@@ -1,0 +1,289 @@
+"""How an answer is checked: run on several cases, and the mistake named where it can be told.
+
+An exercise knows one right way and the ways in which it usually goes wrong (`flaws`). The answer
+is compared with the right way, then with one flaw in it, then with two; what agrees on every case
+is named. So a hint does not say what is not so.
+"""
+
+from __future__ import annotations
+
+import html
+import inspect
+import textwrap
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from .picture import beside
+
+Function = Callable[..., Any]
+_TOLERANCE = 1e-5  # float32 is exact enough
+_COLOURS = {True: "#00694C", False: "#A63C00", None: "#595959"}  # 4.5:1 or more on white
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check found: `ok` True, False, or None where nothing was answered; and why.
+
+    progress  "4 of 6 done" in this session; picture  HTML: yours, wanted and the difference
+    """
+
+    ok: bool | None
+    message: str
+    progress: str = ""
+    picture: str = field(default="", repr=False)
+
+    def __repr__(self) -> str:
+        word = {True: "right", False: "not yet", None: "open"}[self.ok]
+        return f"{word}: {self.message}" + (f" [{self.progress}]" if self.progress else "")
+
+    def _repr_html_(self) -> str:
+        mark = {True: "✔ Right", False: "✘ Not yet", None: "… Open"}[self.ok]
+        text, progress = html.escape(self.message), html.escape(self.progress)
+        return (
+            f'<div><b style="color:{_COLOURS[self.ok]};background:#fff;padding:0 .3em">{mark}</b> '
+            f"{text} <small>{progress}</small>{self.picture}</div>"
+        )
+
+
+class Book:
+    """The exercises of one notebook: what was tried and solved since the kernel was started."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.exercises: dict[str, Exercise] = {}
+        self.solved: set[str] = set()
+        self.tries: dict[str, int] = {}
+
+    def add(self, exercise: Exercise) -> Exercise:
+        self.exercises[exercise.name] = exercise
+        return exercise
+
+    def tell(self, name: str, verdict: Verdict) -> Verdict:
+        """Count the try, and say how many are done and what help there is."""
+        message = verdict.message
+        if verdict.ok:
+            self.solved.add(name)
+        elif verdict.ok is False:
+            self.tries[name] = self.tries.get(name, 0) + 1
+            if self.tries[name] >= 2:
+                message += f" (A model answer: exercises.solution({name!r}).)"
+        progress = f"{len(self.solved)} of {len(self.exercises)} done"
+        return Verdict(verdict.ok, message, progress, verdict.picture)
+
+    def solution(self, name: str) -> str:
+        """The model answer as code, once two answers were wrong or one was right."""
+        if name not in self.exercises:
+            raise KeyError(f"no exercise {name!r}: there are {', '.join(self.exercises)}")
+        if name not in self.solved and self.tries.get(name, 0) < 2:
+            return "Try twice first; then the model answer is shown."
+        return self.exercises[name].solution
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One task with a function as its answer.
+
+    way       `way(flaws, *case)`: the right result, or with the named flaws in it
+    cases     arguments for the answer, several, so that no setting can be typed in
+    flaws     name -> what is said of it
+    reason    the first hint where no flaw fits: why, not the formula
+    solution  a model answer, code that defines one function
+    """
+
+    name: str
+    way: Callable[..., Any]
+    cases: Callable[[], Sequence[tuple[Any, ...]]]
+    flaws: Mapping[str, str]
+    reason: str
+    solution: str
+    done: str
+
+    def check(self, answer: Function) -> Verdict:
+        """Run the answer on every case; raises nothing."""
+        if answer is None or answer is Ellipsis:
+            return Verdict(None, "write the function, and give its name here")
+        if not callable(answer):
+            return Verdict(
+                False, "give the function itself, its name without brackets, not its result"
+            )
+        cases = self.cases()
+        results = []
+        for case in cases:
+            result = _run(answer, case)
+            if isinstance(result, Verdict):
+                return result
+            results.append(result)
+        wanted = [np.asarray(self.way(frozenset(), *case), float) for case in cases]
+        failing = [
+            k for k, (a, b) in enumerate(zip(results, wanted, strict=True)) if not _equal(a, b)
+        ]
+        if not failing:
+            return Verdict(True, self.done)
+        picture = beside(results[failing[0]], wanted[failing[0]])
+        if hint := self._flaw(cases, results, wanted):
+            return Verdict(False, hint, picture=picture)
+        hint = _usual(results, wanted, failing)
+        hint = hint + self.reason if not hint or hint.endswith(". ") else hint
+        return Verdict(False, hint, picture=picture)
+
+    def _flaw(self, cases: Sequence[tuple], results: list, wanted: list) -> str:
+        """The flaw, or the two flaws, whose results agree with the answer's on every case."""
+        partly = ""
+        for number in (1, 2):
+            for names in combinations(self.flaws, number):
+                agree = []
+                for case, result, right in zip(cases, results, wanted, strict=True):
+                    try:
+                        with np.errstate(all="ignore"):
+                            flawed = np.asarray(self.way(frozenset(names), *case), float)
+                    except (ValueError, IndexError, TypeError, ZeroDivisionError):
+                        break
+                    same = _equal(result, flawed)
+                    agree.append((same, same and not _equal(flawed, right)))
+                    if not same and not _equal(result, right):
+                        break  # wrong here, and not in this way
+                else:
+                    text = "; and ".join(self.flaws[name] for name in names)
+                    if all(same for same, _ in agree):
+                        return text
+                    if any(shows for _, shows in agree) and number == 1:
+                        partly = partly or text
+        return partly
+
+
+def _run(answer: Function, case: tuple[Any, ...]) -> Any:
+    """The answer's result as an array, or a verdict where there is none."""
+    given = tuple(np.copy(a) if isinstance(a, np.ndarray) else a for a in case)
+    try:
+        inspect.signature(answer).bind(*given)
+    except TypeError:
+        names = ", ".join(inspect.signature(answer).parameters)
+        return Verdict(False, f"the function has to take {len(case)} arguments; it has ({names})")
+    except ValueError:
+        pass  # a built-in function without a signature
+    try:
+        with np.errstate(all="ignore"):
+            result = answer(*given)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # the student's code may fail in any way, also by exit()
+        return Verdict(False, _explained(error, answer, case))
+    if result is None or result is Ellipsis:
+        return Verdict(None, "the function returns nothing yet; end it with `return …`")
+    for before, after in zip(case, given, strict=True):
+        if isinstance(before, np.ndarray) and not np.array_equal(before, after):
+            return Verdict(False, "the function changes its input; work on a copy")
+    try:
+        return np.asarray(result, float)
+    except (TypeError, ValueError):
+        return Verdict(False, f"numbers are wanted, not {type(result).__name__}")
+
+
+def _explained(error: BaseException, answer: Function, case: tuple[Any, ...]) -> str:
+    """The error with the line of the student's own code, and what to do in the usual cases."""
+    own = getattr(getattr(answer, "__code__", None), "co_filename", None)
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == own]
+    place = f" in line {lines[-1]} of your cell" if lines else ""
+    text = f"{type(error).__name__}{place}: {error}"
+    said = str(error)
+    planes = any(isinstance(a, np.ndarray) and a.ndim == 2 for a in case)
+    if isinstance(error, SystemExit):
+        return f"exit() ends the notebook{place}; use return"
+    if "broadcast" in said and planes:
+        return text + ". A plane (H, W) and a picture (H, W, 3): write t[..., None]"
+    if "ambiguous" in said:
+        return text + ". max and if take one number; np.maximum and np.where take whole arrays"
+    if "zero-size array" in said or "empty" in said:
+        return (
+            text + ". A window is empty: a slice that begins below 0 counts from the end. At the "
+            "border begin at max(0, …)"
+        )
+    if "NoneType" in said or "ellipsis" in said:
+        return text + ". Something is None: is an exercise that you use here still open?"
+    return text
+
+
+def _usual(results: list, wanted: list, failing: list[int]) -> str:
+    """Mistakes of any exercise: shape, units, order of colours, rounding, the border."""
+    a, b = results[failing[0]], wanted[failing[0]]
+
+    def throughout(change: Callable[[np.ndarray], np.ndarray]) -> bool:
+        return all(
+            _equal(results[k], np.asarray(change(wanted[k]), float)) for k in failing
+        )  # fmt: skip
+
+    if throughout(lambda x: x.swapaxes(0, 1) if x.ndim > 1 else x[::-1]) and b.ndim > 1:
+        return "rows and columns have changed places: an array is [row, column]"
+    if a.shape != b.shape:
+        return f"the result's shape is {a.shape}; {b.shape} is wanted" + (
+            ": the border is cut off" if a.ndim == b.ndim == 2 and a.size < b.size else ""
+        )
+    if not np.isfinite(a).all():
+        return "there are NaN or infinite values; is something divided by zero?"
+    if any(throughout(lambda x, to=to: to(255 * x)) for to in (np.positive, np.rint, np.floor)):
+        return "the result is in 0…255; numbers here go from 0 to 1"
+    if b.ndim and b.shape[-1] == 3 and throughout(lambda x: x[..., ::-1]):
+        return "the colours are in the order blue, green, red; here it is red, green, blue"
+    if throughout(lambda x: np.rint(255 * x) / 255) or throughout(
+        lambda x: np.floor(255 * x) / 255
+    ):
+        return "the result is rounded to grey levels; no uint8 here, keep the numbers as they are"
+    if throughout(np.floor) or throughout(np.rint):
+        return "the result is rounded to whole numbers"
+    if throughout(lambda x: -x):
+        return "the sign is turned"
+    if throughout(lambda x: 1 - x):
+        return "this is one minus what is wanted"
+    off = np.abs(a - b)
+    if b.ndim >= 2 and all(_border_only(results[k], wanted[k]) for k in failing):
+        return "right inside, wrong at the border: there the window is only what lies inside"
+    if b.ndim == 0:
+        return ""
+    if len(failing) < len(results):
+        return "right in one case and wrong in another: is a number typed in that is an argument?"
+    worst = np.unravel_index(off.argmax(), off.shape)
+    place = tuple(map(int, worst))
+    return f"off by up to {off.max():.3g}: at {place} it is {a[worst]:.4g}, not {b[worst]:.4g}. "
+
+
+def _border_only(a: np.ndarray, b: np.ndarray) -> bool:
+    inside = (slice(3, -3), slice(3, -3))
+    return a.shape == b.shape and a[inside].size > 0 and _equal(a[inside], b[inside])
+
+
+def _equal(a: np.ndarray, b: np.ndarray) -> bool:
+    return a.shape == b.shape and bool((np.abs(a - b) <= _TOLERANCE * np.maximum(1, abs(b))).all())
+
+
+def number(
+    answer: object, right: float, within: float, wrong: Mapping[float, str], done: str, reason: str
+) -> Verdict:
+    """The verdict on one number: right, one of the usual wrong ones, or neither.
+
+    wrong  number -> why it is wrong
+    """
+    if answer is None or answer is Ellipsis:
+        return Verdict(None, "put a number")
+    try:
+        value = float(str(answer).strip().replace(",", ".").replace("−", "-").removesuffix("%"))
+    except ValueError:
+        return Verdict(False, f"a number is wanted, not {type(answer).__name__} {answer!r}")
+    if abs(value - right) <= within:
+        return Verdict(True, done)
+    near = min(wrong, key=lambda other: abs(value - other))
+    if abs(value - near) <= within:
+        return Verdict(False, wrong[near])
+    if abs(value - 100 * right) <= 100 * within:
+        return Verdict(False, "as a number from 0 to 1, not in per cent")
+    return Verdict(False, f"{value:g} it is not. {reason}")
+
+
+def code(text: str) -> str:
+    """A model answer without the indentation of the module it stands in."""
+    return textwrap.dedent(text).strip()
