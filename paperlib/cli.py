@@ -216,23 +216,20 @@ def speed(
 
 @app.command()
 def predict(
-    inputs: list[str] = typer.Argument(help="Picture files, or folders of them (to any depth)."),
+    inputs: list[str] = typer.Argument(help="Image files, or folders of them (to any depth)."),
     out: str = typer.Option(..., "--out", help="The CSV file to write."),
     model: str = typer.Option("planet32", help="A released model's name, or its folder."),
     views: int = typer.Option(0, min=0, max=8, help="Symmetries to average; 0: as released."),
     workers: int = typer.Option(0, min=0, help="Threads that read; 0: one for each core."),
 ) -> None:
-    """Label pictures: image_name, tags, and one probability for each tag."""
-    print(f"paper: starting {model} …", file=sys.stderr, flush=True)
+    """Label images: image_name, tags, and one probability for each tag."""
     from . import predictor
-    from .utils import fast_start
 
     files = predictor.find_images(inputs)
-    fast_start.backend()
     failed = predictor.write_csv(
         out, predictor.load(model), files, views=views or None, workers=workers or None
     )
-    print(f"{out}: {len(files) - len(failed)} of {len(files)} pictures labelled", file=sys.stderr)
+    print(f"{out}: {len(files) - len(failed)} of {len(files)} images labelled", file=sys.stderr)
     for problem in failed:
         print(f"paper: {problem}", file=sys.stderr)
     raise typer.Exit(1 if failed else 0)
@@ -259,8 +256,12 @@ def release(
     data: str = typer.Option("", help="Folder with train_v2.csv and train-jpg (or an archive)."),
     views: int = typer.Option(1, min=1, max=8, help="Symmetries averaged at prediction."),
     grid: str = typer.Option("", help="Release this grid's last network, not the profile's own."),
+    bits: int = typer.Option(8, help="8, or 32 for the float network (larger, slower)."),
+    out: str = typer.Option("", "--out", help="Folder to write; by default the package's own."),
 ) -> None:
-    """Make the released model of a profile from its kept training run, with its card."""
+    """Make the released model of a profile from its training run, with its card."""
+    from pathlib import Path
+
     from .project import Project
     from .studies import grids
     from .studies.release import release as write
@@ -268,7 +269,10 @@ def release(
     project = Project(profile, data)
     config = grids.configs(grid, project.profile)[-1] if grid else None
     inside = grids.GRIDS[grid].folder if grid else ""
-    print(write(project, config, inside=inside, views=views))
+    if bits not in (8, 32):
+        raise PaperError(f"--bits {bits}", "write 8 or 32")
+    folder = Path(out) if out else None
+    print(write(project, config, inside=inside, views=views, bits=bits, folder=folder))
 
 
 @app.command()
