@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="The Planet chips: get them, look at them.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+_NOTEBOOKS = [["run"], ["list"], ["report"], ["scenes"]]  # commands that need the whole extra
 
 
 @app.command()
@@ -99,12 +100,8 @@ def demo(
     root = checkout()
     if root is None or not (root / "demo_site").is_dir():
         raise PaperError("the showcase is not here", "run the command in a checkout")
-    try:
-        import django  # noqa: F401
-    except ImportError:
-        raise PaperError(
-            "the showcase's packages are not installed", "pip install 'paperlib[demo]'"
-        ) from None
+    import django  # noqa: F401  where it is missing, `main` says how to install it
+
     sys.path.insert(0, str(root / "demo_site"))
     from showcase.run import demo as serve
 
@@ -308,11 +305,20 @@ def dehaze(
 
 
 def main() -> None:
-    """Entry point: a `PaperError` becomes one line and exit code 1, an interrupt 130."""
+    """Entry point: a `PaperError` or a missing extra becomes one line and exit code 1, an interrupt
+    130."""
     try:
         app()
     except PaperError as error:
         print(f"paper: {error}", file=sys.stderr)
+        sys.exit(1)
+    except ModuleNotFoundError as error:
+        from .utils import extras
+
+        within = "notebooks" if sys.argv[1:2] in _NOTEBOOKS else ""
+        if (cure := extras.missing(error, within)) is None:
+            raise
+        print(f"paper: {cure}", file=sys.stderr)
         sys.exit(1)
     except SystemExit as end:  # typer turns an interrupt into this exit code without a word
         if end.code == 130:

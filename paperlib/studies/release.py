@@ -138,12 +138,15 @@ def release(
     card["parameters"] = int(folded.count_params())
     card["bits"] = bits
     if bits == 8:
+        differ = whole.prediction != reference.prediction
         card["eight_bits"] = {
             "calibrated_on": f"{min(CALIBRATION, len(train))} training chips",
             "f2_mean_over_chips": ablation.rounded(whole.interval),
             "f2_of_the_float_network": ablation.rounded(reference.interval),
             "difference": ablation.rounded(whole.minus(reference)),
-            "labels_that_differ": round(float(np.mean(whole.prediction != reference.prediction)), 4),
+            "labels_that_differ": round(
+                float(np.mean(whole.prediction != reference.prediction)), 4
+            ),
         }
     predictor.save(
         folder,
