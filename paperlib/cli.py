@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="The Planet chips: get them, look at them.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+_NOTEBOOKS = [["run"], ["list"], ["report"], ["scenes"]]  # commands that need the whole extra
 
 
 @app.command()
@@ -99,12 +100,8 @@ def demo(
     root = checkout()
     if root is None or not (root / "demo_site").is_dir():
         raise PaperError("the showcase is not here", "run the command in a checkout")
-    try:
-        import django  # noqa: F401
-    except ImportError:
-        raise PaperError(
-            "the showcase's packages are not installed", "pip install 'paperlib[demo]'"
-        ) from None
+    import django  # noqa: F401  where it is missing, `main` says how to install it
+
     sys.path.insert(0, str(root / "demo_site"))
     from showcase.run import demo as serve
 
@@ -216,23 +213,20 @@ def speed(
 
 @app.command()
 def predict(
-    inputs: list[str] = typer.Argument(help="Picture files, or folders of them (to any depth)."),
+    inputs: list[str] = typer.Argument(help="Image files, or folders of them (to any depth)."),
     out: str = typer.Option(..., "--out", help="The CSV file to write."),
     model: str = typer.Option("planet32", help="A released model's name, or its folder."),
     views: int = typer.Option(0, min=0, max=8, help="Symmetries to average; 0: as released."),
     workers: int = typer.Option(0, min=0, help="Threads that read; 0: one for each core."),
 ) -> None:
-    """Label pictures: image_name, tags, and one probability for each tag."""
-    print(f"paper: starting {model} …", file=sys.stderr, flush=True)
+    """Label images: image_name, tags, and one probability for each tag."""
     from . import predictor
-    from .utils import fast_start
 
     files = predictor.find_images(inputs)
-    fast_start.backend()
     failed = predictor.write_csv(
         out, predictor.load(model), files, views=views or None, workers=workers or None
     )
-    print(f"{out}: {len(files) - len(failed)} of {len(files)} pictures labelled", file=sys.stderr)
+    print(f"{out}: {len(files) - len(failed)} of {len(files)} images labelled", file=sys.stderr)
     for problem in failed:
         print(f"paper: {problem}", file=sys.stderr)
     raise typer.Exit(1 if failed else 0)
@@ -259,8 +253,12 @@ def release(
     data: str = typer.Option("", help="Folder with train_v2.csv and train-jpg (or an archive)."),
     views: int = typer.Option(1, min=1, max=8, help="Symmetries averaged at prediction."),
     grid: str = typer.Option("", help="Release this grid's last network, not the profile's own."),
+    bits: int = typer.Option(8, help="8, or 32 for the float network (larger, slower)."),
+    out: str = typer.Option("", "--out", help="Folder to write; by default the package's own."),
 ) -> None:
-    """Make the released model of a profile from its kept training run, with its card."""
+    """Make the released model of a profile from its training run, with its card."""
+    from pathlib import Path
+
     from .project import Project
     from .studies import grids
     from .studies.release import release as write
@@ -268,7 +266,10 @@ def release(
     project = Project(profile, data)
     config = grids.configs(grid, project.profile)[-1] if grid else None
     inside = grids.GRIDS[grid].folder if grid else ""
-    print(write(project, config, inside=inside, views=views))
+    if bits not in (8, 32):
+        raise PaperError(f"--bits {bits}", "write 8 or 32")
+    folder = Path(out) if out else None
+    print(write(project, config, inside=inside, views=views, bits=bits, folder=folder))
 
 
 @app.command()
@@ -304,11 +305,20 @@ def dehaze(
 
 
 def main() -> None:
-    """Entry point: a `PaperError` becomes one line and exit code 1, an interrupt 130."""
+    """Entry point: a `PaperError` or a missing extra becomes one line and exit code 1, an interrupt
+    130."""
     try:
         app()
     except PaperError as error:
         print(f"paper: {error}", file=sys.stderr)
+        sys.exit(1)
+    except ModuleNotFoundError as error:
+        from .utils import extras
+
+        within = "notebooks" if sys.argv[1:2] in _NOTEBOOKS else ""
+        if (cure := extras.missing(error, within)) is None:
+            raise
+        print(f"paper: {cure}", file=sys.stderr)
         sys.exit(1)
     except SystemExit as end:  # typer turns an interrupt into this exit code without a word
         if end.code == 130:

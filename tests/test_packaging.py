@@ -22,7 +22,7 @@ from packaging.version import Version
 
 import paperlib
 
-LOCKED_EXTRAS = ("demo", "dev")
+LOCKED_EXTRAS = ("notebooks", "cluster", "demo", "dev")  # notebooks brings train
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +47,10 @@ def locked(lock) -> dict[str, list[Requirement]]:
 
 def declared(project: dict) -> list[Requirement]:
     extras = project["optional-dependencies"]
-    lines = [*project["dependencies"], *(line for e in LOCKED_EXTRAS for line in extras[e])]
-    return [Requirement(line) for line in lines]
+    lines = [*project["dependencies"]]
+    lines += [line for e in ("train", *LOCKED_EXTRAS) for line in extras[e]]
+    assert "paperlib[train]" in extras["notebooks"]
+    return [Requirement(line) for line in lines if line != "paperlib[train]"]
 
 
 # ---- dependencies --------------------------------------------------------------------------------

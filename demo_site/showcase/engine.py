@@ -74,7 +74,7 @@ def _load() -> tuple[object, ModelVersion]:
 
 
 def warm_up(size: int) -> None:
-    """Predict black chips, so that the backend has compiled what the first visitor needs."""
+    """Predict black chips, so that the first visitor does not wait for what is made once."""
     load()[0].predict([np.zeros((256, 256, 3), np.uint8)] * size)
 
 
@@ -87,9 +87,6 @@ def forget() -> None:
 def _predictor():
     if path := settings.SHOWCASE["PREDICTOR"]:
         return import_string(path)()
-    from paperlib.utils import fast_start
-
-    fast_start.backend()  # a worker only predicts
     from paperlib import predictor
 
     return predictor.load(settings.SHOWCASE["MODEL"])

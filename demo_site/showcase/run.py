@@ -26,8 +26,6 @@ def environment() -> dict[str, str]:
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "SHOWCASE_LOOPBACK": "1",
         "SHOWCASE_UPLOADS_PER_HOUR": "0",
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "KERAS_BACKEND": "tensorflow",
     }
     paths = [str(SITE), os.environ.get("PYTHONPATH", "")]
     return usual | os.environ | {"PYTHONPATH": os.pathsep.join(p for p in paths if p)}

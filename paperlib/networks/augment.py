@@ -16,6 +16,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from .views import VIEWS, symmetries
+
 #: Name in a configuration -> what is done to each training chip, each time it is shown.
 AUGMENTATIONS: dict[str, str] = {
     "none": "nothing",
@@ -23,7 +25,6 @@ AUGMENTATIONS: dict[str, str] = {
     "paper": "a symmetry, then rotation, zoom (which the paper does not name) and elastic",
     "figure-3": "a symmetry, then rotation and elastic with random parameters: figure 3's",
 }
-VIEWS = 8
 #: Smoothing of the elastic field, a Gaussian's standard deviation as a share of the chip's side:
 #: Simard's 4 of 29 pixels, which is 4.4 of 32.
 SMOOTHING = 4 / 29
@@ -215,17 +216,6 @@ def transformed_copies(
     return made
 
 
-def symmetries(images: np.ndarray, views: int = VIEWS) -> np.ndarray:
-    """`(N, S, S, C)` -> `(V, N, S, S, C)`: every chip under the first V symmetries of the square.
-
-    View 0 is the chip itself. View v turns by v mod 4 quarters, from view 4 on after a mirror.
-    """
-    if images.ndim != 4 or images.shape[1] != images.shape[2]:
-        raise ValueError(f"images: expected square (N, S, S, C), got {images.shape}")
-    both = images, images[:, :, ::-1]
-    return np.stack([np.rot90(both[v // 4], v % 4, axes=(1, 2)) for v in range(views)])
-
-
 def elastic_copy(images: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """`(N, S, S, C)` in 0…255 -> the same as float32, each chip under its own elastic field.
 
@@ -253,8 +243,6 @@ def predict(
     elastic  how many elastic copies of each chip count besides, each as much as a view
     seed     of their fields, which depend on it, the copy and the chip's place alone
     """
-    if not 1 <= views <= VIEWS:
-        raise ValueError(f"views: 1 to {VIEWS}, not {views}")
     if elastic < 0:
         raise ValueError(f"elastic: 0 or more copies, not {elastic}")
     if views == 1 and not elastic:

@@ -55,7 +55,7 @@ def preparation(
 
     chip, dehazed  `(S, S, 3)` at full size;  small  both at the network's size
     transforms     `teaching.preparation.extremes`
-    views          `(8, S, S, 3)`, `augment.symmetries`
+    views          `(8, S, S, 3)`, `views.symmetries`
     probability    a row per view, a column per label: what a network says of each view
     tags           the labels that the chip has
     averaged       how many of the views the network averages as it is released

@@ -15,6 +15,7 @@ from training_stand_ins import CONFIG
 from training_stand_ins import chips as labelled_chips
 
 from paperlib.networks import augment
+from paperlib.networks.views import symmetries
 from paperlib.teaching import preparation
 from paperlib.training import loop
 
@@ -25,24 +26,24 @@ def chips(count=4, size=8, seed=0):
 
 def test_the_eight_symmetries_are_all_different_and_closed():
     chip = np.arange(9, dtype=np.uint8).reshape(1, 3, 3, 1)
-    views = {v.tobytes() for v in augment.symmetries(chip)[:, 0]}
+    views = {v.tobytes() for v in symmetries(chip)[:, 0]}
     assert len(views) == 8
-    for view in augment.symmetries(chip):  # the symmetries of a symmetry are the same eight
-        assert {v.tobytes() for v in augment.symmetries(view)[:, 0]} == views
+    for view in symmetries(chip):  # the symmetries of a symmetry are the same eight
+        assert {v.tobytes() for v in symmetries(view)[:, 0]} == views
 
 
 def test_symmetries_keep_the_chip_first_and_refuse_oblongs():
     images = chips()
-    assert np.array_equal(augment.symmetries(images)[0], images)
+    assert np.array_equal(symmetries(images)[0], images)
     with pytest.raises(ValueError, match="square"):
-        augment.symmetries(np.zeros((1, 3, 4, 3), np.uint8))
+        symmetries(np.zeros((1, 3, 4, 3), np.uint8))
 
 
 def test_random_symmetry_draws_every_symmetry_evenly_and_moves_no_value():
     chip = chips(1)
     layer = augment.RandomSymmetry(seed=1)
     out = np.asarray(layer(np.repeat(chip, 4000, axis=0), training=True))
-    kinds = [v.tobytes() for v in augment.symmetries(chip)[:, 0]]
+    kinds = [v.tobytes() for v in symmetries(chip)[:, 0]]
     seen = np.array([kinds.index(image.tobytes()) for image in out])  # fails on any other image
     count = np.bincount(seen, minlength=8)
     assert count.min() > 400  # 500 expected, standard deviation 21
@@ -69,7 +70,7 @@ def test_the_papers_transforms_change_the_pixels_and_stay_in_range():
     assert x.min() >= -0.5
     assert x.max() <= 255.5
     still = [
-        any(np.allclose(a, v, atol=1) for v in augment.symmetries(b[None])[:, 0])
+        any(np.allclose(a, v, atol=1) for v in symmetries(b[None])[:, 0])
         for a, b in zip(x, smooth, strict=True)
     ]
     assert not any(still)
@@ -216,7 +217,7 @@ def test_test_time_prediction_is_the_mean_over_views():
     )
     model.layers[-1].kernel.assign(model.layers[-1].kernel * 0.01)
     images = chips(7)
-    by_hand = np.mean([model.predict(v, verbose=0) for v in augment.symmetries(images)], axis=0)
+    by_hand = np.mean([model.predict(v, verbose=0) for v in symmetries(images)], axis=0)
     assert np.allclose(augment.predict(model, images, views=8, batch=3), by_hand, atol=1e-6)
     once = augment.predict(model, images)
     assert np.allclose(once, model.predict(images, verbose=0), atol=1e-6)
@@ -232,7 +233,7 @@ def test_elastic_copies_count_as_much_as_views_and_depend_on_the_seed_alone():
     images = chips(7)
     copies = [augment.elastic_copy(images, np.random.default_rng([3, k])) for k in range(2)]
     assert np.abs(copies[0] - copies[1]).mean() > 1
-    seen = np.stack([*augment.symmetries(images, 4), *copies])
+    seen = np.stack([*symmetries(images, 4), *copies])
     each = model.predict(seen.reshape(-1, 8, 8, 3), verbose=0).reshape(6, 7, 2)
     asked = {"views": 4, "elastic": 2, "batch": 3}  # fields do not depend on the batches
     assert np.allclose(augment.predict(model, images, **asked, seed=3), each.mean(0), atol=1e-5)
@@ -244,7 +245,7 @@ def test_each_transform_shows_what_training_draws():
     chip = np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8)
     made = preparation.each_transform(chip, draws=2)
     assert list(made) == ["mirror", "transpose", "rotation", "resize", "elastic", "all"]
-    views = augment.symmetries(chip[None])[:, 0]
+    views = symmetries(chip[None])[:, 0]
     for name in ("mirror", "transpose"):
         assert any((made[name][0] == view).all() for view in views)
     for name in ("rotation", "resize", "elastic", "all"):
@@ -257,7 +258,7 @@ def test_each_transform_shows_what_training_draws():
 
 def test_the_motion_of_a_symmetry_is_its_turn_and_mirror():
     """View v turns by v mod 4 quarters, from view 4 on after a mirror; nothing else moves."""
-    views = augment.symmetries(preparation.coordinates(64)[None])[:, 0]
+    views = symmetries(preparation.coordinates(64)[None])[:, 0]
     for view, moved in enumerate(views):
         did = preparation.motion(moved)
         assert did.mirrored == (view >= 4)
