@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import os
-import platform
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 
 def browser() -> str | None:
     """A Chromium on this machine, or None; `PAPER_BROWSER` names another one. None is fetched."""
+    import shutil  # a tenth of what importing paperlib.dehaze takes
+
     if given := os.environ.get("PAPER_BROWSER"):
         return shutil.which(given)
     return next((found for name in BROWSERS if (found := shutil.which(name))), None)
@@ -31,6 +28,11 @@ def cores() -> int:
 
 def hardware() -> dict[str, Any]:
     """Processor, cores this process may use, memory in GB, system, and NVIDIA cards if any."""
+    import platform  # these three take two thirds of what importing paperlib.dehaze did
+    import subprocess
+
+    import psutil
+
     found: dict[str, Any] = {
         "processor": _processor(),
         "cores": cores(),
@@ -52,12 +54,16 @@ def hardware() -> dict[str, Any]:
 
 
 def _processor() -> str:
+    import platform
+
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     except OSError:
         if sys.platform == "darwin":
+            import subprocess
+
             asked = ["sysctl", "-n", "machdep.cpu.brand_string"]
             return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
     return platform.processor() or platform.machine()
