@@ -36,7 +36,6 @@ from .states import BATCH, PLACEMENT, UPLOAD
 
 log = logging.getLogger("showcase.work")
 FIRST, GROUP = 8, 128  # chips in a batch's first group, and in a later one at most
-FILLED = 16  # chips that a batch's last group may be filled up by
 PAUSE = 64  # members unpacked, or files refused, until the worker looks whether others wait
 BREATH = 1.0  # seconds after which it looks at the latest, whatever it waits for
 PATIENCE = 0.3  # seconds that a free worker waits for a group of more than FIRST chips
@@ -332,7 +331,7 @@ def _seconds_left(pk: int) -> float:
 
 
 def _cuts(ahead: Ahead, first: int) -> Iterator[list[Cut] | None]:
-    """Chips in groups of a power of two: as many as are there when the worker is free.
+    """Chips in groups: as many as are there when the worker is free.
 
     So the first group, of `first`, is small and quick, later ones are larger and cost less for each
     chip, and the last holds what is left.
@@ -367,26 +366,14 @@ def _cuts(ahead: Ahead, first: int) -> Iterator[list[Cut] | None]:
             yield [] if others else None
             others, looked = 0, time.monotonic()
         if (item is None and len(cuts) >= first) or len(cuts) >= enough:
-            size = min(1 << (len(cuts).bit_length() - 1), GROUP)
+            size = min(len(cuts), GROUP)
             yield cuts[:size]
             cuts, least, enough = cuts[size:], min(4 * least, GROUP), GROUP
             looked = time.monotonic()
             until = looked + PATIENCE
     while cuts:
-        size = _last(len(cuts))
-        yield cuts[:size]
-        cuts = cuts[size:]
-
-
-def _last(count: int) -> int:
-    """How many of a batch's last chips to predict together.
-
-    A predictor fills a group up to a power of two, and what it fills with costs as much as chips:
-    where that is more than `FILLED`, two groups are quicker.
-    """
-    count = min(count, GROUP)
-    whole = 1 << (count - 1).bit_length()
-    return whole // 2 if whole - count > FILLED else count
+        yield cuts[:GROUP]
+        cuts = cuts[GROUP:]
 
 
 def _held(batch: int):

@@ -420,19 +420,6 @@ def test_groups_are_few_and_the_last_holds_what_is_left(showcase, monkeypatch):
     assert len(sizes) <= 6
 
 
-def test_a_last_group_is_filled_up_by_few():
-    """The predictor fills a group up to a power of two; that costs as much as chips do."""
-    for count in range(1, 2 * work.GROUP):
-        left, filled, groups = count, 0, 0
-        while left:
-            size = work._last(left)
-            assert 0 < size <= min(left, work.GROUP)
-            left, groups = left - size, groups + 1
-            filled += (1 << (size - 1).bit_length()) - size
-        assert filled <= work.FILLED
-        assert groups <= 4
-
-
 # --- faults, in one process -----------------------------------------------------------------------
 
 
