@@ -41,6 +41,12 @@ def entry(function):
         return numba.njit(no_cfunc_wrapper=True, **_options)(function)
 
 
+def compiled_before(function) -> bool:
+    """Whether the disk holds the machine code of one of `entry`, so that calling it is quick."""
+    folder = Path(getattr(function._cache, "cache_path", None) or "")
+    return any(folder.glob(f"*.{function.py_func.__qualname__}-*.nbc"))
+
+
 @functools.cache
 def _sources() -> str:
     """A digest of the files that hold the kernels, and of those beside them."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -110,9 +111,18 @@ def _clear(*arguments) -> None:
     """`_kernels_uint8.clear`; its import takes 0.4 s, and 6 s more where it has to be compiled."""
     global _loaded
     from . import _kernels_uint8
+    from ._kernels_windows import compiled_before
 
+    if not _loaded and not compiled_before(_kernels_uint8.clear):
+        sys.stderr.write("paperlib.dehaze: compiling, once on this machine: about 6 seconds …\n")
     _loaded = True
     _kernels_uint8.clear(*arguments)
+
+
+def compile_kernel() -> None:
+    """Compile the kernel now where that has not been done, rather than in the first large call."""
+    chips = np.zeros((1, 32, 32, 3), np.uint8)
+    _chips(chips, None, Parameters(), np.empty_like(chips))
 
 
 def scene_light(

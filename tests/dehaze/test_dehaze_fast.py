@@ -299,3 +299,19 @@ def test_kernels_work_where_nothing_can_be_cached(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "None"
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_call_that_compiles_says_so_once(monkeypatch, capsys, before):
+    from paperlib.dehaze import _kernels_uint8, _kernels_windows
+
+    fast.compile_kernel()
+    assert _kernels_windows.compiled_before(_kernels_uint8.clear)
+    monkeypatch.setattr(_kernels_windows, "compiled_before", lambda function: before)
+    monkeypatch.setattr(fast, "_loaded", False)
+    capsys.readouterr()
+    for _ in range(2):
+        fast.compile_kernel()
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == (0 if before else 1)
+    assert before or "compiling, once" in said[0]
