@@ -218,18 +218,28 @@ def predict(
     model: str = typer.Option("planet32", help="A released model's name, or its folder."),
     views: int = typer.Option(0, min=0, max=8, help="Symmetries to average; 0: as released."),
     workers: int = typer.Option(0, min=0, help="Threads that read; 0: one for each core."),
+    chip: int = typer.Option(256, min=8, help="Side of the chips a GeoTIFF is cut into, pixels."),
+    raster: bool = typer.Option(False, "--raster", help="Map GeoTIFFs as GeoTIFF, a band a label."),
 ) -> None:
-    """Label images: image_name, tags, and one probability for each tag."""
+    """Label images: image_name, tags, and one probability for each tag.
+
+    A georeferenced TIFF of two chips or more on a side is cut into chips, and mapped beside the
+    CSV: a GeoPackage with a polygon for each chip, or with --raster a GeoTIFF.
+    """
     from . import predictor
 
     files = predictor.find_images(inputs)
-    failed = predictor.write_csv(
-        out, predictor.load(model), files, views=views or None, workers=workers or None
-    )
-    print(f"{out}: {len(files) - len(failed)} of {len(files)} images labelled", file=sys.stderr)
-    for problem in failed:
-        print(f"paper: {problem}", file=sys.stderr)
-    raise typer.Exit(1 if failed else 0)
+    done = predictor.write_csv(
+        out, predictor.load(model), files, views=views or None, workers=workers or None,
+        chip=chip, raster=raster,
+    )  # fmt: skip
+    read = len(files) - len(done.failed)
+    print(f"{out}: {read} of {len(files)} images labelled, {done.labelled} rows", file=sys.stderr)
+    for written in done.maps:
+        print(written, file=sys.stderr)
+    for line in (*done.left_out, *done.failed):
+        print(f"paper: {line}", file=sys.stderr)
+    raise typer.Exit(1 if done.failed else 0)
 
 
 @app.command()

@@ -11,13 +11,15 @@ nor TensorFlow is needed.
 images    image files: which there are in folders, and how one is read
 model     `Predictor`: arrays or files to probabilities and labels
 release   a release's folder, read and written
-table     a CSV of many files' labels
+scene     a GeoTIFF of any size, cut into chips by windows
+table     a CSV of many files' labels, and maps of the scenes among them
+maps      GeoPackage and GeoTIFF of a scene's labels
 """
 
 from .images import SUFFIXES, find_images, read_image
 from .model import FileResult, Prediction, Predictor
 from .release import RELEASED, load, names, save
-from .table import write_csv
+from .table import Report, write_csv
 
 __all__ = [
     "RELEASED",
@@ -25,6 +27,7 @@ __all__ = [
     "FileResult",
     "Prediction",
     "Predictor",
+    "Report",
     "find_images",
     "load",
     "names",
