@@ -295,20 +295,34 @@ def dehaze(
     tile: int = typer.Option(1024, help="Side of the tiles, pixels; memory grows with it."),
     workers: int = typer.Option(0, min=0, help="Threads; 0: one for each core."),
     scheduler: str = typer.Option("", help="Address of a Dask scheduler to work on."),
+    range_: tuple[float, float] = typer.Option(
+        None,
+        "--range",
+        metavar="LOW HIGH",
+        help="The values of black and white, as 0 10000; by default what the file says.",
+    ),
+    bands: str = typer.Option("", metavar="R,G,B", help="Band numbers of red, green and blue."),
     quiet: bool = typer.Option(False, "--quiet", help="No progress bar."),
 ) -> None:
     """Remove haze from an image, or a folder of them, of any size; a killed run continues."""
     from .dehaze import dehaze_scene
 
     try:
+        numbers = [int(band) for band in bands.split(",")] if bands else None
+    except ValueError:
+        raise PaperError(f"--bands {bands}", "name band numbers, as --bands 3,2,1") from None
+    try:
         report = dehaze_scene(
             source, target, tile=tile, scheduler=scheduler or None, workers=workers or None,
             progress=not quiet, patch=patch, omega=omega, t0=t0, fraction=fraction,
-            radius=radius, eps=eps,
+            radius=radius, eps=eps, bands=numbers,
+            value_range=range_,
         )  # fmt: skip
     except ValueError as error:  # an option out of range; the message names it
         raise PaperError(f"--{error}") from error
     print(report, file=sys.stderr)
+    for name, note in report.notes:
+        print(f"paper: {name}: {note}", file=sys.stderr)
     for name, why in report.failed:
         print(f"paper: {name}: {why}", file=sys.stderr)
     raise typer.Exit(1 if report.failed else 0)

@@ -11,7 +11,8 @@ those functions, is what they are tested against.
 An image is RGB `(H, W, 3)`, RGBA `(H, W, 4)` or greyscale `(H, W)` or `(H, W, 1)`; uint8, uint16,
 or float32/float64 in 0…1. Transmission and atmospheric light are always in 0…1, whatever the
 image's dtype. A `mask` is `(H, W)` bool, True where a pixel counts: the others (no-data) take no
-part in any window, mean or candidate set, and come back as they were. Alpha 0 is no-data too.
+part in any window, mean or candidate set, and come back as they were. Alpha 0 is no-data too, and
+so is what the mask of a NumPy masked array covers.
 
 He, Sun & Tang 2009, "Single image haze removal using dark channel prior"
 (doi:10.1109/CVPR.2009.5206515); He, Sun & Tang 2010, "Guided image filtering"
@@ -106,12 +107,13 @@ def dehaze(
     """
     p = Parameters(patch, omega, t0, fraction, radius, eps)
     threads = arguments.threads(workers)
+    image, mask, masked = arguments.unmasked(image, mask)
     image = arguments.pixels(image)
     colours, valid = arguments.split_alpha(image, mask)
     arguments.values(colours, valid)
     from . import fast  # imported above, importing this module took twice as long
 
-    return fast.one(image, valid, p, threads)
+    return arguments.masked_again(fast.one(image, valid, p, threads), masked)
 
 
 def dehaze_batch(
@@ -182,6 +184,7 @@ def dehaze_reference(
     Paper, eq. 1–9; He, Sun & Tang 2009.
     """
     p = Parameters(patch, omega, t0, fraction, radius, eps)
+    image, mask, _ = arguments.unmasked(image, mask)
     image = arguments.pixels(image)
     colours, valid = arguments.split_alpha(image, mask)
     arguments.values(colours, valid)
@@ -212,6 +215,8 @@ def dehaze_scene(
     scheduler: str | None = None,
     workers: int | None = None,
     progress: bool = True,
+    value_range: tuple[float, float] | None = None,
+    bands: Sequence[int] | None = None,
     patch: int = 15,
     omega: float = 0.95,
     t0: float = 0.1,
@@ -228,7 +233,8 @@ def dehaze_scene(
     source
         a GeoTIFF, PNG or JPEG file, or a folder of them
     target
-        the file (or folder) to write: the same georeference, dtype, bands and no-data
+        the file (or folder) to write: the same georeference, dtype, bands and no-data, as
+        docs/files.md says
     tile
         side of the tiles worked on at a time, pixels; memory grows with it, the result does not
         depend on it
@@ -239,6 +245,11 @@ def dehaze_scene(
         threads on this machine; None for one per core
     progress
         show a progress bar with an estimate
+    value_range
+        the values that count as black and white, as `(0, 10000)`; None for what the file says: its
+        scale and offset, its depth, else the dtype's own range
+    bands
+        1-based numbers of red, green and blue (or of one grey); None for what the file says
 
     Returns
     -------
@@ -253,5 +264,6 @@ def dehaze_scene(
 
     p = Parameters(patch, omega, t0, fraction, radius, eps)
     return scene.run(
-        source, target, p, tile=tile, scheduler=scheduler, workers=workers, progress=progress
-    )
+        source, target, p, tile=tile, scheduler=scheduler, workers=workers, progress=progress,
+        value_range=value_range, bands=bands,
+    )  # fmt: skip

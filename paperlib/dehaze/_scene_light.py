@@ -25,13 +25,20 @@ def bits_of(dtype: np.dtype) -> int:
 
 
 def look(
-    colours: np.ndarray, valid: np.ndarray | None, patch: int, box: Box, question: int
+    colours: np.ndarray,
+    valid: np.ndarray | None,
+    patch: int,
+    box: Box,
+    question: int,
+    level: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The digits found in one tile, their rows of the table, and its (lowest, highest) colours.
 
     colours   `(h, w, 1 or 3)`        valid  `(h, w)` bool, or None
     box       (top, bottom, left, right) of the pixels that count; the others are halo
     question  the higher bits of the values wanted, with a leading 1
+    level     sums R+G+B nearer than half of this count as equal: values that were scaled and
+              rounded on their way are as bright as before, and have the same light
     """
     from . import fast
 
@@ -61,6 +68,8 @@ def look(
     table[:, 1] = -1
     channels = (0, 1, 2) if chosen.shape[1] == 3 else (0, 0, 0)
     total = chosen[:, channels[0]] + chosen[:, channels[1]] + chosen[:, channels[2]]
+    if level:
+        total = np.rint(total / level) * level
     np.maximum.at(table[:, 1], digits, total)
     best = total == table[digits, 1]
     table[:, 2] = np.bincount(digits[best], minlength=1 << DIGIT)

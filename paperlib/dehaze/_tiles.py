@@ -6,88 +6,117 @@ halo so that no seam can be seen.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shutil
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
-from rasterio.windows import Window
 from tqdm import tqdm
 
 from ..utils import files
 from ..utils.errors import PaperError
+from . import _range as ranges
 from . import _raster as rasters
 from . import _scene_light as lights
+from . import _unpack as unpacked
+from . import _write as writer
 from ._executors import Pool
-from .arguments import Parameters
+from ._job import How, Job, gdal, key_of, read_tile
+from ._partial import partial_of
 
 CHECKPOINT = 5.0  # seconds between two records of the first pass
-
-
-@dataclass(frozen=True)
-class Job:
-    """One file to clear: what each worker gets besides the number of its tile."""
-
-    raster: rasters.Raster
-    folder: str  # of the partial result
-    p: Parameters
-    tile: int
-
-    @property
-    def across(self) -> int:
-        return -(-self.raster.width // self.tile)
-
-    @property
-    def tiles(self) -> int:
-        return self.across * -(-self.raster.height // self.tile)
-
-    def window(self, index: int, halo: int) -> tuple[Window, tuple[int, int, int, int], int, int]:
-        """Of one tile: what to read, where in it the tile lies, and the tile's top and left."""
-        r = self.raster
-        top, left = (index // self.across) * self.tile, (index % self.across) * self.tile
-        bottom, right = min(r.height, top + self.tile), min(r.width, left + self.tile)
-        y, x = max(0, top - halo), max(0, left - halo)
-        stop_y, stop_x = min(r.height, bottom + halo), min(r.width, right + halo)
-        box = (top - y, bottom - y, left - x, right - x)
-        return Window(x, y, stop_x - x, stop_y - y), box, top, left
 
 
 # --- the passes -----------------------------------------------------------------------------------
 
 
-def one_file(source: Path, target: Path, p: Parameters, tile: int, pool: Pool, progress: bool):
-    """Clear one file; continue where an earlier run with the same arguments was stopped."""
-    raster = rasters.describe(source)
-    rasters.check_target(raster, target)
+def one_file(source: Path, target: Path, how: How, pool: Pool, progress: bool) -> list[str]:
+    """Clear one file; continue where an earlier run with the same arguments was stopped.
+
+    Returns one line for each thing that a user would not expect of the result.
+    """
+    names = rasters.pages(source)
+    found = [rasters.describe(source, how.bands, how.limits, page=name) for name in names]
+    notes = _check(source, target, found)
     target = target.resolve()
-    key = key_of(source, p, tile)
-    folder = target.parent / f".{target.name}.partial"
-    if folder.is_dir() and read_text(folder / "key") != key:
-        shutil.rmtree(folder)  # of another source, or other parameters
-    folder.mkdir(parents=True, exist_ok=True)
-    job = Job(raster, str(folder), p, tile)
-    pixels, finished = folder / "pixels", finished_in(folder / "tiles")
-    size = raster.height * raster.width * raster.pixel_bytes
-    if not pixels.is_file():
-        if shutil.disk_usage(folder).free < size:
-            raise PaperError(f"{folder}: {size / 1e9:.1f} GB are needed and not free")
-        with open(pixels, "wb") as handle:
-            handle.truncate(size)
-    files.write_text(folder / "key", key)
-    with tqdm(
-        total=job.tiles, desc=f"{source.name}: light", unit="tile", disable=not progress
-    ) as bar:
+    with partial_of(target, key_of(source, how)) as folder:
+        done = []
+        for number, raster in enumerate(found):
+            inside = folder / f"page_{number}" if number else folder
+            inside.mkdir(exist_ok=True)
+            driver = rasters.DRIVERS[target.suffix.lower()]
+            raster, more = _one_page(raster, inside, source.name, how, pool, progress, driver)
+            notes += more
+            done.append(writer.Page(raster, inside))
+        with gdal():
+            notes += writer.write(done, target)
+    return list(dict.fromkeys(notes))
+
+
+def _check(source: Path, target: Path, found: list[rasters.Raster]) -> list[str]:
+    """All that can be refused is refused before any work begins; what else is to be said."""
+    notes = []
+    driver = rasters.DRIVERS.get(target.suffix.lower())
+    for raster in found:
+        rasters.check_target(raster, target)
+        if (
+            driver == "PNG"
+            and writer.needs_valid(raster, driver)
+            and (raster.dtype != "uint8" or raster.alpha)
+        ):
+            raise PaperError(
+                f"{target}: PNG cannot hold a mask beside {raster.bands} bands of {raster.dtype}",
+                "write a .tif",
+            )
+    if len(found) > 1 and driver != "GTiff":
+        raise PaperError(f"{source}: has {len(found)} pages, {target.suffix} one", "write a .tif")
+    pictures = rasters.frames(source) if len(found) == 1 else 1
+    if pictures > 1 and source.suffix.lower() == ".png":
+        raise PaperError(f"{source}: an animation of {pictures} pictures", "split it first")
+    if pictures > 1:
+        notes.append(f"holds {pictures} pictures, only the first is dehazed")
+    if found[0].change == "palette":
+        notes.append("its colour table was turned into the colours themselves")
+    return notes
+
+
+def _one_page(
+    raster: rasters.Raster,
+    folder: Path,
+    name: str,
+    how: How,
+    pool: Pool,
+    progress: bool,
+    driver: str,
+) -> tuple[rasters.Raster, list[str]]:
+    """Both passes over one page; its cleared pixels then lie in `folder`."""
+    if raster.height <= how.tile and raster.width <= how.tile and not raster.change:
+        raster = replace(raster, unpack="" if raster.turn == 1 else raster.unpack)
+    raster = replace(raster, unpack=str(folder) if raster.unpack else "")
+    pixels, finished = folder / writer.PIXELS, finished_in(folder / "tiles")
+    valid = folder / writer.VALID
+    area = raster.height * raster.width
+    size = area * raster.pixel_bytes * (2 if raster.unpack else 1)
+    for file, bytes_ in ((pixels, area * raster.pixel_bytes), (valid, area)):
+        if not file.is_file() and (file is pixels or writer.needs_valid(raster, driver)):
+            if shutil.disk_usage(folder).free < size:
+                raise PaperError(
+                    f"{folder}: {size / 1e9:.1f} GB are needed and not free", "make room"
+                )
+            with open(file, "wb") as handle:
+                handle.truncate(bytes_)
+    if raster.unpack:
+        with gdal():
+            unpacked.unpack(raster)
+    job = Job(raster, str(folder), how.p, how.tile, valid.is_file())
+    with tqdm(total=job.tiles, desc=f"{name}: light", unit="tile", disable=not progress) as bar:
+        raster, notes = ranges.limits_of(job, pool, bar, given=how.limits is not None)
+        job = replace(job, raster=raster)
         light = _light(job, pool, bar)
-        bar.set_description(f"{source.name}: haze")
+        bar.set_description(f"{name}: haze")
         bar.reset(job.tiles)
         bar.update(len(finished))
         todo = [index for index in range(job.tiles) if index not in finished]
@@ -96,21 +125,13 @@ def one_file(source: Path, target: Path, p: Parameters, tile: int, pool: Pool, p
                 log.write(f"{index}\n")
                 log.flush()
                 bar.update()
-    with open(pixels, "rb") as handle:
-        descriptor = handle.fileno()
-
-        def rows(top: int, bottom: int, left: int, right: int) -> np.ndarray:
-            return _read_pixels(raster, descriptor, top, bottom, left, right)
-
-        with _gdal():
-            rasters.write_like(raster, target, rows)
-    shutil.rmtree(folder, ignore_errors=True)
+    return raster, notes
 
 
 def _light(job: Job, pool: Pool, bar: tqdm) -> np.ndarray | None:
     """The scene's atmospheric light; None where the file has to come back as it is."""
     path = Path(job.folder) / "light.npz"
-    search = lights.Search(job.raster.dtype, job.p.fraction)
+    search = lights.Search(job.raster.working, job.p.fraction)
     done: set[int] = set()
     if path.is_file():
         with np.load(path) as stored:
@@ -137,9 +158,9 @@ def _light(job: Job, pool: Pool, bar: tqdm) -> np.ndarray | None:
 def _look_at_tile(job: Job, index: int, question: Any) -> Any:
     """Pass one: what the light is chosen from, in one tile."""
     window, box, _, _ = job.window(index, job.p.patch // 2)
-    with _gdal():
-        _, colours, valid = rasters.read(job.raster, _handle(job.raster.path), window)
-    return lights.look(colours, valid, job.p.patch, box, question)
+    _, colours, valid = read_tile(job, window)
+    level = 1 / 255 if job.raster.limits else 0.0
+    return lights.look(colours, valid, job.p.patch, box, question, level)
 
 
 def _clear_tile(job: Job, index: int, light: np.ndarray | None) -> None:
@@ -147,65 +168,33 @@ def _clear_tile(job: Job, index: int, light: np.ndarray | None) -> None:
     from . import fast
 
     window, box, top, left = job.window(index, job.p.halo)
-    with _gdal():
-        bands, colours, valid = rasters.read(job.raster, _handle(job.raster.path), window)
+    bands, colours, valid = read_tile(job, window)
     y, stop_y, x, stop_x = box
     inner = bands[y:stop_y, x:stop_x]
     if light is not None and (valid is None or valid[y:stop_y, x:stop_x].any()):
         clear = fast.clear_block(colours, valid, light, job.p, box)
         seen = None if valid is None else valid[y:stop_y, x:stop_x]
-        inner = rasters.insert(job.raster, inner, clear, seen)
-    size = job.raster.pixel_bytes
-    descriptor = os.open(Path(job.folder) / "pixels", os.O_WRONLY)
+        inner = rasters.insert(job.raster, inner.copy(), clear, seen)
+    _put(Path(job.folder) / writer.PIXELS, inner, top, left, job.raster.width)
+    if job.keep_valid:
+        seen = np.ones(inner.shape[:2], bool) if valid is None else valid[y:stop_y, x:stop_x]
+        seen = np.where(seen[..., None], np.uint8(255), np.uint8(0))
+        _put(Path(job.folder) / writer.VALID, seen, top, left, job.raster.width)
+
+
+def _put(path: Path, block: np.ndarray, top: int, left: int, width: int) -> None:
+    """A block `(h, w, bands)` written to its place in a plain file of pixels."""
+    size = block.shape[2] * block.dtype.itemsize
+    descriptor = os.open(path, os.O_WRONLY)
     try:
-        for row, line in enumerate(inner):
-            place = ((top + row) * job.raster.width + left) * size
-            os.pwrite(descriptor, np.ascontiguousarray(line), place)
+        for row, line in enumerate(block):
+            os.pwrite(descriptor, np.ascontiguousarray(line), ((top + row) * width + left) * size)
         os.fsync(descriptor)  # before the tile is written down as done
     finally:
         os.close(descriptor)
 
 
-def _read_pixels(
-    raster: rasters.Raster, descriptor: int, top: int, bottom: int, left: int, right: int
-) -> np.ndarray:
-    size = raster.pixel_bytes
-    lines = []
-    for row in range(top, bottom):
-        lines.append(
-            os.pread(descriptor, (right - left) * size, (row * raster.width + left) * size)
-        )
-    block = np.frombuffer(b"".join(lines), raster.dtype)
-    return block.reshape(bottom - top, right - left, raster.bands)
-
-
-_open = threading.local()
-
-
-def _handle(path: str):
-    """The file opened once per thread: GDAL's handles are not for sharing."""
-    stamp = (path, os.stat(path).st_mtime_ns)
-    if getattr(_open, "stamp", None) != stamp:
-        if getattr(_open, "handle", None) is not None:
-            _open.handle.close()
-        _open.handle, _open.stamp = rasters.open_raster(path), stamp
-    return _open.handle
-
-
-@contextmanager
-def _gdal() -> Iterator[None]:
-    with rasterio.Env(GDAL_CACHEMAX=rasters.CACHE >> 20):
-        yield
-
-
 # --- records --------------------------------------------------------------------------------------
-
-
-def key_of(source: Path, p: Parameters, tile: int) -> str:
-    """Changes with the source's content (its size and time stand for it) and every argument."""
-    stat = source.stat()
-    text = json.dumps([str(source.resolve()), stat.st_size, stat.st_mtime_ns, tile, asdict(p)])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def read_text(path: Path) -> str:

@@ -65,6 +65,10 @@ def real(name: str, value: object, low: float, high: float, text: str, closed=Fa
 
 def pixels(image: object, name: str = "image", *, alpha: bool = True, batch: bool = False):
     """`image` as an array of an accepted dtype and shape, or `ValueError`; values not looked at."""
+    if np.ma.is_masked(image):
+        raise ValueError(
+            f"{name}: a masked array here; give its data, and mask=~{name}.mask.all(2)"
+        )
     array = np.asarray(image)
     if array.dtype not in SCALE:
         raise ValueError(
@@ -83,6 +87,33 @@ def pixels(image: object, name: str = "image", *, alpha: bool = True, batch: boo
     if 0 in array.shape[len(lead) :]:
         raise ValueError(f"{name}: no pixels in an array of shape {array.shape}")
     return array
+
+
+def unmasked(image: object, mask: object) -> tuple[object, object, np.ma.MaskedArray | None]:
+    """A masked array as its data, and its mask as `mask` (True where a pixel counts).
+
+    A pixel counts if any band has data; where a missing band holds what no pixel can (NaN, -9999),
+    it does not count.
+    """
+    if not isinstance(image, np.ma.MaskedArray):
+        return image, mask, None
+    data, hidden = image.data, np.ma.getmaskarray(image)
+    if data.ndim not in (2, 3):
+        return data, mask, None
+    hidden, values_ = (hidden, data) if data.ndim == 3 else (hidden[..., None], data[..., None])
+    hidden, values_ = hidden[..., :3], values_[..., :3]
+    valid = ~hidden.all(axis=2)
+    if data.dtype.kind == "f":
+        valid &= ~(hidden & ~((values_ >= 0) & (values_ <= 1))).any(axis=2)
+    given = mask_of(mask, data.shape[:2])
+    return data, valid if given is None else valid & given, image
+
+
+def masked_again(result: np.ndarray, image: np.ma.MaskedArray | None) -> np.ndarray:
+    """`result` under the mask that its image had, if any."""
+    if image is None:
+        return result
+    return np.ma.masked_array(result, np.ma.getmaskarray(image), fill_value=image.fill_value)
 
 
 def values(array: np.ndarray, valid: np.ndarray | None = None, name: str = "image") -> None:

@@ -14,11 +14,14 @@ from __future__ import annotations
 
 import csv
 import io
+import math
+import shutil
 import time
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
@@ -26,22 +29,29 @@ from ..utils import files
 from ..utils.errors import PaperError
 from . import _raster as rasters
 from ._executors import Pool, pool_of
-from ._tiles import key_of, one_file, read_text
+from ._job import How, key_of
+from ._partial import held, make_folder
+from ._tiles import one_file, read_text
 from .arguments import Parameters, whole
 from .arguments import threads as threads_of
 
-TABLE = "dehaze.csv"
+TABLE, LOCKED = "dehaze.csv", ".dehaze.running"
 COLUMNS = ("file", "status", "seconds", "why", "key")
+QUIET = {".csv", ".txt", ".xml", ".json", ".md", ".msk", ".ovr", ".aux", ".html", ".pdf", ""}
 
 
 @dataclass
 class Report:
-    """What `dehaze_scene` did: files done, files done before, and files that failed, with why."""
+    """What `dehaze_scene` did: files done, files done before, and files that failed, with why.
+
+    notes  (file, what a user would not expect of its result), such as a page left out
+    """
 
     done: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
     table: Path | None = None  # of a folder run
+    notes: list[tuple[str, str]] = field(default_factory=list)
 
     def __str__(self) -> str:
         text = f"{len(self.done)} done, {len(self.skipped)} done before, {len(self.failed)} failed"
@@ -57,46 +67,94 @@ def run(
     scheduler: str | None = None,
     workers: int | None = None,
     progress: bool = True,
+    value_range: tuple[float, float] | None = None,
+    bands: Sequence[int] | None = None,
 ) -> Report:
     """`dehaze.dehaze_scene` with its parameters checked and packed."""
     whole("tile", tile, 1)
     threads = threads_of(workers)
+    how = How(p, tile, _bands(bands), _range(value_range))
     source, target = Path(source), Path(target)
     with pool_of(scheduler, threads) as pool:
         if source.is_dir():
-            return _folder(source, target, p, tile, pool, progress)
+            return _folder(source, target, how, pool, progress)
         if target.is_dir():
             target = target / source.name
-        one_file(source, target, p, tile, pool, progress)
-    return Report(done=[str(source)])
+        notes = one_file(source, target, how, pool, progress)
+    name = rasters.shown(source)
+    return Report(done=[name], notes=[(name, note) for note in notes])
+
+
+def _range(given: tuple[float, float] | None) -> tuple[float, float] | None:
+    if given is None:
+        return None
+    low, high = (float(value) for value in given)
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ValueError(f"range: two numbers, the lower one first, not {low:g} {high:g}")
+    return low, high
+
+
+def _bands(given: Sequence[int] | None) -> tuple[int, ...] | None:
+    if not given:
+        return None
+    found = tuple(given)
+    for band in found:
+        whole("bands", band, 1)
+    if len(found) not in (1, 3):
+        raise ValueError(f"bands: red, green and blue, or one for grey, not {list(found)}")
+    return found
 
 
 # --- a folder -------------------------------------------------------------------------------------
 
 
-def _folder(
-    source: Path, target: Path, p: Parameters, tile: int, pool: Pool, progress: bool
-) -> Report:
-    names = sorted(
-        path.relative_to(source).as_posix()
-        for path in source.rglob("*")
-        if path.is_file() and path.suffix.lower() in rasters.DRIVERS
-        if not any(part.startswith(".") for part in path.relative_to(source).parts)
-    )
-    if not names:
-        raise PaperError(f"{source}: no image in it", f"suffixes: {', '.join(rasters.DRIVERS)}")
-    if target.resolve() == source.resolve():
+def _folder(source: Path, target: Path, how: How, pool: Pool, progress: bool) -> Report:
+    inside = target.resolve()
+    if inside == source.resolve():
         raise PaperError(f"{target}: source and target are the same folder", "give another target")
-    target.mkdir(parents=True, exist_ok=True)
-    table = target / TABLE
+    if target.exists() and not target.is_dir():
+        raise PaperError(f"{target}: is a file", "give a folder, as the source is one")
+    found = [path for path in files.below(source) if inside not in path.resolve().parents]
+    images = [path for path in found if path.suffix.lower() in rasters.DRIVERS]
+    if not images:
+        raise PaperError(f"{source}: no image in it", f"suffixes: {', '.join(rasters.DRIVERS)}")
+    names = [path.relative_to(source).as_posix() for path in images]
+    sources = {path.resolve() for path in images}
+    for name in names:
+        if (target / name).resolve() in sources:
+            raise PaperError(
+                f"{target / name}: is one of the sources as well", "give another target"
+            )
+    made = make_folder(target, target)
+    report = Report(notes=_passed_over(source, found))
+    lock = target / LOCKED
+    try:
+        with held(lock, target):
+            _all(source, target, names, how, pool, progress, report)
+    finally:
+        shutil.rmtree(lock, ignore_errors=True) if report.table else None
+        for folder in reversed(made):
+            with suppress(OSError):  # something is in it
+                folder.rmdir()
+    return report
+
+
+def _all(
+    source: Path,
+    target: Path,
+    names: list[str],
+    how: How,
+    pool: Pool,
+    progress: bool,
+    report: Report,
+) -> None:
+    """Every file that was not done before, in any order, into the report and its table."""
+    report.table = table = _table_in(target)
     rows = {row["file"]: row for row in _read_table(table)}
-    report = Report(table=table)
     todo = []
     for name in names:
-        row = rows.get(name)
-        whole_before = (
-            row and row["status"] == "done" and row["key"] == key_of(source / name, p, tile)
-        )
+        row = rows.get(rasters.shown(name))
+        whole_before = row and row["status"] == "done" and row["key"] == _key(source / name, how)
         if whole_before and (target / name).is_file():
             report.skipped.append(name)
         else:
@@ -109,35 +167,66 @@ def _folder(
             log.write(",".join(COLUMNS) + "\n")
         bar.update(len(report.skipped))
         items = [(name, str(source.resolve()), str(target.resolve())) for name in todo]
-        for (name, *_), (seconds, why) in pool.map(_whole_file, None, items, (p, tile), _lost):
-            key = key_of(source / name, p, tile)
-            values = (name, "failed" if why else "done", f"{seconds:.3f}", why, key)
+        for (name, *_), (seconds, why, said) in pool.map(_whole_file, None, items, how, _lost):
+            key, text = _key(source / name, how), rasters.shown(name)
+            values = (text, "failed" if why else "done", f"{seconds:.3f}", why, key)
             row = dict(zip(COLUMNS, values, strict=True))
-            rows[name] = row
+            rows[text] = row
             log.write(_csv([row]))
             log.flush()
-            report.failed.append((name, why)) if why else report.done.append(name)
+            report.failed.append((text, why)) if why else report.done.append(text)
+            report.notes += [(text, note) for note in said]
             bar.update()
-    ordered = [rows[name] for name in names]
+    ordered = [rows[rasters.shown(name)] for name in names]
     files.write_text(table, ",".join(COLUMNS) + "\n" + _csv(ordered))
-    return report
 
 
-def _whole_file(_: None, item: tuple[str, str, str], arguments: Any) -> tuple[float, str]:
-    """One file of a folder, by one thread: seconds, and why it failed ("" where it did not)."""
+def _key(path: Path, how: How) -> str:
+    try:
+        return key_of(path, how)
+    except OSError:  # gone since
+        return "gone"
+
+
+def _table_in(target: Path) -> Path:
+    """The folder's table of results; beside a file of that name that is the user's own."""
+    for number in range(1, 100):
+        path = target / (TABLE if number == 1 else f"dehaze-{number}.csv")
+        if not path.exists():
+            return path
+        head = path.open("rb").read(64) if path.is_file() else b"no"
+        if not head or head.startswith(",".join(COLUMNS).encode()):
+            return path
+    raise PaperError(f"{target / TABLE}: is in the way", "move it")
+
+
+def _passed_over(source: Path, found: list[Path]) -> list[tuple[str, str]]:
+    """Files that may be images and are none of those read here, counted by suffix."""
+    counts = Counter(path.suffix.lower() for path in found)
+    others = [(k, n) for k, n in sorted(counts.items()) if k not in {*rasters.DRIVERS, *QUIET}]
+    if not others:
+        return []
+    text = ", ".join(f"{n} {k}" for k, n in others)
+    return [(str(source), f"passed over: {text}; only {', '.join(rasters.DRIVERS)} are read")]
+
+
+def _whole_file(_: None, item: tuple[str, str, str], how: How) -> tuple[float, str, list[str]]:
+    """One file of a folder, by one thread: seconds, why it failed ("" where it did not), notes."""
     name, source, target = item
     start = time.perf_counter()
-    why = ""
+    why, notes = "", []
     try:
         with pool_of(None, 1) as alone:
-            one_file(Path(source) / name, Path(target) / name, *arguments, alone, False)
+            notes = one_file(Path(source) / name, Path(target) / name, how, alone, False)
+    except UnicodeError:
+        why = f"{rasters.shown(name)}: the name is not UTF-8 — rename it"
     except Exception as error:  # whatever a bad file does, the others go on
-        why = " ".join(f"{error}".split()) or type(error).__name__
-    return time.perf_counter() - start, why
+        why = rasters.shown(" ".join(f"{error}".split())) or type(error).__name__
+    return time.perf_counter() - start, why, notes
 
 
-def _lost(why: str) -> tuple[float, str]:
-    return 0.0, why
+def _lost(why: str) -> tuple[float, str, list[str]]:
+    return 0.0, why, []
 
 
 def _read_table(path: Path) -> list[dict[str, str]]:

@@ -65,15 +65,16 @@ def locked(path: str | Path, waiting: Callable[[], None] = lambda: None) -> Iter
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a+", encoding="utf-8") as handle:
-        if not _try_lock(handle):
+        if not try_lock(handle):
             waiting()
-            while not _try_lock(handle):
+            while not try_lock(handle):
                 time.sleep(0.2)
         handle.seek(0)
         yield handle
 
 
-def _try_lock(handle: IO[str]) -> bool:
+def try_lock(handle: IO[str]) -> bool:
+    """Take the exclusive lock of an open file; False where another process holds it."""
     try:
         try:
             import fcntl
@@ -92,3 +93,22 @@ def _try_lock(handle: IO[str]) -> bool:
 def sha256(path: str | Path) -> str:
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def below(folder: str | Path) -> list[Path]:
+    """The files of a folder, to any depth, sorted; linked folders are followed, each once.
+
+    Hidden files and folders, and what macOS adds to archives (`._*`, `__MACOSX`), are passed over.
+    """
+    found: list[Path] = []
+    seen: set[tuple[int, int]] = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        stat = os.stat(place)
+        if (stat.st_dev, stat.st_ino) in seen:  # a link that leads back
+            folders.clear()
+            continue
+        seen.add((stat.st_dev, stat.st_ino))
+        folders[:] = sorted(f for f in folders if not f.startswith(".") and f != "__MACOSX")
+        paths = (Path(place) / name for name in names if not name.startswith("."))
+        found += [path for path in paths if path.is_file()]
+    return sorted(found)

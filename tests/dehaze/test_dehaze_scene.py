@@ -70,13 +70,15 @@ def test_tiles_are_as_the_whole_image(tmp_path, dtype, tile):
     run(source, tmp_path / "b.tif", tile=tile, workers=2)
     result = read(tmp_path / "b.tif")
     expected = d.dehaze(image, mask=mask, **SMALL)
+    darkest = expected[mask] == 0  # the no-data value, which no band that has data may take
+    expected[mask] = np.where(darkest, 1 if image.dtype.kind == "u" else 1e-5, expected[mask])
     if dtype == "uint8":  # sums of integers: to the bit, wherever the tiles were cut
         np.testing.assert_array_equal(result, expected)
     # sums in float64 begin where the tile begins, and the last bit of such a sum with them
     assert worst(result, expected) <= (1 if image.dtype.kind == "u" else 1e-5)
     np.testing.assert_array_equal(result[~mask], image[~mask])
     assert (result[mask] != image[mask]).any()
-    assert not (result[mask] == 0).all(axis=1).any()  # data do not turn into no-data
+    assert not (result[mask] == 0).any()  # data do not turn into no-data
 
 
 def test_one_light_for_the_whole_scene(tmp_path):
@@ -267,7 +269,7 @@ def test_a_partial_result_of_other_arguments_is_not_used(tmp_path, monkeypatch):
     def stop(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr(passes.rasters, "write_like", stop)
+    monkeypatch.setattr(passes.writer, "write", stop)
     with pytest.raises(OSError, match="disk full"):
         run(source, target, tile=64)
     monkeypatch.undo()

@@ -1,0 +1,112 @@
+"""The folder of a partial result: one run at a time, left behind by a kill, never by a failure."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ..utils import files
+from ..utils.errors import PaperError
+from ._raster import shown
+
+LOCK, KEY = "lock", "key"
+
+
+@contextmanager
+def partial_of(target: Path, key: str) -> Iterator[Path]:
+    """Yield the folder `.NAME.partial` beside `target`, locked, with what a killed run of the same
+    `key` has left in it; it goes when the block ends, well or badly, but stays after a kill.
+
+    Raises `PaperError` where another run holds it, or it cannot be made.
+    """
+    folder = folder_of(target)
+    if (folder.is_dir() and any(folder.iterdir()) and not (folder / LOCK).exists()) or (
+        folder.exists() and not folder.is_dir()
+    ):
+        raise PaperError(f"{folder} is in the way", "move it: the work in progress goes there")
+    made = make_folder(target.parent, target)
+    with held(folder, target):
+        try:
+            if _key(folder) != key:  # of another source, or other parameters
+                for entry in folder.iterdir():
+                    if entry.is_dir():
+                        shutil.rmtree(entry)
+                    elif entry.name != LOCK:
+                        entry.unlink()
+                files.write_text(folder / KEY, key)
+            yield folder
+        except Exception:
+            _remove(folder, made)
+            raise
+        _remove(folder, [])
+
+
+def folder_of(target: Path) -> Path:
+    """The folder of the partial result of `target`; a long name is cut, as names have 255 bytes."""
+    name = target.name
+    if len(os.fsencode(name)) > 240:
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
+    return target.parent / f".{name}.partial"
+
+
+def _key(folder: Path) -> str:
+    return (folder / KEY).read_text(encoding="utf-8") if (folder / KEY).is_file() else ""
+
+
+def _remove(folder: Path, made: list[Path]) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    for parent in reversed(made):
+        with suppress(OSError):  # other files are in it by now
+            parent.rmdir()
+
+
+def make_folder(folder: Path, target: Path) -> list[Path]:
+    """Make a folder and those above it; returns the ones that were not there.
+
+    Raises `PaperError`, which names `target`, where that cannot be done.
+    """
+    missing = []
+    try:
+        above = folder
+        while not above.exists():
+            missing.append(above)
+            above = above.parent
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(target, error) from error
+    return missing[::-1]
+
+
+@contextmanager
+def held(folder: Path, target: Path) -> Iterator[None]:
+    """Hold the lock of a folder, which is made; `PaperError` where another run holds it."""
+    path = folder / LOCK
+    try:
+        while True:
+            folder.mkdir(exist_ok=True)
+            handle = open(path, "a+", encoding="utf-8")  # noqa: SIM115
+            if not files.try_lock(handle):
+                handle.close()
+                raise PaperError(
+                    f"{shown(target)}: another run is writing it", "wait for it, or end it first"
+                )
+            try:
+                same = os.path.samestat(os.stat(path), os.fstat(handle.fileno()))
+            except OSError:  # the run that held it has just ended and removed it
+                same = False
+            if same:
+                break
+            handle.close()
+    except OSError as error:
+        raise _unwritable(target, error) from error
+    with handle:
+        yield
+
+
+def _unwritable(target: Path, error: OSError) -> PaperError:
+    why = (error.strerror or str(error)).lower()
+    return PaperError(f"{shown(target)}: cannot be written ({why})", "give another target")
