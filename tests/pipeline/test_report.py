@@ -140,11 +140,11 @@ def test_without_a_browser_it_says_so_and_leaves_no_old_pdf(copy, monkeypatch):
 
 
 def test_the_place_in_the_code_is_the_line_of_the_function(root):
-    place = report_page.place_in_code(root, "summary:table1")
+    place = report_page.place_in_code(root, "studies.results:table1")
     line = (root / place["path"]).read_text(encoding="utf-8").splitlines()[place["line"] - 1]
     assert line.startswith("def table1(")
     with pytest.raises(KeyError):
-        report_page.place_in_code(root, "summary:no_such_function")
+        report_page.place_in_code(root, "studies.results:no_such_function")
 
 
 def test_numbers_as_people_write_them():

@@ -79,7 +79,7 @@ def test_there_are_eleven_rules_and_two_sides_differ_in_what_the_rule_names():
     assert len(RULES) == len({rule.name for rule in RULES}) == 11
     allowed = {
         "application": {"network"},
-        "depth": {"network"},
+        "simplicity": {"network"},
         "paths": {"network"},
         "symmetry": {"network"},
         "pyramid": {"network"},

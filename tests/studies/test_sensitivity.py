@@ -31,7 +31,7 @@ def project(strength, kept=lambda config: True) -> SimpleNamespace:
 
 
 def test_every_reading_has_a_twin_that_differs_in_one_thing():
-    for name, count in (("readings", 6), ("transforms", 2)):
+    for name, count in (("readings", 6), ("transforms", 3)):
         found = sensitivity.readings(PLANET, name)
         assert len(found) == count
         plain = set(grids.configs("main", PLANET))

@@ -35,7 +35,7 @@ def cache(tmp_path_factory):
         ("labels-full", 34),
         ("paper", 102),
         ("readings", 6),
-        ("transforms", 3),
+        ("transforms", 4),
         ("full", 6),
     ],
 )
