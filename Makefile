@@ -25,8 +25,13 @@ format: .venv/ready
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+# JupyterLab on working copies, so that answers and outputs leave the notebooks here as they are. A
+# copy that is there already keeps what was written into it; delete it to begin anew.
 lab: .venv/ready
-	$(BIN)/jupyter lab --notebook-dir=notebooks
+	mkdir -p notebooks/mine
+	for each in notebooks/*.ipynb; do \
+	  test -e "notebooks/mine/$${each##*/}" || cp "$$each" notebooks/mine/; done
+	$(BIN)/jupyter lab --notebook-dir=notebooks/mine
 
 demo: .venv/ready
 	$(BIN)/paper demo

@@ -7,11 +7,12 @@ choose is how sure to be and, at a fixed threshold, where on the precision–rec
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from scipy.optimize import minimize
 from scipy.special import expit
 from scipy.stats import norm
@@ -85,6 +86,40 @@ def learn_all(
 def threshold_curve(y_true: Array, probability: Array, thresholds: Array) -> Array:
     """Binary F2 of each label at each of T common thresholds, `(T, L)`: for the picture."""
     return np.stack([f2.f2_score(y_true, probability > t, "labels") for t in thresholds])
+
+
+def at_thresholds(
+    y_true: Array, probability: Array, label: int, thresholds: Sequence[float], others: Array
+) -> pd.DataFrame:
+    """One label at several thresholds: its counts, precision, recall, and both F2s.
+
+    y_true, probability  `(N, L)`
+    label   column whose threshold moves
+    others  `(L,)` thresholds of the other labels, which the mean over chips needs
+    Columns: threshold, TP, FP, FN, precision, recall, label_f2 (binary F2 of the label) and
+    mean_f2 (mean over chips of all labels).
+    """
+    rows = []
+    truth = np.asarray(y_true, bool)
+    for threshold in thresholds:
+        cuts = np.array(others, float)
+        cuts[label] = threshold
+        given = probability > cuts
+        mine, there = given[:, label], truth[:, label]
+        hits, false, missed = (mine & there).sum(), (mine & ~there).sum(), (~mine & there).sum()
+        rows.append(
+            {
+                "threshold": threshold,
+                "TP": int(hits),
+                "FP": int(false),
+                "FN": int(missed),
+                "precision": hits / max(1, hits + false),
+                "recall": hits / max(1, hits + missed),
+                "label_f2": float(f2.from_counts(hits, missed, false)),
+                "mean_f2": f2.f2_score(truth, given),
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def threshold_band(
