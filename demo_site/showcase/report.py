@@ -43,15 +43,18 @@ def _page(path: Path, changed: int) -> tuple[str, str]:
     return text, policy(text)
 
 
-def policy(text: str) -> str:
-    """A policy that lets exactly the styles and scripts work that stand in `text`."""
+def policy(text: str, images: str = "data:") -> str:
+    """A policy that lets exactly the styles and scripts work that stand in `text`.
+
+    images  where pictures may come from; `blob:` is a file that the reader chose
+    """
     styles = [*_STYLE.findall(text), *map(html.unescape, _STYLE_OF_TAG.findall(text))]
     allowed = " ".join(sorted({_hash(style) for style in styles}))
     scripts = " ".join(sorted({_hash(script) for script in _SCRIPT.findall(text)}))
     return "; ".join(
         (
             "default-src 'none'",
-            "img-src data:",
+            f"img-src {images}",
             f"style-src 'unsafe-hashes' {allowed}" if allowed else "style-src 'none'",
             f"script-src {scripts}" if scripts else "script-src 'none'",
             "form-action 'none'",

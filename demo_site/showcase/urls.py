@@ -26,6 +26,7 @@ urlpatterns = [
     path("flags.csv", chips.flags_csv, name="flags_csv"),
     path("model/", pages.model, name="model"),
     path("report/", pages.report, name="report"),
+    path("derivation/", pages.derivation, name="derivation"),
     path("api/", pages.api_page, name="api_page"),
     path("login/", staff.Login.as_view(), name="login"),
     path("logout/", staff.Logout.as_view(), name="logout"),

@@ -163,3 +163,17 @@ def test_a_chips_page_holds_what_every_model_said(showcase, client):
 def test_without_a_model_and_results_the_page_still_stands(client, db, settings, tmp_path):
     settings.SHOWCASE["RESULTS"] = tmp_path / "nothing"
     assert client.get("/model/").status_code == 200
+
+
+def test_the_derivation_is_served_with_a_policy_of_its_own(client, db):
+    assert 'href="/derivation/"' in client.get("/model/").content.decode()
+    answer = client.get("/derivation/")
+    text, policy = answer.content.decode(), answer["Content-Security-Policy"]
+    assert '<html lang="en"' in text
+    script = text[text.rindex("<script>") + len("<script>") : text.rindex("</script>")]
+    assert base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() in policy
+    assert "unsafe-inline" not in policy
+    assert "img-src data: blob:" in policy
+    assert "connect-src" not in policy  # default-src 'none': nothing leaves the reader's machine
+    client.cookies["django_language"] = "zh-hans"
+    assert '<html lang="zh"' in client.get("/derivation/").content.decode()

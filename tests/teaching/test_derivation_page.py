@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 
 import cv2
@@ -441,3 +442,32 @@ class TestInTheBrowser:
         assert page.locator("#bench").is_visible()
         assert not page.locator("#step-1").is_visible()
         assert page.locator('#bench [data-slider="omega"]').is_visible()
+
+    def test_it_works_under_a_policy_that_allows_its_own_script_and_style_only(self, chromium):
+        """As the showcase serves it: no inline style attribute, no eval, no connection."""
+        text = derivation.page()
+        hashes = {
+            kind: " ".join(
+                f"'sha256-{base64.b64encode(hashlib.sha256(part.encode()).digest()).decode()}'"
+                for part in re.findall(rf"<{kind}[^>]*>(.*?)</{kind}>", text, flags=re.S)
+            )
+            for kind in ("style", "script")
+        }
+        policy = (
+            f"default-src 'none'; img-src data: blob:; style-src {hashes['style']}; "
+            f"script-src {hashes['script']}"
+        )
+        headers = {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": policy}
+        page = chromium.new_page()
+        told: list[str] = []
+        page.on("console", lambda message: told.append(message.text))
+        page.on("pageerror", lambda error: told.append(str(error)))
+        page.route("**/*", lambda route: route.fulfill(body=text, headers=headers))
+        page.goto("http://site.test/derivation/")
+        page.wait_for_selector("html[data-ready]", timeout=30_000)
+        page.check("#all")
+        page.locator("#exercise-sand").scroll_into_view_if_needed()
+        settle(page)
+        assert page.evaluate("now.clear.data.length") == 3 * 256 * 256
+        assert [line for line in told if "favicon" not in line] == []
+        page.close()

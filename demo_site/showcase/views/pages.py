@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import get_language
 from django.views.decorators.http import require_safe
+
+from paperlib.teaching import derivation as derivation_page
 
 from .. import api_description, results
 from .. import report as report_of
@@ -40,6 +45,21 @@ def report(request: HttpRequest) -> HttpResponse:
     response = HttpResponse(text)
     response["Content-Security-Policy"] = policy
     return response
+
+
+@require_safe
+def derivation(request: HttpRequest) -> HttpResponse:
+    """Haze removal step by step: one page that computes in the browser, nothing is uploaded."""
+    text, policy = _derivation("zh" if get_language() == "zh-hans" else "en")
+    response = HttpResponse(text)
+    response["Content-Security-Policy"] = policy
+    return response
+
+
+@lru_cache(maxsize=2)
+def _derivation(language: str) -> tuple[str, str]:
+    text = derivation_page.page(language=language)
+    return text, report_of.policy(text, "data: blob:")
 
 
 @require_safe

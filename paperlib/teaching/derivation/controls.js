@@ -135,6 +135,7 @@ function refresh() {
     compute();
     document.documentElement.toggleAttribute("data-truth", hasTruth());
     for (const host of $$("[data-slider]")) host.sync();
+    for (const list of $$("[data-depth]")) list.value = state.depth;
     for (const host of $$("[data-map], [data-zoom], [data-wiper], [data-histogram], [data-swatches]")) host.redraw();
     numbers();
     effects(changed);
@@ -190,7 +191,7 @@ const colourField = () => { $("#colour-field").hidden = !(state.given && !hasTru
 
 function words() { // everything whose text hangs on the language and is not marked up
   const depths = { even: ["the same everywhere", "处处均匀"], slope: ["thicker to one corner", "向一角变浓"], bank: ["a bank in the middle", "中部一条雾带"] };
-  for (const option of $("#depth").options) option.textContent = say(depths[option.value]);
+  for (const option of $$("[data-depth] option")) option.textContent = say(depths[option.value]);
   for (const option of $("#scene").options) option.textContent = language() ? NAMES[option.value] || option.value : option.value;
   document.title = say(["Haze removal by the dark channel prior, derived step by step", "一步一步推导：暗通道先验去雾"]);
   $("#language").textContent = language() ? "English" : "中文"; $("#language").lang = language() ? "en" : "zh";
@@ -213,9 +214,8 @@ async function start() {
   $$('[name="kind"]').forEach((input) => input.addEventListener("change", () => { state.hazyOwn = $('[name="kind"]:checked').value === "hazy"; colourField(); schedule("all"); }));
   $$('[name="light"]').forEach((input) => input.addEventListener("change", () => { state.given = $('[name="light"]:checked').value === "given"; colourField(); schedule("all", "light"); }));
   $("#colour").addEventListener("input", (event) => { state.colour = [1, 3, 5].map((k) => Math.max(1 / 255, parseInt(event.target.value.slice(k, k + 2), 16) / 255)); schedule("all", "light"); });
-  $("#depth").value = state.depth;
-  $("#depth").addEventListener("change", () => { state.depth = $("#depth").value; schedule("all", "strength"); });
-  $("#reset").addEventListener("click", () => { Object.assign(state, START, { depth: "slope", given: false }); $("#depth").value = "slope"; $('[name="light"][value="estimated"]').checked = true; colourField(); schedule("all", "reset"); });
+  $$("[data-depth]").forEach((list) => list.addEventListener("change", () => { state.depth = list.value; schedule("all", "strength"); }));
+  $("#reset").addEventListener("click", () => { Object.assign(state, START, { depth: "slope", given: false }); $('[name="light"][value="estimated"]').checked = true; colourField(); schedule("all", "reset"); });
   $("#all").addEventListener("change", () => { $$(".step").forEach((step) => step.classList.toggle("veiled", !$("#all").checked && Boolean($("[data-predict]", step)))); schedule("all"); });
   $("#language").addEventListener("click", () => { document.documentElement.lang = language() ? "en" : "zh"; save("language", document.documentElement.lang); words(); schedule("all", "language"); });
   $("#theme").addEventListener("click", () => {
