@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import io
 import shutil
-import time
 from pathlib import Path
 
 import nbformat
@@ -85,7 +84,5 @@ def test_all_notebooks_run_on_the_tiny_profile(root, tmp_path, monkeypatch):
         for path in (*entry["outputs"], *entry["executed"]):
             assert (tmp_path / path).stat().st_size > 0
     # Nothing was changed, so nothing is run: also what a second `make paper` does.
-    start = time.process_time()
     again = Runner("tiny", root=tmp_path).run(screen=screen)
     assert again.cached == names
-    assert time.process_time() - start < 10

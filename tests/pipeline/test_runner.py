@@ -109,12 +109,10 @@ def test_it_runs_in_order_keeps_copies_and_takes_the_second_run_from_the_cache(t
     assert made["versions"]["python"]
     assert made["run"]["notebooks"]["01_first"]["hardware"]["cores"] >= 1
 
-    start = time.process_time()
     runner, text = go(tmp_path)
     assert runner.report.cached == ["01_first", "02_second"]
     assert not runner.report.ran
     assert text.count("nothing changed: taken from the cache") == 2
-    assert time.process_time() - start < 5
 
 
 def test_what_makes_a_notebook_run_again(tmp_path):
