@@ -222,6 +222,7 @@ def predict(
     """Label images: image_name, tags, and one probability for each tag."""
     from . import predictor
 
+    predictor.check_results(out)
     files = predictor.find_images(inputs)
     failed = predictor.write_csv(
         out, predictor.load(model), files, views=views or None, workers=workers or None

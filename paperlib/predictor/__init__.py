@@ -17,7 +17,7 @@ table     a CSV of many files' labels
 from .images import SUFFIXES, find_images, read_image
 from .model import FileResult, Prediction, Predictor
 from .release import RELEASED, load, names, save
-from .table import write_csv
+from .table import check_results, write_csv
 
 __all__ = [
     "RELEASED",
@@ -25,6 +25,7 @@ __all__ = [
     "FileResult",
     "Prediction",
     "Predictor",
+    "check_results",
     "find_images",
     "load",
     "names",
