@@ -228,6 +228,7 @@ def predict(
     """
     from . import predictor
 
+    predictor.check_results(out)
     files = predictor.find_images(inputs)
     done = predictor.write_csv(
         out, predictor.load(model), files, views=views or None, workers=workers or None,

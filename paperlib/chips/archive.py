@@ -63,8 +63,9 @@ class Archive:
 
     def add(self, member: Member) -> None:
         """File one member under its chip's name; what macOS adds and other files are left aside."""
-        folders, _, name = member.name.rpartition("/")
-        if name.startswith(".") or "__MACOSX" in folders:
+        # PowerShell writes zips with the separators of Windows
+        folders, _, name = member.name.replace("\\", "/").rpartition("/")
+        if not name or name.startswith(".") or "__MACOSX" in folders:
             return
         stem, _, suffix = name.rpartition(".")
         if suffix.lower() not in self.suffixes:
@@ -198,16 +199,21 @@ def stamp(path: Path) -> str:
 def _tar(archive: Archive) -> Archive:
     path = archive.path
     last, at = "", -1
+    places: dict[str, Member] = {}
     try:
         # "r:" refuses a compressed tar, whose members cannot be reached without unpacking it all
         with tarfile.open(path, "r:") as tar:
             for info in tar:
                 if info.size < 0 or info.offset <= at:  # tarfile would go round in circles
                     raise tarfile.ReadError("a member lies before the one it follows")
-                _refuse_outside(path, info.name, link=not (info.isreg() or info.isdir()))
+                first = places.get(info.linkname) if info.islnk() else None
+                _refuse_outside(path, info.name, link=not (info.isreg() or info.isdir() or first))
                 last, at = info.name, info.offset
-                if info.isreg():
-                    archive.add(Member(info.name, info.size, info.offset_data))
+                if first:  # a hard link: the bytes of a member before it
+                    archive.add(first._replace(name=info.name))
+                elif info.isreg():
+                    places[info.name] = Member(info.name, info.size, info.offset_data)
+                    archive.add(places[info.name])
             end = tar.offset
         # tarfile takes any block that is no header for the end; the real end is a block of zeros
         with open(path, "rb") as handle:

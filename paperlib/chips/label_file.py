@@ -6,6 +6,8 @@ import csv
 import hashlib
 import io
 import re
+import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -87,13 +89,20 @@ class LabelTable:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The label file's bytes; `PaperError` where they cannot be read."""
+    """The label file's bytes, zipped or not; `PaperError` where they cannot be read."""
     try:
+        if path.suffix.lower() == ".zip":
+            with zipfile.ZipFile(path) as packed:
+                return packed.read(path.stem)
         return path.read_bytes()
     except PermissionError:
         raise PaperError(f"{path}: permission denied", "make it readable for you") from None
     except OSError as error:
         raise PaperError(f"{path} cannot be read ({error.strerror})", "check the path") from None
+    except (zipfile.BadZipFile, zlib.error, KeyError, RuntimeError, NotImplementedError) as error:
+        raise PaperError(
+            f"{path}: holds no {path.stem} that can be read ({error})", f"unpack it to {path.stem}"
+        ) from None
 
 
 def read_table(path: Path) -> LabelTable:

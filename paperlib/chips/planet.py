@@ -1,6 +1,6 @@
 """The Planet Amazon chips in the competition's layout, as one array.
 
-    DIR/train_v2.csv        image_name,tags
+    DIR/train_v2.csv        image_name,tags; or train_v2.csv.zip, or train_v2.csv/train_v2.csv
     DIR/train-jpg/          train_0.jpg … ; or train-jpg.tar; or train-jpg.zip
 
 Nothing is unpacked. Chips are decoded in parallel, and what was decoded is kept by content: by the
@@ -69,19 +69,24 @@ def locate(data: str | Path) -> tuple[Path, Path]:
             raise PaperError(f"{data} {what}", f"give the folder that holds train_v2.csv; {GET}")
         # lazily: looking two folders down passes over every chip of an unpacked folder
         below = (p for deep in ("*/", "*/*/") for p in sorted(data.glob(deep)) if p.is_dir())
-        tables = (place / name for place in chain([data], below) for name in TABLES)
+        # Kaggle packs single files as train_v2.csv.zip
+        names = (*TABLES, *(f"{name}.zip" for name in TABLES))
+        tables = (place / name for place in chain([data], below) for name in names)
         table = next((path for path in tables if path.is_file()), None)
         if table is None:
             raise PaperError(f"{data} holds no train_v2.csv", GET)
+        place = table.parent
+        if place.name in TABLES:  # Kaggle's list unpacks to train_v2.csv/train_v2.csv
+            place = place.parent
         for name in CONTAINERS:
-            path = table.parent / name
+            path = place / name
             # an emptied folder beside the archive it was packed into does not hold the chips
             if path.is_file() or (path.is_dir() and any(path.iterdir())):
                 return table, path
-        packed = sorted(path.name for path in table.parent.glob("train-jpg.*"))
+        packed = sorted(path.name for path in place.glob("train-jpg.*"))
     except PermissionError as error:
         raise PaperError(f"{error.filename}: permission denied", "make it readable") from None
     raise PaperError(
-        f"{table.parent} holds none of {', '.join(CONTAINERS)}",
+        f"{place} holds none of {', '.join(CONTAINERS)}",
         f"unpack {packed[0]} first" if packed else GET,
     )

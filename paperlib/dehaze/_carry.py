@@ -14,6 +14,7 @@ import rasterio
 from PIL import Image, JpegImagePlugin
 
 from ..utils import files
+from ._raster import exif_of
 
 SMALL = 1 << 26  # pixels up to which a JPEG is encoded in memory, with the tables of the source
 METRES = 0.0254
@@ -45,7 +46,7 @@ def extras(source: rasterio.DatasetReader, path: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if source.driver in ("PNG", "JPEG"):
         with Image.open(path) as image:
-            exif = image.getexif()
+            exif = exif_of(image)
             if len(exif):
                 exif.pop(0x112, None)
                 found["exif"] = exif.tobytes()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..utils import files
 from ..utils.errors import PaperError
-from ._raster import shown
+from ..utils.files import shown
 
 LOCK, KEY = "lock", "key"
 

@@ -21,6 +21,7 @@ from rasterio.errors import NodataShadowWarning, NotGeoreferencedWarning, Raster
 from rasterio.windows import Window
 
 from ..utils.errors import PaperError
+from ..utils.files import shown
 from .arguments import SCALE
 
 DRIVERS = {".tif": "GTiff", ".tiff": "GTiff", ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
@@ -95,11 +96,6 @@ def open_raster(path: str | Path):
             raise PaperError(f"{shown(path)}: the name is not UTF-8", "rename it") from None
         except RasterioError as error:
             raise PaperError(f"{path}: cannot be read as an image ({line(error)})") from error
-
-
-def shown(path: str | Path) -> str:
-    """A path that can be printed, whatever bytes it is made of."""
-    return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def pages(path: Path) -> list[str]:
@@ -244,7 +240,7 @@ def orientation(path: Path) -> int:
             turn = tiff_tags(path).get(274, 1)
         else:
             with Image.open(path) as image:
-                turn = image.getexif().get(0x112, 1)
+                turn = exif_of(image).get(0x112, 1)
     except (OSError, ValueError, SyntaxError, UnidentifiedImageError, TypeError, KeyError):
         return 1
     return turn if isinstance(turn, int) and 1 <= turn <= 8 else 1
@@ -259,6 +255,15 @@ def tiff_tags(path: Path) -> TiffImagePlugin.ImageFileDirectory_v2:
         file.seek(tags.next)
         tags.load(file)
     return tags
+
+
+def exif_of(image: Image.Image) -> Image.Exif:
+    """The EXIF of an opened picture; of a PNG what stands before its pixels, undecoded."""
+    if image.format != "PNG":
+        return image.getexif()
+    exif = Image.Exif()
+    exif.load(image.info.get("exif", b""))
+    return exif
 
 
 def frames(path: Path) -> int:
@@ -351,7 +356,9 @@ def read_file(raster: Raster, handle, window: Window) -> tuple[np.ndarray, np.nd
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NodataShadowWarning)
-            bands = np.ascontiguousarray(np.moveaxis(handle.read(window=window), 0, -1))
+            shape = (window.height, window.width, handle.count)
+            bands = np.empty(shape, handle.dtypes[0])
+            handle.read(window=window, out=np.moveaxis(bands, -1, 0))
             mask = handle.read_masks(1, window=window) if raster.mask else None
     except RasterioError as error:
         raise PaperError(f"{raster.path}: cannot be read to its end ({line(error)})") from error

@@ -6,10 +6,10 @@ GDAL copies a file with all that belongs to it. So the source is described as a 
 
 from __future__ import annotations
 
-import base64
 import os
 import warnings
 import xml.etree.ElementTree as ET
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,7 +79,8 @@ def write(pages: list[Page], target: Path) -> list[str]:
             f"{target}: cannot be written ({rasters.line(error)})", "check the disk"
         ) from error
     for suffix in (".aux.xml", ".msk", ".ovr"):  # of what was there before
-        Path(f"{target}{suffix}").unlink(missing_ok=True)
+        with suppress(OSError):  # nothing there, or the name would be too long
+            Path(f"{target}{suffix}").unlink()
     with open(made, "rb+") as handle:
         os.fsync(handle.fileno())
     if beside.is_file() and worth:
@@ -227,8 +228,3 @@ def _worth(source, raster: rasters.Raster) -> bool:
         not key.startswith(("TIFFTAG_", "AREA_OR_POINT", *STALE)) for key in source.tags()
     )
     return bool(placed or values or words or scaled or tags)
-
-
-def profile_bytes(source) -> bytes:
-    """The ICC profile of a file, `b""` where it has none."""
-    return base64.b64decode(source.tags(ns="COLOR_PROFILE").get("SOURCE_ICC_PROFILE", ""))

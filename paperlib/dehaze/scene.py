@@ -81,7 +81,7 @@ def run(
         if target.is_dir():
             target = target / source.name
         notes = one_file(source, target, how, pool, progress)
-    name = rasters.shown(source)
+    name = files.shown(source)
     return Report(done=[name], notes=[(name, note) for note in notes])
 
 
@@ -153,7 +153,7 @@ def _all(
     rows = {row["file"]: row for row in _read_table(table)}
     todo = []
     for name in names:
-        row = rows.get(rasters.shown(name))
+        row = rows.get(files.shown(name))
         whole_before = row and row["status"] == "done" and row["key"] == _key(source / name, how)
         if whole_before and (target / name).is_file():
             report.skipped.append(name)
@@ -168,7 +168,7 @@ def _all(
         bar.update(len(report.skipped))
         items = [(name, str(source.resolve()), str(target.resolve())) for name in todo]
         for (name, *_), (seconds, why, said) in pool.map(_whole_file, None, items, how, _lost):
-            key, text = _key(source / name, how), rasters.shown(name)
+            key, text = _key(source / name, how), files.shown(name)
             values = (text, "failed" if why else "done", f"{seconds:.3f}", why, key)
             row = dict(zip(COLUMNS, values, strict=True))
             rows[text] = row
@@ -177,7 +177,7 @@ def _all(
             report.failed.append((text, why)) if why else report.done.append(text)
             report.notes += [(text, note) for note in said]
             bar.update()
-    ordered = [rows[rasters.shown(name)] for name in names]
+    ordered = [rows[files.shown(name)] for name in names]
     files.write_text(table, ",".join(COLUMNS) + "\n" + _csv(ordered))
 
 
@@ -219,9 +219,9 @@ def _whole_file(_: None, item: tuple[str, str, str], how: How) -> tuple[float, s
         with pool_of(None, 1) as alone:
             notes = one_file(Path(source) / name, Path(target) / name, how, alone, False)
     except UnicodeError:
-        why = f"{rasters.shown(name)}: the name is not UTF-8 — rename it"
+        why = f"{files.shown(name)}: the name is not UTF-8 — rename it"
     except Exception as error:  # whatever a bad file does, the others go on
-        why = rasters.shown(" ".join(f"{error}".split())) or type(error).__name__
+        why = files.shown(" ".join(f"{error}".split())) or type(error).__name__
     return time.perf_counter() - start, why, notes
 
 

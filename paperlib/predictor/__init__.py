@@ -19,7 +19,7 @@ maps      GeoPackage and GeoTIFF of a scene's labels
 from .images import SUFFIXES, find_images, read_image
 from .model import FileResult, Prediction, Predictor
 from .release import RELEASED, load, names, save
-from .table import Report, write_csv
+from .table import Report, check_results, write_csv
 
 __all__ = [
     "RELEASED",
@@ -28,6 +28,7 @@ __all__ = [
     "Prediction",
     "Predictor",
     "Report",
+    "check_results",
     "find_images",
     "load",
     "names",

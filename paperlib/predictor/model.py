@@ -172,7 +172,7 @@ class Predictor:
         try:
             return self._fit(read_image(path), 0)
         except PaperError as error:
-            return error.problem
+            return str(error)
 
     def fit(self, image: np.ndarray) -> np.ndarray:
         """`(H, W, 3)` uint8 -> `(S, S, 3)`: what `predict` does with an image before all else.

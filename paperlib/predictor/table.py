@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
+import os
+import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ..utils import files
 from ..utils.errors import PaperError
@@ -79,7 +83,7 @@ def write_csv(
     scenes = {name: file for name, file in images.items() if scene.is_scene(file, chip)}
     plain = {name: file for name, file in images.items() if name not in scenes}
     report, layers = Report(), []
-    with files.replacing(path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
+    with results(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["image_name", "tags", *model.tags])
 
@@ -132,3 +136,59 @@ def _write_maps(path: Path, model: Predictor, layers: list, raster: bool) -> lis
         written.append(path.with_name(f"{path.stem}_{stem}.tif"))
         maps.write_raster(written[-1], model.tags, place, labelled)
     return written
+
+
+def check_results(path: str | Path) -> None:
+    """`PaperError` where a file of results cannot be written, before anything is computed."""
+    path = Path(path)
+    if path.is_dir():
+        raise PaperError(f"{files.shown(path)}: is a folder", "name a CSV file, as labels.csv")
+    with results(path, keep=False):
+        pass
+
+
+@contextmanager
+def results(path: str | Path, *, keep: bool = True) -> Iterator[IO[str]]:
+    """A text file that appears under its name when the block ends well.
+
+    A device, pipe or link is written to as it is. Where the file cannot be put in place at the end,
+    the error names where its lines are.
+
+    keep  False: only try whether it could be written
+    """
+    path = Path(path).resolve() if Path(path).is_symlink() else Path(path)
+    name = files.shown(path)
+    if path.exists() and not path.is_file():
+        if not keep:
+            yield io.StringIO()
+            return
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            yield file
+        return
+    partial = path.with_name(f"{path.stem[:100]}.{uuid.uuid4().hex[:8]}.partial{path.suffix[:50]}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.exists()  # a name too long is only found here
+        file = open(partial, "w", newline="", encoding="utf-8")  # noqa: SIM115
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise PaperError(f"{name}: cannot be written ({why})", "give another --out") from None
+    done = False
+    try:
+        with file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        done = True
+    finally:
+        if not (done and keep):
+            partial.unlink(missing_ok=True)
+    if not keep:
+        return
+    try:
+        os.replace(partial, path)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise PaperError(
+            f"{name}: cannot be written ({why})", f"the results are in {files.shown(partial)}"
+        ) from None

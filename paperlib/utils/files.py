@@ -112,3 +112,8 @@ def below(folder: str | Path) -> list[Path]:
         paths = (Path(place) / name for name in names if not name.startswith("."))
         found += [path for path in paths if path.is_file()]
     return sorted(found)
+
+
+def shown(path: str | Path) -> str:
+    """A path that can be printed and written down, whatever bytes it is made of."""
+    return os.fsencode(str(path)).decode("utf-8", "backslashreplace")

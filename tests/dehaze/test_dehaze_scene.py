@@ -270,8 +270,9 @@ def test_a_partial_result_of_other_arguments_is_not_used(tmp_path, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr(passes.writer, "write", stop)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(PaperError, match=r"b\.tif: cannot be written \(disk full\)"):
         run(source, target, tile=64)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.tif"]  # nothing of the failure is left
     monkeypatch.undo()
     run(source, target, tile=64, omega=0.5)
     np.testing.assert_array_equal(read(target), d.dehaze(picture(), omega=0.5, **SMALL))
