@@ -31,8 +31,10 @@ def run(
     force: bool = typer.Option(False, help="Run also what is current (kept networks stay)."),
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Go on without unreadable chips."),
     set_: list[str] = typer.Option(None, "--set", metavar="NAME=VALUE", help="A parameter."),
+    backend: str = typer.Option("", help="tensorflow (the default), jax or torch."),
 ) -> None:
     """Run the notebooks whose sources, data or results have changed."""
+    _name_backend(backend)
     from .pipeline.runner import Runner, literals
 
     Runner(profile, data, skip_bad=skip_bad).run(
@@ -150,8 +152,10 @@ def train(
     data: str = typer.Option("", help="Folder with train_v2.csv and train-jpg (or an archive)."),
     scheduler: str = typer.Option("", help="Address of a Dask scheduler, to train elsewhere."),
     set_: list[str] = typer.Option(None, "--set", metavar="KEY=VALUE", help="Change all runs."),
+    backend: str = typer.Option("", help="tensorflow (the default), jax or torch."),
 ) -> None:
     """Train a grid of networks, or the profile's one; finished runs are kept, killed ones go on."""
+    _name_backend(backend)
     print("paper: starting the training …", file=sys.stderr, flush=True)
     from .project import Project
     from .studies import grids, run_grid
@@ -302,6 +306,13 @@ def dehaze(
     for name, why in report.failed:
         print(f"paper: {name}: {why}", file=sys.stderr)
     raise typer.Exit(1 if report.failed else 0)
+
+
+def _name_backend(name: str) -> None:
+    if name:
+        from .utils.backend import choose
+
+        choose(name)
 
 
 def main() -> None:
