@@ -50,15 +50,19 @@ def list_(
     """Show each notebook, what it makes, and whether that is there and current."""
     from .pipeline.runner import Runner
     from .pipeline.screen import listing
+    from .training.identity import standings
 
     runner = Runner(profile, data)
     listing([runner.state(notebook) for notebook in runner.notebooks], profile)
+    for why, found in standings(runner.project.runs).items():
+        print(f"{len(found)} training run{'s' * (len(found) > 1)}: {why or 'current'}")
 
 
 @app.command()
 def report(
     profile: str = typer.Option("", help="Hold this one to account; by default all that ran."),
     no_pdf: bool = typer.Option(False, "--no-pdf", help="Do not print the page to PDF."),
+    strict: bool = typer.Option(False, "--strict", help="Fail for results of other code or data."),
 ) -> None:
     """Write results/report.html: each number and claim of the paper with its verdict."""
     from .pipeline.report import write
@@ -74,9 +78,9 @@ def report(
         print(made.pdf.relative_to(root))
     elif not no_pdf:
         print(f"no PDF: {made.no_pdf}", file=sys.stderr)
-    for fault in made.faults:
+    for fault in (*made.faults, *made.stale):
         print(f"paper: {fault}", file=sys.stderr)
-    raise typer.Exit(1 if made.faults else 0)
+    raise typer.Exit(1 if made.faults or (strict and made.stale) else 0)
 
 
 @app.command(hidden=True)
