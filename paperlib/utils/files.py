@@ -73,6 +73,14 @@ def locked(path: str | Path, waiting: Callable[[], None] = lambda: None) -> Iter
         yield handle
 
 
+def is_locked(path: str | Path) -> bool:
+    """Whether another process holds the lock of that file."""
+    if not Path(path).is_file():
+        return False
+    with open(path, "a+", encoding="utf-8") as handle:
+        return not _try_lock(handle)
+
+
 def _try_lock(handle: IO[str]) -> bool:
     try:
         try:

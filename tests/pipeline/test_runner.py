@@ -255,7 +255,18 @@ def test_a_figure_that_not_every_machine_can_make_may_be_made_or_not(tmp_path):
     )
 
 
+def test_what_other_programs_leave_is_not_the_notebooks(tmp_path):
+    """File managers and editors write where they like; sources may be edited meanwhile."""
+    names = "'.DS_Store', '.~lock.table.csv#', 'Thumbs.db', '../module.py', '../.git/index.lock'"
+    plant(tmp_path, "01_first", OPEN, f"for name in ({names}): open(name, 'w').close()")
+    (tmp_path / ".git").mkdir()
+    assert go(tmp_path)[1].ran == ["01_first"]
+
+
 # ---- what it refuses -----------------------------------------------------------------------------
+
+
+OTHERS = "(paper.root / 'results/planet32/table1_f2.csv').write_text('another table')"
 
 
 @pytest.mark.parametrize(
@@ -264,6 +275,12 @@ def test_a_figure_that_not_every_machine_can_make_may_be_made_or_not(tmp_path):
         ((OPEN, "x = 1", "1 / 0"), {}, r"In \[5\]: ZeroDivisionError: division by zero"),
         ((OPEN,), {"results": ["table.csv"]}, "did not make results/tiny/table.csv"),
         ((OPEN, TABLE), {}, "wrote results/tiny/table.csv, which it does not declare"),
+        (
+            (OPEN, "(paper.root / 'results/planet32').mkdir(parents=True)", OTHERS),
+            {},
+            "wrote results/planet32/table1_f2.csv, which it does not declare",
+        ),
+        ((OPEN, "open('x.png', 'w').close()"), {}, "wrote notebooks/x.png, which it does not"),
         (
             ("import sys; sys.exit()", "print('never reached')"),
             {},
