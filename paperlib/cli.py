@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from .utils.errors import PaperError
+from .utils.errors import PaperError, of_the_system
 
 app = typer.Typer(
     name="paper",
@@ -160,19 +160,22 @@ def train(
 ) -> None:
     """Train a grid of networks, or the profile's one; finished runs are kept, killed ones go on."""
     _name_backend(backend)
+    from .profiles import profile as known
+    from .training.config import Config
+
+    try:  # before anything slow is imported
+        changes = Config.parse(set_ or ())
+        single = Config.of(known(profile), **changes)
+    except ValueError as error:
+        raise PaperError(f"--set {error}") from None
     print("paper: starting the training …", file=sys.stderr, flush=True)
     from .project import Project
     from .studies import grids, run_grid
-    from .training.config import Config
 
-    project = Project(profile, data)
-    changes = Config.parse(set_ or ())
-    folder = ""
+    project, folder, wanted = Project(profile, data), "", [single]
     if grid:
         wanted = grids.configs(grid, project.profile, **changes)
         folder = grids.GRIDS[grid].folder
-    else:
-        wanted = [Config.of(project.profile, **changes)]
     finished = run_grid.run(project, wanted, folder=folder, scheduler=scheduler)
     for one in finished:
         score = f"F2 {one.val_f2:.4f} at 0.2"
@@ -320,12 +323,20 @@ def _name_backend(name: str) -> None:
 
 
 def main() -> None:
-    """Entry point: a `PaperError` or a missing extra becomes one line and exit code 1, an interrupt
-    130."""
+    """Entry point: a `PaperError`, a full or read-only disk or a missing extra becomes one line and
+    exit code 1, an interrupt 130."""
+    for stream in (sys.stdout, sys.stderr):  # a locale without ω and … is no reason to fail
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
     try:
         app()
     except PaperError as error:
         print(f"paper: {error}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        if (told := of_the_system(error)) is None:
+            raise
+        print(f"paper: {told}", file=sys.stderr)
         sys.exit(1)
     except ModuleNotFoundError as error:
         from .utils import extras
