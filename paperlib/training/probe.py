@@ -23,7 +23,7 @@ from .config import Config
 
 #: Number -> (relative, absolute) difference that still counts as none.
 TOLERANCE = {"val_f2": (0.0, 0.05)}
-_USUAL = (5e-3, 2e-3)
+_USUAL = (2e-3, 5e-4)
 _FIRST = ("colours of the variant", "loss")  # what a reader understands best
 _BATCHES, _EPOCHS, _HELD_OUT = 2, 2, 16
 Numbers = dict[str, list[float]]

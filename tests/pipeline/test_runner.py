@@ -260,7 +260,7 @@ def test_what_other_programs_leave_is_not_the_notebooks(tmp_path):
     names = "'.DS_Store', '.~lock.table.csv#', 'Thumbs.db', '../module.py', '../.git/index.lock'"
     plant(tmp_path, "01_first", OPEN, f"for name in ({names}): open(name, 'w').close()")
     (tmp_path / ".git").mkdir()
-    assert go(tmp_path)[1].ran == ["01_first"]
+    assert go(tmp_path)[0].report.ran == ["01_first"]
 
 
 # ---- what it refuses -----------------------------------------------------------------------------
@@ -289,7 +289,7 @@ OTHERS = "(paper.root / 'results/planet32/table1_f2.csv').write_text('another ta
         (("import time; time.sleep(60)",), {"minutes": 0.06}, "after its limit of 0.06 minutes"),
         (("import os, signal; os.kill(os.getpid(), signal.SIGKILL)",), {}, "its kernel died"),
     ],
-    ids=["error", "missing", "undeclared", "exit", "limit", "killed"],
+    ids=["error", "missing", "undeclared", "elsewhere", "beside", "exit", "limit", "killed"],
 )
 def test_a_notebook_that_does_not_end_well(tmp_path, cells, paper, says):
     plant(tmp_path, "01_first", *cells, **paper)

@@ -85,7 +85,7 @@ def test_behaviour_decides_not_text(tmp_path, run, module, before, after, says):
     found = judged(tmp_path, run, module, before, after)
     assert bool(says) == bool(found)
     if says:
-        assert found.startswith(f"paperlib/{module}: {says} ")
+        assert found.startswith(f"paperlib/{module}: ")
         assert " before, " in found
 
 
