@@ -50,4 +50,4 @@ lock: .venv/ready
 	  --python-version 3.11 --extra notebooks --extra cluster --extra demo --extra dev pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf .venv .cache
+	rm -rf .venv .venvs .cache

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from .utils.errors import PaperError
+from .utils.errors import PaperError, of_the_system
 
 app = typer.Typer(
     name="paper",
@@ -31,8 +31,10 @@ def run(
     force: bool = typer.Option(False, help="Run also what is current (kept networks stay)."),
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Go on without unreadable chips."),
     set_: list[str] = typer.Option(None, "--set", metavar="NAME=VALUE", help="A parameter."),
+    backend: str = typer.Option("", help="tensorflow (the default), jax or torch."),
 ) -> None:
     """Run the notebooks whose sources, data or results have changed."""
+    _name_backend(backend)
     from .pipeline.runner import Runner, literals
 
     Runner(profile, data, skip_bad=skip_bad).run(
@@ -48,15 +50,19 @@ def list_(
     """Show each notebook, what it makes, and whether that is there and current."""
     from .pipeline.runner import Runner
     from .pipeline.screen import listing
+    from .training.identity import standings
 
     runner = Runner(profile, data)
     listing([runner.state(notebook) for notebook in runner.notebooks], profile)
+    for why, found in standings(runner.project.runs).items():
+        print(f"{len(found)} training run{'s' * (len(found) > 1)}: {why or 'current'}")
 
 
 @app.command()
 def report(
     profile: str = typer.Option("", help="Hold this one to account; by default all that ran."),
     no_pdf: bool = typer.Option(False, "--no-pdf", help="Do not print the page to PDF."),
+    strict: bool = typer.Option(False, "--strict", help="Fail for results of other code or data."),
 ) -> None:
     """Write results/report.html: each number and claim of the paper with its verdict."""
     from .pipeline.report import write
@@ -72,9 +78,9 @@ def report(
         print(made.pdf.relative_to(root))
     elif not no_pdf:
         print(f"no PDF: {made.no_pdf}", file=sys.stderr)
-    for fault in made.faults:
+    for fault in (*made.faults, *made.stale):
         print(f"paper: {fault}", file=sys.stderr)
-    raise typer.Exit(1 if made.faults else 0)
+    raise typer.Exit(1 if made.faults or (strict and made.stale) else 0)
 
 
 @app.command(hidden=True)
@@ -150,21 +156,26 @@ def train(
     data: str = typer.Option("", help="Folder with train_v2.csv and train-jpg (or an archive)."),
     scheduler: str = typer.Option("", help="Address of a Dask scheduler, to train elsewhere."),
     set_: list[str] = typer.Option(None, "--set", metavar="KEY=VALUE", help="Change all runs."),
+    backend: str = typer.Option("", help="tensorflow (the default), jax or torch."),
 ) -> None:
     """Train a grid of networks, or the profile's one; finished runs are kept, killed ones go on."""
+    _name_backend(backend)
+    from .profiles import profile as known
+    from .training.config import Config
+
+    try:  # before anything slow is imported
+        changes = Config.parse(set_ or ())
+        single = Config.of(known(profile), **changes)
+    except ValueError as error:
+        raise PaperError(f"--set {error}") from None
     print("paper: starting the training …", file=sys.stderr, flush=True)
     from .project import Project
     from .studies import grids, run_grid
-    from .training.config import Config
 
-    project = Project(profile, data)
-    changes = Config.parse(set_ or ())
-    folder = ""
+    project, folder, wanted = Project(profile, data), "", [single]
     if grid:
         wanted = grids.configs(grid, project.profile, **changes)
         folder = grids.GRIDS[grid].folder
-    else:
-        wanted = [Config.of(project.profile, **changes)]
     finished = run_grid.run(project, wanted, folder=folder, scheduler=scheduler)
     for one in finished:
         score = f"F2 {one.val_f2:.4f} at 0.2"
@@ -329,13 +340,28 @@ def dehaze(
     raise typer.Exit(1 if report.failed else 0)
 
 
+def _name_backend(name: str) -> None:
+    if name:
+        from .utils.backend import choose
+
+        choose(name)
+
+
 def main() -> None:
-    """Entry point: a `PaperError` or a missing extra becomes one line and exit code 1, an interrupt
-    130."""
+    """Entry point: a `PaperError`, a full or read-only disk or a missing extra becomes one line and
+    exit code 1, an interrupt 130."""
+    for stream in (sys.stdout, sys.stderr):  # a locale without ω and … is no reason to fail
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
     try:
         app()
     except PaperError as error:
         print(f"paper: {error}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        if (told := of_the_system(error)) is None:
+            raise
+        print(f"paper: {told}", file=sys.stderr)
         sys.exit(1)
     except ModuleNotFoundError as error:
         from .utils import extras

@@ -80,8 +80,8 @@ def chip_f2(y_true: Array, y_pred: Array) -> Array:
 
 def from_counts(hits: Array, misses: Array, false_alarms: Array) -> Array:
     """F2 from TP, FN and FP, of any shapes that go together; 0 where all three are 0."""
-    hits = np.asarray(hits)
-    return _f2(hits, hits + np.asarray(misses), hits + np.asarray(false_alarms))
+    hits, misses, false_alarms = (np.asarray(a, np.float64) for a in (hits, misses, false_alarms))
+    return _f2(hits, hits + misses, hits + false_alarms)
 
 
 def precision_recall(y_true: Array, y_pred: Array) -> tuple[Array, Array]:
@@ -313,11 +313,10 @@ def _interval(value: float | Array, draws: Array, level: float) -> Interval:
 
 
 def drawn_counts(n: int, replicates: int, seed: int) -> Iterable[Array]:
-    """How often each of N chips is drawn, blocks `(b, n)`: so that memory does not grow with N.
-
-    The draws follow from the arguments alone, and a table asks for the same ones many times.
-    """
-    most = 20_000_000  # numbers kept, of two bytes each
+    """How often each of N chips is drawn, blocks `(b, n)`: so that memory does not grow with N."""
+    if n < 1 or replicates < 1:
+        raise ValueError(f"replicates: 1 or more of 1 or more chips, not {replicates} of {n}")
+    most = 20_000_000  # numbers kept, of two bytes each: a table asks for the same draws often
     return (_kept_counts if n * replicates <= most else _draw)(n, replicates, seed)
 
 

@@ -10,9 +10,11 @@ precision is, and free of NaN, in value and gradient, for labels that a batch do
 from __future__ import annotations
 
 import keras
+import numpy as np
 from keras import ops
 
 _TINY = 1e-7  # keeps log(p) finite in float32
+_SLACK = 1e-3  # beyond 0 and 1, for the rounding of a teacher's answers
 _MOST = 6e4  # a gradient that float16 holds; its largest number is 65504
 
 
@@ -38,16 +40,58 @@ def _from_half(p):
 
 
 class _Loss(keras.losses.Loss):
-    """A loss whose gradients are finite for probabilities of half precision too.
+    """A loss of `(N, L)` labels and probabilities of one shape, with finite gradients.
 
-    bfloat16 has the range of float32 and needs nothing.
+    `(N,)` is `(N, 1)`, as in Keras' own losses. Gradients are finite for probabilities of half
+    precision too; bfloat16 has the range of float32 and needs nothing.
+
+    Raises `ValueError` for other shapes, which NumPy's rules would broadcast, and for labels beyond
+    0…1 (−1 or NaN for unknown, say). Inside a compiled graph, where labels have no values yet, such
+    labels make the loss NaN, and training ends there.
     """
 
     def __call__(self, y_true, y_pred, sample_weight=None):
-        y_pred = ops.convert_to_tensor(y_pred)
+        _check_values(y_true)
+        mask = getattr(y_pred, "_keras_mask", None)
+        y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
         if keras.backend.standardize_dtype(y_pred.dtype) == "float16":
             y_pred = _from_half(y_pred)
-        return super().__call__(y_true, y_pred, sample_weight)
+        y_true, y_pred = _same_shape(y_true, y_pred)
+        if mask is not None:
+            y_pred._keras_mask = mask
+        loss = super().__call__(y_true, y_pred, sample_weight)
+        wrong = ops.any(ops.logical_not((y_true >= -_SLACK) & (y_true <= 1 + _SLACK)))
+        return ops.where(wrong, ops.full_like(loss, float("nan")), loss)
+
+
+def _check_values(y_true) -> None:
+    """`ValueError` for labels that are at hand and not in 0…1."""
+    if isinstance(y_true, list | tuple | np.ndarray) or hasattr(y_true, "numpy"):
+        values = np.asarray(keras.ops.convert_to_numpy(y_true), np.float64)
+        if not ((values >= -_SLACK) & (values <= 1 + _SLACK)).all():
+            raise ValueError(
+                "y_true: expected labels of 0 and 1 (or between); leave out chips whose label is "
+                "unknown, or give them sample_weight 0 and a label of 0"
+            )
+
+
+def _same_shape(y_true, y_pred):
+    """Both as `(N, L)`; `ValueError` where they are not of one shape."""
+    if len(y_pred.shape) == 1:
+        y_pred = ops.expand_dims(y_pred, -1)
+    if len(y_true.shape) == 1 and y_pred.shape[-1] == 1:
+        y_true = ops.expand_dims(y_true, -1)
+    pairs = zip(y_true.shape, y_pred.shape, strict=False)
+    if (
+        len(y_true.shape) != 2
+        or len(y_pred.shape) != 2
+        or any(None not in pair and pair[0] != pair[1] for pair in pairs)
+    ):
+        raise ValueError(
+            f"y_true: expected the shape of y_pred, {tuple(y_pred.shape)}, got "
+            f"{tuple(y_true.shape)}"
+        )
+    return ops.cast(y_true, "float32"), y_pred
 
 
 class _BatchLoss(_Loss):
@@ -56,6 +100,8 @@ class _BatchLoss(_Loss):
     def __call__(self, y_true, y_pred, sample_weight=None):
         if sample_weight is not None:
             raise ValueError(f"{type(self).__name__} is of the whole batch: no sample_weight")
+        if getattr(y_pred, "_keras_mask", None) is not None:
+            raise ValueError(f"y_pred: {type(self).__name__} is of the whole batch: no Keras mask")
         return super().__call__(y_true, y_pred)
 
     def call(self, y_true, y_pred):

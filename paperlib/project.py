@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from .chips import Chips
 from .chips.read import read_chips
 from .profiles import DEFAULT, Profile, profile
-from .training import runs
+from .training import identity, runs
 from .utils import files
 from .utils.errors import PaperError
 from .utils.paths import checkout
@@ -75,22 +75,33 @@ class Project:
         return self._chips[variant]
 
     def find(self, config: Config, inside: str = "") -> Run | None:
-        """The kept training run of a configuration, or None.
+        """The saved training run of a configuration, or None.
 
         inside  the folder of `runs` to look in (`grids.Grid.folder`)
 
         With chips at hand a run counts only if it was made from these very chips; without, the
-        shipped one is taken.
+        shipped one is taken. Of generated scenes, which train in minutes, a run of other code does
+        not count either; where training takes hours it does, and `paper run` says so.
         """
         chips = self.chips(config.variant) if self.has_chips else None
         run = runs.find(config, self.runs / inside, chips)
-        self._note(run=self._told(run or config.slug, inside), kept=run is not None)
+        other = identity.other_code(run, measure=self.trains_anew) if run else ""
+        name = self._told(run or config.slug, inside)
+        if run and other and self.trains_anew:
+            self._note(run=name, kept=False, other_code=other)
+            return None
+        self._note(run=name, kept=run is not None, other_code=other)
         return run
 
-    def run(self, config: Config, inside: str = "") -> Run:
-        """The training run of a configuration: the kept one, or trained now and kept.
+    @property
+    def trains_anew(self) -> bool:
+        """Whether a run of other code is set aside and trained anew: where scenes are drawn."""
+        return self.profile.source == "scenes"
 
-        Raises `PaperError` where none is kept and there are no chips to train on.
+    def run(self, config: Config, inside: str = "") -> Run:
+        """The training run of a configuration: the saved one, or trained now and saved.
+
+        Raises `PaperError` where none is saved and there are no chips to train on.
         """
         from .training import processes
 

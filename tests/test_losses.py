@@ -211,3 +211,65 @@ def test_bad_arguments_are_refused():
             make()
     with pytest.raises(ValueError, match="sample_weight"):
         losses.F2Loss()(np.ones((2, 2)), np.ones((2, 2)), np.ones(2))
+
+
+# ---- shapes, masks and unknown labels, as Keras has them or refused by name --------------------
+
+
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("dtype", ["uint8", "bool", "int8", ">f8", "float32"])
+def test_labels_of_one_axis_are_one_column(name, dtype):
+    """Seen failing: (N,) was broadcast against (N, 1) to (N, N), in the loss and in fit."""
+    y, p = case(3, labels=2)
+    y, p = y[:, 1], p[:, 1:]
+    one = y.astype(dtype)
+    one.flags.writeable = False
+    assert value(EVERY[name], y[:, None], p) == pytest.approx(
+        float(keras.ops.convert_to_numpy(EVERY[name](one, p)))
+    )
+    if name == "log":
+        whole = keras.losses.BinaryCrossentropy()(y[:, None], p)
+        assert value(EVERY[name], y, p) == pytest.approx(float(whole), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_fit_takes_labels_of_one_axis(name):
+    y, p = case(4, labels=1, chips=32)
+    y = (p[:, 0] > 0.5).astype("float32")
+    histories = []
+    for labels in (y, y[:, None]):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, "sigmoid")])
+        model.compile("sgd", loss=EVERY[name])
+        histories.append(model.fit(p, labels, epochs=1, shuffle=False, verbose=0).history["loss"])
+    assert histories[0] == pytest.approx(histories[1])
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_other_shapes_masks_and_unknown_labels_are_refused_by_name(name):
+    y, p = case(5)
+    for wrong in (y[:, 0], y[:, :1], y[:-1], y[None]):
+        with pytest.raises(ValueError, match=r"y_true: expected the shape of y_pred"):
+            EVERY[name](wrong, p)
+    for unknown in (-1.0, np.nan, 2.0):
+        labels = y.copy()
+        labels[0, 0] = unknown
+        with pytest.raises(ValueError, match=r"y_true: expected labels of 0 and 1"):
+            EVERY[name](labels, p)
+    masked = keras.ops.convert_to_tensor(p)
+    masked._keras_mask = keras.ops.convert_to_tensor(np.arange(len(p)) < 4)
+    if name == "log":  # as Keras' own: the chips that the mask leaves
+        found = float(keras.ops.convert_to_numpy(EVERY[name](y, masked)))
+        own = float(keras.losses.BinaryCrossentropy()(y, masked))
+        assert found == pytest.approx(own, rel=1e-5)
+    else:
+        with pytest.raises(ValueError, match=r"y_pred: .*no Keras mask"):
+            EVERY[name](y, masked)
+
+
+def test_in_a_graph_unknown_labels_make_the_loss_nan():
+    y, p = case(6, labels=1)
+    y[0] = -1
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, "sigmoid")])
+    model.compile("sgd", loss=losses.LogLoss())
+    assert np.isnan(model.fit(p, y, verbose=0).history["loss"][0])

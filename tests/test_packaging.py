@@ -165,8 +165,9 @@ case "$1" in
   -c) exit {fits} ;;
   -m)
     {venv}
-    mkdir -p .venv/bin
-    cat > .venv/bin/pip <<'END'
+    mkdir -p "$3/bin"
+    printf '#!/usr/bin/env bash\\nexec python3 "$@"\\n' > "$3/bin/python"
+    cat > "$3/bin/pip" <<'END'
 #!/usr/bin/env bash
 if [ "$1 $2" = "config get" ]; then
   case "$3" in
@@ -179,12 +180,12 @@ fi
 echo "pip $*" >> calls
 exit {pip}
 END
-    cat > .venv/bin/uv <<'END'
+    cat > "$3/bin/uv" <<'END'
 #!/usr/bin/env bash
 echo "uv $2 $UV_DEFAULT_INDEX $UV_FIND_LINKS $SSL_CERT_FILE" >> calls
 exit {uv}
 END
-    chmod +x .venv/bin/* ;;
+    chmod +x "$3"/bin/* ;;
 esac
 """
 
@@ -235,7 +236,7 @@ def test_a_python_without_venv_gets_the_cure(way_in, tmp_path):
 def test_pips_settings_reach_uv(way_in, tmp_path):
     done, calls = way_in(PIP_CERT="/c.pem")
     assert done.returncode == 0, done.stderr
-    assert "-r .venv/uv.lock" in calls[0]
+    assert re.search(r"-r \.venvs/\S+/uv\.lock$", calls[0])
     assert (tmp_path / ".venv/uv.lock").read_text() == "uv==1 \\\n    --hash=sha256:0\n"
     assert calls[1:] == [f"uv {what} https://mirror.test/simple /one,/two /c.pem"
                          for what in ("sync", "install")]  # fmt: skip
@@ -260,3 +261,23 @@ def test_no_way_to_install_is_said_and_not_taken_for_ready(way_in, tmp_path):
     assert done.returncode == 1
     assert "the packages could not be installed" in done.stderr
     assert not (tmp_path / ".venv/ready").exists()
+    assert not list((tmp_path / ".venvs").iterdir())
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_the_environment_that_works_stays_until_a_new_one_is_complete(way_in, tmp_path, link):
+    """Seen failing: removed first, so that without a network nothing was left."""
+    works = tmp_path / (".venvs/first" if link else ".venv")
+    works.mkdir(parents=True)
+    (works / "ready").write_text("the one that works")
+    if link:
+        (tmp_path / ".venv").symlink_to(".venvs/first")
+    done, _ = way_in(uv=1, pip=1)
+    assert done.returncode == 1
+    assert "the environment of before is as it was" in done.stderr
+    assert (tmp_path / ".venv/ready").read_text() == "the one that works"
+    done, _ = way_in()
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / ".venv").is_symlink()
+    assert (tmp_path / ".venv/ready").read_text() == ""
+    assert len(list((tmp_path / ".venvs").iterdir())) == 1

@@ -9,13 +9,12 @@ two together. Both are put together from the first two variants and cost no deha
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from ..labels import LABELS
+from ..utils import code
 from .split import split_many
 
 VARIANTS = ("original", "dehazed", "dehazed-hazy", "hazy-training-dehazed")
@@ -83,9 +82,5 @@ def compose(
 
 
 def code_stamp() -> str:
-    """sha256 of the dehazing code: part of a cache's key, so that no cache outlives a change."""
-    digest = hashlib.sha256()
-    library = Path(__file__).parents[1]
-    for path in sorted((library / "dehaze").glob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+    """Over the dehazing code: part of a cache's key, so that no cache outlives a change."""
+    return code.stamp("paperlib.dehaze")

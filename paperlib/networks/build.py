@@ -17,6 +17,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from ..utils import backend
 from . import backbones
 from . import pretrained as ready_made
 from .conversions import fold_batch_norm
@@ -36,6 +37,8 @@ __all__ = [
     "weights_file",
     "weights_name",
 ]
+
+backend.settle()
 
 #: Configuration -> kernel sides of the convolutions in each of the five blocks.
 CONFIGURATIONS: dict[str, tuple[tuple[int, ...], ...]] = {

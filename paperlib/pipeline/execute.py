@@ -23,6 +23,7 @@ from typing import Any
 import nbformat
 import psutil
 
+from ..utils import backend
 from ..utils.errors import PaperError
 from .notebooks import Notebook
 
@@ -159,8 +160,10 @@ def kernel_environment(cache: Path, **more: str) -> dict[str, str]:
     }
     return {
         "TF_CPP_MIN_LOG_LEVEL": "3",
-        "KERAS_BACKEND": "tensorflow",
         **environment,
+        "KERAS_BACKEND": backend.name(),
+        "PAPER_BACKEND": backend.name(),
+        "TF_ENABLE_ONEDNN_OPTS": "1",
         "PYTHONHASHSEED": "0",
         "PYTHONNOUSERSITE": "1",
         "PYTHONUTF8": "1",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-import os
 import platform
 import re
 import subprocess
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..profiles import Profile
-from ..utils import files
+from ..utils import backend, files
 from ..utils.errors import PaperError
 from .notebooks import Notebook, maker
 
@@ -74,7 +73,7 @@ def versions() -> dict[str, str]:
     )
     found = {name: importlib.metadata.version(name) for name in names}
     found["python"] = platform.python_version()
-    found["keras backend"] = os.environ.get("KERAS_BACKEND", "tensorflow")
+    found["keras backend"] = backend.name()
     return found
 
 

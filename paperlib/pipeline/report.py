@@ -24,12 +24,14 @@ class Written:
     """What `write` made: the page, the PDF or why there is none, and what is missing or stale.
 
     faults  lines of claims without a verdict, those of the profiles held to account
+    stale   lines of results of other code, data or notebooks, of the same profiles
     """
 
     page: Path
     pdf: Path | None
     no_pdf: str
     faults: tuple[str, ...]
+    stale: tuple[str, ...] = ()
 
 
 def write(root: Path, profiles: Sequence[str] = (), *, held: str = "", pdf: bool = True) -> Written:
@@ -40,7 +42,7 @@ def write(root: Path, profiles: Sequence[str] = (), *, held: str = "", pdf: bool
 
     Raises `PaperError` where there are no results at all.
     """
-    from . import claims
+    from . import account, claims
     from .report_page import context
     from .verdict_rules import ERROR
 
@@ -51,17 +53,20 @@ def write(root: Path, profiles: Sequence[str] = (), *, held: str = "", pdf: bool
         raise PaperError("there are no results yet", "paper run")
     found = {name: claims.evaluate(root, name) for name in names}
     page = root / "results" / "report.html"
-    files.write_text(page, render(context(root, found)))
+    accounts = {name: account.hold(root, name) for name in names}
+    lines = [line for each in accounts.values() for line in (*each.faults, *each.notes)]
+    files.write_text(page, render(context(root, found, stale=lines)))
     faults = [
         f"{finding.profile}: {finding.reason}"
         for name in ([held] if held else names)
         for finding in found[name]
         if finding.verdict == ERROR
     ]
+    stale = tuple(line for name in ([held] if held else names) for line in accounts[name].faults)
     target = page.with_suffix(".pdf")
     target.unlink(missing_ok=True)  # an older page's PDF must not be taken for this one's
     no_pdf = to_pdf(page, target) if pdf else "not asked for"
-    return Written(page, None if no_pdf else target, no_pdf, tuple(dict.fromkeys(faults)))
+    return Written(page, None if no_pdf else target, no_pdf, tuple(dict.fromkeys(faults)), stale)
 
 
 def with_results(root: Path) -> list[str]:

@@ -32,10 +32,13 @@ LOOKS = {
 WIDEST = 1500  # pixels of an inlined picture
 
 
-def context(root: Path, found: Mapping[str, Sequence[Finding]]) -> dict[str, Any]:
+def context(
+    root: Path, found: Mapping[str, Sequence[Finding]], stale: Sequence[str] = ()
+) -> dict[str, Any]:
     """Everything that `report.html.j2` reads.
 
     found  profile -> `claims.evaluate` of it, in the order of the page's columns
+    stale  lines of `account.hold`: what was not made by the code, data and notebooks of now
     """
     facts, names = published.published(), list(found)
     manifests = {name: manifest.read(root / "results" / name) for name in names}
@@ -45,6 +48,7 @@ def context(root: Path, found: Mapping[str, Sequence[Finding]]) -> dict[str, Any
         "profiles": [PROFILES[name] for name in names],
         "tallies": {name: claims.counts(found[name]) for name in names},
         "looks": LOOKS,
+        "stale": stale,
         "groups": groups(root, found),
         "lens": {name: lens(root, name) for name in names},
         "lens_pictures": {name: inline(root, name, "figS09_lens") for name in names},

@@ -13,27 +13,24 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from ..profiles import DEFAULT
 from ..project import Project
 from ..utils import files, system
+from ..utils.code import differing
 from ..utils.errors import PaperError
 from ..utils.paths import checkout
 from . import code, manifest, notebooks
 from .execute import NotebookFailed, Watcher, execute, kernel_environment, normalise, to_html
+from .lock import Lock, only_one
 from .notebooks import Notebook, State
 from .screen import Screen, duration
-
-# Not outputs of one notebook: made by the runner, or (runs) shared and kept by `training`.
-_RUNNERS_OWN = ("notebooks", "failed", "runs", "manifest.json")
+from .watch import Watch
 
 
 @dataclass(frozen=True)
@@ -168,8 +165,9 @@ class Runner:
             notebook.check_parameters(more)
         started = time.monotonic()
         report = Report()
+        self._trained: set[str] = set()
         self._commit, self._hardware = manifest.commit(self.root), system.hardware()
-        with _only_one(self.cache / f"run-{self.profile.name}.lock", screen) as lock:
+        with only_one(self.cache / f"run-{self.profile.name}.lock", screen) as lock:
             self.manifest = manifest.read(self.project.results)  # another run may just have ended
             self._remove_partial()
             if not self.project.has_chips:
@@ -228,7 +226,7 @@ class Runner:
             screen.line(f"to run: {', '.join(s.notebook.number for s in todo)}; about {about}")
 
     def _run_one(
-        self, notebook: Notebook, more: dict[str, Any], screen: Screen, lock: _Lock
+        self, notebook: Notebook, more: dict[str, Any], screen: Screen, lock: Lock
     ) -> None:
         name, profile = notebook.name, self.profile.name
         data = str(self.project.data or "")
@@ -239,7 +237,7 @@ class Runner:
         for old in (trace, working, failed):
             old.unlink(missing_ok=True)
         state = self.state(notebook, more)
-        before = self._snapshot()
+        watch = Watch(self.project, self.cache)
         screen.start(name, state.last, state.reason or "--force")
         try:
             done = execute(
@@ -255,7 +253,7 @@ class Runner:
                 ),
                 watcher=Watcher(screen.cell, screen.text, lock.kernel),
             )
-            written = self._check_outputs(notebook, before)
+            written = watch.written(notebook)
         except NotebookFailed as error:
             screen.stop()
             for line in error.tail:
@@ -287,26 +285,41 @@ class Runner:
             "outputs": self._hashes(notebook.outputs(profile)),
             "executed": self._hashes(executed),
             "runs": {slug: sha for slug, sha in runs.items() if sha},
+            "other_code": {r: why for r, why in _other_code(told).items() if r not in written},
             # A notebook that looked for a run in vain would use it if it were there.
             "looked_in": looked_in,
             "runs_there": self._runs_there(looked_in) if looked_in else None,
         }
         took = {"seconds": round(done.seconds, 1), "peak_mb": done.peak_mb}
         self._write_manifest(name, {"status": "done", **took})
-        screen.done(name, f"{self._how(told)}{duration(done.seconds)}, {done.peak_mb} MB")
+        screen.done(name, f"{self._how(told, written)}{duration(done.seconds)}, {done.peak_mb} MB")
 
-    def _how(self, told: list[dict[str, Any]]) -> str:
-        """What a reader must know of how results came about: nothing is passed over in silence."""
+    def _how(self, told: list[dict[str, Any]], written: set[str]) -> str:
+        """What a reader must know of how results came about: nothing is passed over in silence.
+
+        written  the training runs that this notebook trained
+        """
         notes = []
+        used = {t["run"] for t in told if t.get("kept")} | written
+        self._trained |= written
+        earlier, before = used - self._trained, (used & self._trained) - written
         if not self.project.has_chips:
             notes.append("made from shipped predictions")
-        elif kept := len(
-            {t["run"] for t in told if t.get("kept")}
-            - {t["run"] for t in told if not t.get("kept", 1)}
-        ):
-            notes.append(f"{kept} kept network{'s' * (kept > 1)} used, not trained again")
+        else:
+            for count, how in (
+                (len(written), "trained here, now"),
+                (len(before), "trained by an earlier notebook of this run"),
+                (len(earlier), "taken from an earlier run, not trained again"),
+            ):
+                if count:
+                    notes.append(f"{count} network{'s' * (count > 1)} {how}")
         if bad := max((len(t["chips"]["skipped"]) for t in told if "chips" in t), default=0):
             notes.append(f"{bad} bad chips left out")
+        other = _other_code(told)
+        if anew := sorted(set(other) & written):
+            notes.append(f"{len(anew)} of them anew: {other[anew[0]]}")
+        if kept := sorted(set(other) - written):
+            notes.append(f"{len(kept)} not known to be of this code: {other[kept[0]]}")
         return "".join(f"{note}, " for note in notes)
 
     def _write_manifest(self, name: str, ended: Mapping[str, Any]) -> None:
@@ -332,43 +345,6 @@ class Runner:
                 "run": {"notebooks": {n: runs[n] for n in order if n in runs}},
             },
         )
-
-    def _snapshot(self) -> dict[str, tuple[int, int]]:
-        """Path from the root -> (time of change, inode) of all generated files of the profile."""
-        found = {}
-        for top in (self.project.figures, self.project.results):
-            for path in top.rglob("*"):
-                if path.is_file():
-                    stat = path.stat()
-                    found[self._relative(path)] = (stat.st_mtime_ns, stat.st_ino)
-        return found
-
-    def _check_outputs(self, notebook: Notebook, before: dict[str, tuple[int, int]]) -> set[str]:
-        """Hold a notebook to what it declares; returns the training runs it wrote."""
-        after = self._snapshot()
-        changed = {path for path, stamp in after.items() if before.get(path) != stamp}
-        declared = set(notebook.outputs(self.profile.name))
-        cure = f'"paper" in the metadata of {notebook.path.name} declares what it makes'
-
-        def failed(what: str) -> NotebookFailed:
-            return NotebookFailed(f"{notebook.name} failed: {what}", cure, [])
-
-        if missing := sorted(declared - after.keys()):
-            raise failed(f"it did not make {', '.join(missing)}")
-        if stale := sorted(declared - changed):
-            raise failed(f"it did not make again {', '.join(stale)}")
-        results = self._relative(self.project.results)
-        own = tuple(f"{results}/{name}" for name in _RUNNERS_OWN)
-        allowed = {f"figures/{self.profile.name}/{name}" for name in notebook.if_possible}
-        undeclared = sorted(p for p in changed - declared - allowed if not p.startswith(own))
-        if undeclared:
-            raise failed(f"it wrote {', '.join(undeclared)}, which it does not declare")
-        runs = f"{results}/runs/"
-        return {
-            path.removeprefix(runs).rpartition("/")[0]
-            for path in changed
-            if path.startswith(runs) and path.endswith(("predictions.npz", "config.json"))
-        }
 
     def _keep_executed(self, notebook: Notebook, node: Any, data: str) -> tuple[str, ...]:
         """Write the normalised copy and its page; their paths from the root."""
@@ -407,7 +383,7 @@ def _changed(key: str, before: Any, now: Any) -> str:
     """The name of what changed: of the code the first file, and how many more."""
     if not (isinstance(before, dict) and isinstance(now, dict)):
         return key
-    files = [path for path in sorted({*before, *now}) if before.get(path) != now.get(path)]
+    files = differing(before, now)
     return files[0] + (f" (and {len(files) - 1} more)" if len(files) > 1 else "")
 
 
@@ -434,42 +410,6 @@ def _read_trace(trace: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in trace.read_text(encoding="utf-8").splitlines()]
 
 
-class _Lock:
-    """Held by one `paper run` per profile; the system frees it when the process dies."""
-
-    def __init__(self, handle: Any) -> None:
-        self.handle = handle
-
-    def kernel(self, pid: int) -> None:
-        """Note the kernel, so that the next run can wait for one that outlived its runner."""
-        self.handle.seek(0)
-        self.handle.truncate()
-        started = psutil.Process(pid).create_time() if psutil.pid_exists(pid) else 0.0
-        json.dump({"kernel": pid, "started": started}, self.handle)
-        self.handle.flush()
-
-
-@contextmanager
-def _only_one(path: Path, screen: Screen) -> Iterator[_Lock]:
-    note = "another paper run of this profile is at work: waiting for it to end"
-    with files.locked(path, waiting=lambda: screen.line(note)) as handle:
-        if text := handle.read():
-            _end_orphan(json.loads(text))
-        handle.truncate(0)
-        yield _Lock(handle)
-        handle.truncate(0)
-
-
-def _end_orphan(noted: Mapping[str, Any]) -> None:
-    """A kernel ends by itself a second after its runner was killed; one that does not is ended."""
-    try:
-        kernel = psutil.Process(noted["kernel"])
-        if abs(kernel.create_time() - noted["started"]) > 1:
-            return  # the number was given to another process since
-        try:
-            kernel.wait(5)
-        except psutil.TimeoutExpired:
-            kernel.kill()
-            kernel.wait(10)
-    except psutil.NoSuchProcess:
-        return
+def _other_code(told: list[dict[str, Any]]) -> dict[str, str]:
+    """Training run -> why it is of other code, of those that a notebook found to be so."""
+    return {t["run"]: t["other_code"] for t in told if t.get("other_code")}

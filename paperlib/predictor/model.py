@@ -113,9 +113,15 @@ class Predictor:
         Raises
         ------
         ValueError
-            For arrays that are no 8-bit images, naming which.
+            For arrays that are no 8-bit images, naming which; for one image without its batch
+            axis; for a batch below 1.
         """
         from tqdm.auto import tqdm
+
+        _check_batch(batch)
+        if isinstance(images, np.ndarray) and images.ndim != 4:
+            cure = "; one image is images[None]" if images.ndim == 3 else ""
+            raise ValueError(f"images: expected (N, H, W, 3), got {images.shape}{cure}")
 
         raw = [np.zeros((0, len(self.tags)), np.float32)]
         with tqdm(total=len(images), unit="chip", disable=not progress) as bar:
@@ -149,6 +155,7 @@ class Predictor:
         FileResult
             In the order of the files; one that cannot be read yields its reason.
         """
+        _check_batch(batch)
         queue = iter(Path(path) for path in paths)
         with ThreadPoolExecutor(workers or cores()) as pool:
             following = self._read_many(pool, islice(queue, batch))
@@ -215,3 +222,8 @@ class Predictor:
         on = probability > self.thresholds
         labels = [[t for t, yes in zip(self.tags, row, strict=True) if yes] for row in on]
         return Prediction(probability, raw, labels, self.thresholds, self.tags)
+
+
+def _check_batch(batch: int) -> None:
+    if batch < 1:
+        raise ValueError(f"batch: 1 or more, not {batch}")

@@ -24,12 +24,11 @@ from ..chips import Chips
 from ..chips.split import first_by_hash
 from ..evaluation import selection
 from ..training.config import Config
-from ..utils import cache, files, paths
+from ..utils import backend, cache, code, files, paths
 from ..utils.errors import PaperError
 
 #: The ImageNet weights that the shipped results were made with (torchvision's training run).
 IMAGENET = "vgg16_imagenet_torchvision_notop.h5@acf0d53fbfa8"
-_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -143,6 +142,9 @@ def learning_curve(
     """
     from ..training import features as fixed  # Keras takes seconds to import
 
+    computing = ["paperlib.training.train", "paperlib.training.features"]
+    made_by = code.total(code.reached(computing, alone=[__name__]))
+    switches = sorted(backend.settings().items())
     cells: dict[tuple[str, int], np.ndarray] = {}
     seen: dict[bool, np.ndarray] = {}
     held = chips.split == "validation"
@@ -154,7 +156,7 @@ def learning_curve(
             how = METHODS[method]
             settings = json.dumps(dict(options or {}), sort_keys=True)
             parts = (some.fingerprint, method, weights if how.weights else "", at, settings)
-            key = f"transfer-{cache.key(*parts, _VERSION)}"
+            key = f"transfer-{cache.key(*parts, made_by, switches)}"
             if found := cache.load(key):
                 cells[method, count] = np.array(found[0])
                 continue

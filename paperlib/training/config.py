@@ -16,6 +16,20 @@ from ..profiles import Profile
 from ..utils.errors import PaperError
 
 SCHEDULES = ("plateau", "one-cycle", "cyclical")
+#: Names that the rooms above Keras know, which takes seconds to import: a wrong one is refused at
+#: once. A test holds that they are the same.
+NAMES = {
+    "loss": ("log", "f2", "hard", "f2-chip", "hard-chip", "hard-label"),
+    "network": (
+        *("vgg11", "vgg13", "vgg16c", "vgg16", "vgg19"),
+        *("resnet50", "inception_v3", "inception_resnet_v2", "mobilenet", "mobilenet_v2"),
+        *("vgg16-three-halvings", "vgg16-lopsided", "vgg16-flat", "vgg16-paths", "vgg16-skips"),
+        *("vgg11-three-halvings", "vgg11-skips"),
+    ),
+    "augment": ("none", "symmetries", "paper", "figure-3"),
+    "batch_norm": ("head", "all"),
+    "precision": ("float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16"),
+}
 
 
 @dataclass(frozen=True)
@@ -82,9 +96,14 @@ class Config:
     def __post_init__(self) -> None:
         if self.variant not in VARIANTS:
             raise ValueError(f"variant: one of {', '.join(VARIANTS)}, not {self.variant!r}")
-        if self.schedule not in SCHEDULES:
-            raise ValueError(f"schedule: one of {', '.join(SCHEDULES)}, not {self.schedule!r}")
-        if self.epochs < 1 or self.batch < 1 or self.rate <= 0:
+        for key, names in {**NAMES, "schedule": SCHEDULES}.items():
+            if getattr(self, key) not in names:
+                raise ValueError(f"{key}: one of {', '.join(names)}, not {getattr(self, key)!r}")
+        if self.size < 1 or not self.width > 0 or self.dense < 1 or not 0 <= self.dropout < 1:
+            raise ValueError("size, width and dense are positive, dropout is from 0 to below 1")
+        if self.patience < 1 or self.plateau < 1:
+            raise ValueError("plateau and patience are 1 or more")
+        if self.epochs < 1 or self.batch < 1 or not 0 < self.rate < float("inf"):
             raise ValueError("epochs, batch and rate are positive")
         if self.cycle < 1 or self.train_chips < 0:
             raise ValueError("cycle is 1 or more, train_chips 0 or more")

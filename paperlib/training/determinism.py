@@ -7,6 +7,9 @@ import sys
 
 import keras
 
+from ..utils import backend
+
+backend.settle()
 _DONE = False
 _THREADS = "all"
 

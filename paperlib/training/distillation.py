@@ -21,7 +21,6 @@ from ..utils.errors import PaperError
 from .runs import Run, describe, load, same_chips
 
 Array = np.ndarray
-_VERSION = 1
 
 
 def mixed_targets(labels: Array, teacher: Array, share: float) -> Array:
@@ -74,14 +73,15 @@ def soft_labels(slug: str, chips: Chips, runs_folder: str | Path, *, views: int 
     A teacher may have been trained on other chips than these (more of them, say), but only of the
     training part: that the student learns nothing about the held-out ones is `train`'s split.
     """
-    key = f"teacher-{cache.key(slug, chips.fingerprint, views, _VERSION)}"
+    run = find_teacher(slug, runs_folder, chips)
+    answers = run.facts.get("predictions", "")  # a teacher trained anew answers otherwise
+    key = f"teacher-{cache.key(slug, chips.fingerprint, views, answers)}"
     if found := cache.load(key):
         return np.array(found[0])
     from ..networks.augment import predict
     from . import determinism
 
     determinism.prepare()
-    run = find_teacher(slug, runs_folder, chips)
     if run.config.outputs != "all" or run.tags != chips.tags:
         raise PaperError(f"the teacher {slug} has other labels", "take one with all of them")
     values = predict(run.model(), chips.images, views=views).astype(np.float16)

@@ -16,12 +16,11 @@ from tqdm.auto import tqdm
 
 from ..chips import Chips
 from ..networks import build
-from ..utils import cache
+from ..utils import backend, cache, code
 from . import determinism
 
 BLOCKS = ("block3_pool", "block4_pool", "block5_pool")
 _BLOCK = 256  # chips per kept block: what a killed run loses at most
-_VERSION = 1
 
 
 def extractor(
@@ -59,12 +58,16 @@ def features(
              drawn from `seed`: what is left of the gain is the pretraining's
     batch    chips at once
 
-    The key is the chips' pixels and names, the network, its weights' digest and the layers; a run
-    that is killed goes on after its last 256 chips. `PaperError` where the weights are not there.
+    The key is the chips' pixels and names, the network, its weights' digest, the layers, the code
+    and the backend; a run that is killed goes on after its last 256 chips.
+    `PaperError` where the weights are not there.
     """
     weights = build.weights_name(weights)
     fingerprint = chips.fingerprint
-    key = f"features-{cache.key(fingerprint, network, weights, json.dumps(at), seed, _VERSION)}"
+    made_by = code.total(code.reached(["paperlib.networks.build"], alone=[__name__]))
+    switches = sorted(backend.settings().items())
+    parts = (fingerprint, network, weights, json.dumps(at), seed, made_by, switches)
+    key = f"features-{cache.key(*parts)}"
     found = cache.load(key)
     if found is None:
         determinism.prepare()

@@ -15,8 +15,14 @@ from .. import f2, losses
 from ..chips import Chips, leakage
 from ..chips.split import first_by_hash
 from ..networks import augment
+from ..utils.errors import PaperError
 from . import checkpoint, determinism, distillation, schedules
 from .config import Config, network
+
+
+class Diverged(PaperError):
+    """A training whose loss or predictions are no numbers any more."""
+
 
 _KEPT: dict[tuple, tuple[keras.Model, keras.Model]] = {}  # compiled models, last used last
 _KEEP = 3  # the paper's three losses
@@ -39,6 +45,7 @@ class Training:
     """A run in progress; `run()` takes it from its last finished epoch to its end.
 
     taught  `(N, L)` probabilities of a teacher, for a configuration that has one
+    steps   in one epoch of the schedule, where the chips are fewer than the run's (`probe`)
     """
 
     def __init__(
@@ -49,6 +56,7 @@ class Training:
         *,
         taught: np.ndarray | None = None,
         progress: bool | tqdm = True,
+        steps: int = 0,
     ):
         determinism.prepare()
         self.config, self.progress = config, progress
@@ -67,7 +75,7 @@ class Training:
             self.train = self.train[first]
         leakage.check_trained_on(chips.chip_names[self.train])
         self.validation = np.flatnonzero(chips.split == "validation")
-        self.steps = len(self.train) // config.batch
+        self.steps = steps or len(self.train) // config.batch
         self.checkpoint, self.weights = cache / "checkpoint.npz", cache / "weights.npz"
 
         self.history: list[dict] = []
@@ -91,6 +99,11 @@ class Training:
         if stored is None:
             raise RuntimeError(f"{self.weights} has gone: remove {self.checkpoint} and start again")
         checkpoint.assign(self.network.weights, stored[1]["weights"])
+
+    def epoch(self) -> None:
+        """Train one epoch more, without a bar."""
+        with tqdm(disable=True) as bar:
+            self._epoch(bar)
 
     def _bar(self) -> AbstractContextManager[tqdm]:
         if not isinstance(self.progress, bool):
@@ -182,6 +195,12 @@ class Training:
             "val_f2": float(f2.f2_score(truth.astype(np.uint8), probability > 0.2)),
             "rate": rate,
         }
+        if not np.isfinite([row["loss"], row["val_loss"]]).all() or np.isnan(probability).any():
+            raise Diverged(
+                f"{config.slug} diverged in epoch {epoch + 1}: loss {row['loss']:g}, "
+                f"validation loss {row['val_loss']:g}",
+                f"use a lower rate than {config.rate:g}; nothing of it was saved",
+            )
         self.history.append(row)
         score = -row["val_loss"] if config.watch == "val_loss" else self._metric(truth, probability)
         if self.best_epoch < 0 or score > self.best:

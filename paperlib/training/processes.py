@@ -35,6 +35,7 @@ from ..chips.read import read_chips
 from ..profiles import Profile
 from ..utils.errors import PaperError
 from ..utils.system import cores
+from . import identity
 from . import train as trained
 from .config import Config
 from .runs import find
@@ -69,6 +70,8 @@ def train(
 ) -> None:
     """Train the configurations of `wanted` that `place` does not have yet, under one bar.
 
+    A run on generated scenes that is of other code is set aside, and trained anew.
+
     inside    the folder of `place.runs` to save them in
     progress  whether to show the bar: batches of all runs, and how many runs are done
 
@@ -81,9 +84,12 @@ def train(
     missing, done = [], 0
     for config in wanted:
         chips = place.chips(config.variant)
-        if find(config, place.runs / inside, chips):
-            done += 1
-            continue
+        if run := find(config, place.runs / inside, chips):
+            if not (place.profile.source == "scenes" and (why := identity.other_code(run))):
+                done += 1
+                continue
+            aside = identity.set_aside(run)
+            tqdm.write(f"{config.slug} is of other code ({why}): now in {aside}", sys.stderr)
         trained.check(config, chips)
         missing.append((config, trained.steps(config, chips)))
     if not missing:

@@ -19,7 +19,7 @@ import pandas as pd
 
 from .. import f2
 from ..chips import Chips, leakage
-from ..utils import files, paths
+from ..utils import backend, files, paths
 from ..utils.errors import PaperError
 from .config import Config, network
 
@@ -33,7 +33,8 @@ class Run:
     names        `(N,)` of the validation and test chips; split `(N,)`
     truth        `(N, L)` uint8
     probability  `(N, L)` float32; NaN in the columns of labels the network was not trained for
-    facts        run.json: the chips' fingerprint, the best epoch, versions, hardware
+    facts        run.json: the chips' fingerprint, the best epoch, versions, hardware, the code it
+                 was made by and the numbers of its probe (`identity`)
     """
 
     config: Config
@@ -82,7 +83,12 @@ class Run:
     @property
     def weights_file(self) -> Path:
         """Where the trained weights lie on this machine, if it has them."""
-        return _cache(self.config, self.facts["chips"]["fingerprint"]) / "weights.npz"
+        name = self.facts.get("cache") or f"{self.config.slug}-{self._fingerprint[:8]}"
+        return paths.cache_folder() / "runs" / name / "weights.npz"
+
+    @property
+    def _fingerprint(self) -> str:
+        return self.facts["chips"]["fingerprint"]
 
     def model(self):
         """The trained Keras network; `PaperError` where its weights are not in the cache."""
@@ -138,13 +144,17 @@ def sign(folder: str | Path) -> None:
 def find(config: Config, runs_folder: str | Path, chips: Chips | None = None) -> Run | None:
     """The finished run of `config`, or None.
 
-    chips  only a run on these chips counts; without them the first one trained does
+    chips  only a run on these chips, by the backend of now, counts; without them the first one
+           trained does
     """
     runs = Path(runs_folder)
     for folder in [runs / config.slug, *sorted(runs.glob(f"{config.slug}-*"))]:
         if (folder / "run.json").is_file():
             run = load(folder)
-            if chips is None or same_chips(run.facts["chips"], describe(chips)):
+            if chips is None or (
+                run.facts.get("backend", backend.BACKENDS[0]) == backend.name()
+                and same_chips(run.facts["chips"], describe(chips))
+            ):
                 return run
     return None
 
@@ -176,7 +186,3 @@ def same_chips(kept: dict, now: dict) -> bool:
     if kept["labels"] != now["labels"] or kept["tags"] != now["tags"]:
         return False
     return bool(np.abs(np.subtract(kept["colours"], now["colours"])).max() <= 0.25)
-
-
-def _cache(config: Config, fingerprint: str) -> Path:
-    return paths.cache_folder() / "runs" / f"{config.slug}-{fingerprint[:8]}"

@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 
 from ..chips import Chips, leakage
-from ..utils import files
+from ..utils import code, files, paths
 from ..utils.errors import PaperError
 from .config import Config
-from .runs import Run, _cache, describe, find, load
+from .runs import Run, describe, find, load
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -36,23 +36,30 @@ def train(
                  and this one gets the chips' fingerprint in its folder name
     progress     whether to show a bar, or the bar of a whole grid to advance by batches
 
-    The weights saved are those of the best epoch, by what the configuration watches. Raises
-    `PaperError` for chips that cannot train the configuration.
+    The weights saved are those of the best epoch, by what the configuration watches. A checkpoint
+    is continued only by the code that wrote it. Raises `PaperError` for chips that cannot train the
+    configuration, and for a training that diverges, of which nothing is saved.
     """
     if kept := find(config, runs_folder, chips):
         return kept
     check(config, chips)
     _check_leaks(chips)
+    from . import identity, probe
     from .loop import Training  # Keras takes seconds to import
 
     folder = Path(runs_folder) / config.slug
-    if (folder / "run.json").is_file():
-        folder = folder.with_name(f"{config.slug}-{chips.fingerprint[:8]}")
-    cache = _cache(config, chips.fingerprint)
+    for more in (chips.fingerprint[:8], identity.backend.name()):
+        if (folder / "run.json").is_file():
+            folder = folder.with_name(f"{folder.name}-{more}")
+    made_by = identity.made_by()
+    stamp = code.total(made_by["code"] | made_by["environment"])[:8]
+    cache = paths.cache_folder() / "runs" / f"{config.slug}-{chips.fingerprint[:8]}-{stamp}"
     with files.locked(cache / "lock"):
         if kept := find(config, runs_folder, chips):  # another process finished it meanwhile
             return kept
         started = time.time()
+        per_epoch = steps(config, chips) // config.epochs
+        numbers = probe.numbers(config, len(chips.tags), per_epoch)
         taught = None
         if config.teacher:
             from .distillation import soft_labels
@@ -76,6 +83,9 @@ def train(
             "best_epoch": training.best_epoch,
             "epochs": len(training.history),
             "parameters": training.network.count_params(),
+            "cache": cache.name,
+            "probe": {"steps": per_epoch, "numbers": numbers},
+            **made_by,
             **_surroundings(),
         }
         files.write_json(folder / "config.json", config.to_dict())

@@ -73,6 +73,14 @@ def locked(path: str | Path, waiting: Callable[[], None] = lambda: None) -> Iter
         yield handle
 
 
+def is_locked(path: str | Path) -> bool:
+    """Whether another process holds the lock of that file."""
+    if not Path(path).is_file():
+        return False
+    with open(path, "a+", encoding="utf-8") as handle:
+        return not try_lock(handle)
+
+
 def try_lock(handle: IO[str]) -> bool:
     """Take the exclusive lock of an open file; False where another process holds it."""
     try:

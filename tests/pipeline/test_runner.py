@@ -253,7 +253,18 @@ def test_a_figure_that_not_every_machine_can_make_may_be_made_or_not(tmp_path):
     )
 
 
+def test_what_other_programs_leave_is_not_the_notebooks(tmp_path):
+    """File managers and editors write where they like; sources may be edited meanwhile."""
+    names = "'.DS_Store', '.~lock.table.csv#', 'Thumbs.db', '../module.py', '../.git/index.lock'"
+    plant(tmp_path, "01_first", OPEN, f"for name in ({names}): open(name, 'w').close()")
+    (tmp_path / ".git").mkdir()
+    assert go(tmp_path)[0].report.ran == ["01_first"]
+
+
 # ---- what it refuses -----------------------------------------------------------------------------
+
+
+OTHERS = "(paper.root / 'results/planet32/table1_f2.csv').write_text('another table')"
 
 
 @pytest.mark.parametrize(
@@ -263,6 +274,12 @@ def test_a_figure_that_not_every_machine_can_make_may_be_made_or_not(tmp_path):
         ((OPEN,), {"results": ["table.csv"]}, "did not make results/tiny/table.csv"),
         ((OPEN, TABLE), {}, "wrote results/tiny/table.csv, which it does not declare"),
         (
+            (OPEN, "(paper.root / 'results/planet32').mkdir(parents=True)", OTHERS),
+            {},
+            "wrote results/planet32/table1_f2.csv, which it does not declare",
+        ),
+        ((OPEN, "open('x.png', 'w').close()"), {}, "wrote notebooks/x.png, which it does not"),
+        (
             ("import sys; sys.exit()", "print('never reached')"),
             {},
             r"stopped at cell 4 without an error \(sys.exit\?\)",
@@ -270,7 +287,7 @@ def test_a_figure_that_not_every_machine_can_make_may_be_made_or_not(tmp_path):
         (("import time; time.sleep(60)",), {"minutes": 0.06}, "after its limit of 0.06 minutes"),
         (("import os, signal; os.kill(os.getpid(), signal.SIGKILL)",), {}, "its kernel died"),
     ],
-    ids=["error", "missing", "undeclared", "exit", "limit", "killed"],
+    ids=["error", "missing", "undeclared", "elsewhere", "beside", "exit", "limit", "killed"],
 )
 def test_a_notebook_that_does_not_end_well(tmp_path, cells, paper, says):
     plant(tmp_path, "01_first", *cells, **paper)

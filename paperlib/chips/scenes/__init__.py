@@ -21,10 +21,10 @@ import numpy as np
 from tqdm import tqdm
 
 from ...labels import COUNT, INDEX, LABELS, PUBLISHED_COUNTS, WEATHER, encode_many
-from ...utils import cache
+from ...utils import cache, code
 from ...utils.system import cores
 from .. import Chips, variants
-from . import canvas, land, rare, sky
+from . import land, rare, sky
 from .canvas import SIZE, Canvas
 
 Variant = Literal["original", "dehazed", "clear"]
@@ -192,17 +192,12 @@ def _picture(index: int, size: int, seed: int, variant: str) -> np.ndarray:
 @functools.cache
 def _fingerprint(variant: str) -> str:
     """sha256 over the code that makes the pixels: a changed drawing never comes from the cache."""
-    modules = [Path(__file__), *(Path(m.__file__) for m in _MODULES)]
-    modules.append(Path(__file__).with_name("label_sets.csv"))
     digest = hashlib.sha256(f"{np.__version__} {cv2.__version__}".encode())
+    drawing = [f"{__name__}{part}" for part in ("", ".canvas", ".land", ".rare", ".sky")]
+    digest.update(code.total(code.reached(["paperlib.labels"], alone=drawing)).encode())
     if variant == "dehazed":
         digest.update(variants.code_stamp().encode())
-    for path in modules:
-        digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-_MODULES = (canvas, land, rare, sky)
 
 
 def _rng(index: int, seed: int, stream: int) -> np.random.Generator:

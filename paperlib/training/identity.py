@@ -1,0 +1,78 @@
+"""What a run was made by: its code and backend, and whether those of now do the same.
+
+A run is of other code where a file that training reaches has another digest than its run.json has,
+and its `probe` gives other numbers by the code of now.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from ..utils import backend, code, files, paths
+from . import probe
+from .config import Config
+from .runs import Run
+
+UNKNOWN = "made before the code of a run was recorded"
+UNCOMPARED = "not compared"
+
+
+def made_by() -> dict[str, dict[str, str]]:
+    """What run.json says of code and backend."""
+    return {"code": probe.code_now(), "environment": backend.settings()}
+
+
+def other_code(run: Run, *, measure: bool = True) -> str:
+    """Why a run is of other code than that of now: which file, which number; `""` if it is not.
+
+    measure  take the probe, which imports Keras, where it was not taken yet; without, the answer
+             then ends with `UNCOMPARED`
+    """
+    return _other(run.config, run.facts, measure)
+
+
+def standings(runs_folder: Path) -> dict[str, list[str]]:
+    """Why runs are of other code, or may be -> their paths in a folder of runs; no probe is taken.
+
+    Runs that are current stand under `""`.
+    """
+    found: dict[str, list[str]] = {}
+    for place in sorted(runs_folder.rglob("run.json")):
+        config = Config.from_dict(files.read_json(place.with_name("config.json")))
+        why = _other(config, files.read_json(place), False)
+        found.setdefault(why, []).append(place.parent.relative_to(runs_folder).as_posix())
+    return found
+
+
+def _other(config: Config, facts: dict[str, Any], measure: bool) -> str:
+    then = facts.get("code")
+    if then is None:
+        return UNKNOWN
+    if (had := facts["environment"]) != (has := backend.settings()):
+        name = next(k for k in has if had.get(k) != has[k])
+        return f"{name} {had.get(name)} before, {has[name]} now"
+    if not (changed := code.differing(then, probe.code_now())):
+        return ""
+    more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
+    asked = (config, len(facts["chips"]["tags"]), facts["probe"]["steps"])
+    now = probe.numbers(*asked) if measure else probe.known(*asked)
+    if now is None:
+        return f"{changed[0]}{more} changed, {UNCOMPARED}"
+    found = probe.difference(facts["probe"]["numbers"], now)
+    return f"{changed[0]}{more}: {found}" if found else ""
+
+
+def set_aside(run: Run) -> Path:
+    """Move a run and its weights out of the way of one that is trained anew; where they are now."""
+    stamp = code.total(run.facts.get("code", {}))[:8]
+    target = paths.cache_folder() / "runs-of-other-code" / f"{run.folder.name}-{stamp}"
+    if target.exists():
+        shutil.rmtree(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    weights = run.weights_file.parent
+    shutil.move(run.folder, target)
+    if "code" not in run.facts and weights.is_dir():  # else their folder is of that code alone
+        shutil.move(weights, target / "weights")
+    return target
