@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from . import COLOURS, styled
 from .shared import ends
@@ -96,6 +97,7 @@ def _differences(ax: Axes, table: pd.DataFrame, budgets: list[str]) -> None:
     for number in range(1, len(budgets)):
         ax.axhline(len(drawn) - _DRAWN * number - 0.5, color="#CCCCCC", lw=0.8)
     ax.axvline(0, color=COLOURS["ink"], lw=0.8)
+    ax.xaxis.set_major_locator(MaxNLocator(5))
     names = [
         f"{row.comparison.replace(': ', chr(10), 1)}"
         + (f" ({row.budget})" if row.comparison.startswith("what") else "")
