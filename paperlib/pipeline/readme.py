@@ -236,7 +236,8 @@ def leak(root: Path) -> str:
     lines += [
         "",
         "The order is worth what is printed minus what the same network scores on copies of chips "
-        f"that nobody saw, minus the same of a split by chip; mean of {seeds} seeds, 95 % interval.",
+        "that nobody saw, minus the same of a split by chip; "
+        f"mean of {seeds} seeds, 95 % interval.",
     ]
     if all(float(row["low"]) <= 0 <= float(row["high"]) for row in rows):
         lines[-1] += (
