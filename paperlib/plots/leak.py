@@ -7,28 +7,31 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from . import COLOURS, styled
-from .shared import intervals, name_rows, rows_of
+from .shared import ends
 
 _MARKS = (("o", True), ("D", False), ("x", False))  # own copies, unseen copies, unseen chips
+_DRAWN = 3  # of each budget's comparisons, the first
 
 
 @styled
 def leak(scores: pd.DataFrame, differences: pd.DataFrame, trained: np.ndarray) -> Figure:
     """What both orders are, what each prints, and what the difference is worth.
 
-    scores, differences  of `studies.leak.Leak`
+    scores, differences  of `studies.leak.all_of`
     trained              `(2, copies, chips)` bool: an example of which copies are trained on, of
                          either way to split, in the order of the arms in `scores`
     """
-    figure = Figure(figsize=(9.2, 5.4))
+    budgets = list(dict.fromkeys(scores["budget"]))
+    figure = Figure(figsize=(9.4, 3.6 + 1.9 * len(budgets)))
     grid = figure.add_gridspec(2, 2, width_ratios=(1, 1.7), height_ratios=(1, 1))
     arms = list(dict.fromkeys(scores["arm"]))
     for row, (arm, copies) in enumerate(zip(arms, trained, strict=True)):
         _squares(figure.add_subplot(grid[row, 0]), arm, copies, last=row == 1)
-    _scores(figure.add_subplot(grid[0, 1]), scores, arms)
-    _differences(figure.add_subplot(grid[1, 1]), differences)
+    _scores(figure.add_subplot(grid[0, 1]), scores, budgets, arms)
+    _differences(figure.add_subplot(grid[1, 1]), differences, budgets)
     return figure
 
 
@@ -54,38 +57,54 @@ def _squares(ax: Axes, arm: str, copies: np.ndarray, *, last: bool) -> None:
                   handletextpad=0.2)  # fmt: skip
 
 
-def _scores(ax: Axes, scores: pd.DataFrame, arms: list[str]) -> None:
+def _scores(ax: Axes, scores: pd.DataFrame, budgets: list[str], arms: list[str]) -> None:
     places = list(dict.fromkeys(scores["on"]))
-    for y, arm in zip((1, 0), arms, strict=True):
+    rows = [(budget, arm) for budget in budgets for arm in arms]
+    for y, (budget, arm) in zip(range(len(rows) - 1, -1, -1), rows, strict=True):
         means = []
         for offset, on, (mark, filled) in zip((0.2, 0, -0.2), places, _MARKS, strict=True):
-            mine = scores[(scores["arm"] == arm) & (scores["on"] == on)]["f2"]
+            mine = scores[
+                (scores["budget"] == budget) & (scores["arm"] == arm) & (scores["on"] == on)
+            ]["f2"]
             colour = COLOURS["bad"] if offset > 0 else COLOURS["original"]
             look = {"color": colour, "mfc": colour if filled else "white"}
             means.append(mine.mean())
             ax.plot(mine, [y + offset] * len(mine), "|", color=colour, ms=9, alpha=0.7)
-            label = on if y else None
+            label = on if y == 0 else None
             ax.plot(mine.mean(), y + offset, mark, ms=7, label=label, linestyle="none", **look)
         ax.plot(means[:2], [y + 0.2, y], color=COLOURS["published"], lw=0.8, zorder=0)
-        ax.text(max(means), y + 0.3, f" {means[0] - means[1]:+.4f}".replace("-", "−"),
+        ax.text(max(means[:2]), y + 0.24, f"  {means[0] - means[1]:+.4f}".replace("-", "−"),
                 va="bottom", fontsize=8)  # fmt: skip
-    name_rows(ax, (1, 0), arms)
-    ax.set(ylim=(-0.5, 1.65), title="F2, thresholds chosen where it is reported")
-    ax.legend(loc="upper center", bbox_to_anchor=(0.4, -0.14), ncols=3, columnspacing=0.9,
+    ax.set_yticks(range(len(rows))[::-1], [f"{arm}\n{budget}" for budget, arm in rows])
+    ax.set(ylim=(-0.5, len(rows) - 0.3), title="F2, thresholds chosen where it is reported")
+    ax.grid(axis="x")
+    ax.tick_params(axis="y", length=0, labelsize=7.5)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.4, -0.12), ncols=3, columnspacing=0.9,
               handletextpad=0.2, fontsize=7.5)  # fmt: skip
 
 
-def _differences(ax: Axes, table: pd.DataFrame) -> None:
-    where = rows_of(table)
-    leak = table["comparison"].str.startswith("what the leak")
-    for y, row, strong in zip(where, table.to_dict("records"), leak, strict=True):
+def _differences(ax: Axes, table: pd.DataFrame, budgets: list[str]) -> None:
+    drawn = pd.concat([table[table["budget"] == budget].head(_DRAWN) for budget in budgets])
+    where = np.arange(len(drawn))[::-1]
+    for y, row in zip(where, drawn.to_dict("records"), strict=True):
+        strong = row["comparison"].startswith("what the leak")
         colour = COLOURS["bad"] if strong else COLOURS["original"]
-        look = {"fmt": "o", "color": colour, "capsize": 3, "ms": 6 if strong else 5}
-        intervals(ax, pd.DataFrame([row]), y, "value", **look)
+        one = pd.DataFrame([row])
+        ax.errorbar(row["value"], y, xerr=ends(one, "value"), fmt="o", color=colour, capsize=3,
+                    ms=6 if strong else 5)  # fmt: skip
         seeds = [v for k, v in row.items() if k.startswith("seed ")]
         ax.plot(seeds, [y - 0.25] * len(seeds), "|", color=colour, ms=7, alpha=0.7)
+    for number in range(1, len(budgets)):
+        ax.axhline(len(drawn) - _DRAWN * number - 0.5, color="#CCCCCC", lw=0.8)
     ax.axvline(0, color=COLOURS["ink"], lw=0.8)
-    names = [name.replace(": ", ":\n", 1) for name in table["comparison"]]
-    name_rows(ax, where, names, fontsize=7.5)
-    ax.set(ylim=(-0.6, len(table) - 0.4), xlabel="difference of F2, with 95 % interval")
+    ax.xaxis.set_major_locator(MaxNLocator(5))
+    names = [
+        f"{row.comparison.replace(': ', chr(10), 1)}"
+        + (f" ({row.budget})" if row.comparison.startswith("what") else "")
+        for row in drawn.itertuples()
+    ]
+    ax.set_yticks(where, names, fontsize=7)
+    ax.set(ylim=(-0.6, len(drawn) - 0.4), xlabel="difference of F2, with 95 % interval")
     ax.set_title("Differences; short lines are seeds")
+    ax.grid(axis="x")
+    ax.tick_params(axis="y", length=0)

@@ -120,15 +120,20 @@ def _section_42(profile: Profile, **changes: Any) -> list[Config]:
 
 
 COPIES, COPY_EPOCHS = 4, 6
+FEW_CHIPS = {"train_chips": 2048, "epochs": 24}
 
 
 def _leak(profile: Profile, **changes: Any) -> list[Config]:
-    """Copies split at random, and the same copies split by chip; on scenes briefly, one seed."""
+    """Copies split at random, and the same copies split by chip: of all training chips, and of few
+    for many epochs, which a network learns by heart. On scenes briefly, one seed, all chips."""
     brief = profile.source == "scenes"
-    epochs = min(2 if brief else COPY_EPOCHS, profile.epochs)
-    given = {"augment": "figure-3", "copies": COPIES, "epochs": epochs}
+    budgets = [{"epochs": min(2 if brief else COPY_EPOCHS, profile.epochs)}]
+    if not brief:
+        budgets.append(FEW_CHIPS)
+    given = {"augment": "figure-3", "copies": COPIES}
     return [
-        _narrow(profile, **given | {"split_by": split_by, "seed": seed, **changes})
+        _narrow(profile, **given | budget | {"split_by": split_by, "seed": seed, **changes})
+        for budget in budgets
         for seed in (SEEDS[:1] if brief else SEEDS)
         for split_by in ("copy", "chip")
     ]

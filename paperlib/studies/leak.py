@@ -25,6 +25,7 @@ from . import grids, run_grid
 
 if TYPE_CHECKING:
     from ..project import Project
+    from ..training.config import Config
     from ..training.runs import Run
 
 Array = np.ndarray
@@ -56,9 +57,9 @@ class Scores:
 class Leak:
     """Tables of notebook 17.
 
-    scores       `arm`, `seed`, `on`, `images`, `chips`, `trained_on` (fraction of these images
-                 whose chip was trained on), `f2`
-    differences  `comparison`, `value`, `low`, `high`, `seed 0` …
+    scores       `budget`, `arm`, `seed`, `on`, `images`, `chips`, `trained_on` (fraction of these
+                 images whose chip was trained on), `f2`
+    differences  `budget`, `comparison`, `value`, `low`, `high`, `seed 0` …
     """
 
     scores: pd.DataFrame
@@ -76,19 +77,42 @@ def scored(run: Run, part: str) -> Scores:
     return Scores(float(each.mean()), chips, sums, np.bincount(place))
 
 
-def runs(paper: Project) -> dict[str, list[Run]]:
-    """Arm (`"copy"`, `"chip"`) -> its runs by seed: trained now on scenes, else those saved.
+def runs(paper: Project) -> dict[str, dict[str, list[Run]]]:
+    """Budget -> arm (`"copy"`, `"chip"`) -> runs by seed: trained now on scenes, else those saved.
 
-    Raises `PaperError` where one is missing on real chips.
+    Of real chips the budgets whose runs are all saved; `PaperError` where that is none.
     """
     grid = grids.GRIDS["leak"]
     wanted = grid.configs(paper.profile)
     if paper.profile.source == "scenes":
         run_grid.run(paper, wanted, folder=grid.folder)
-    found: dict[str, list[Run]] = {arm: [] for arm in ARMS}
-    for run in run_grid.finished(paper, wanted, grid.folder):
-        found[run.config.split_by].append(run)
-    return {arm: sorted(each, key=lambda run: run.config.seed) for arm, each in found.items()}
+    found: dict[str, dict[str, list[Run]]] = {}
+    for name in dict.fromkeys(budget(config) for config in wanted):
+        mine = [config for config in wanted if budget(config) == name]
+        if found and not all(paper.find(config, grid.folder) for config in mine):
+            continue
+        arms = found[name] = {arm: [] for arm in ARMS}
+        for run in run_grid.finished(paper, mine, grid.folder):
+            arms[run.config.split_by].append(run)
+            arms[run.config.split_by].sort(key=lambda one: one.config.seed)
+    return found
+
+
+def budget(config: Config) -> str:
+    """ "all chips, 6 epochs": how much a network is trained on."""
+    chips = f"{config.train_chips:,} chips" if config.train_chips else "all chips"
+    return f"{chips}, {config.epochs} epochs"
+
+
+def all_of(found: Mapping[str, Mapping[str, Sequence[Run]]]) -> Leak:
+    """`measure` of every budget, one below the other."""
+    made = {name: measure(arms) for name, arms in found.items()}
+    tables = []
+    for which in ("scores", "differences"):
+        frames = [getattr(one, which).assign(budget=name) for name, one in made.items()]
+        whole = pd.concat(frames, ignore_index=True)
+        tables.append(whole[["budget", *(c for c in whole if c != "budget")]])
+    return Leak(*tables)
 
 
 def measure(arms: Mapping[str, Sequence[Run]]) -> Leak:

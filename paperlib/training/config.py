@@ -115,8 +115,8 @@ class Config:
             raise ValueError(f"watch: val_loss or val_f2, not {self.watch!r}")
         if self.split_by not in ("chip", "copy") or self.copies < 0:
             raise ValueError("copies is 0 or more, split_by chip or copy")
-        if self.copies and (self.teacher or self.train_chips):
-            raise ValueError("copies: of all training chips, without a teacher")
+        if self.copies and self.teacher:
+            raise ValueError("copies: without a teacher")
         if self.weights not in ("", "imagenet") and "@" not in self.weights:
             from ..networks.build import weights_name  # Keras takes seconds
 

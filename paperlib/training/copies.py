@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..chips import Chips
+from ..chips.split import first_by_hash
 from ..networks import augment
 
 if TYPE_CHECKING:
@@ -62,12 +63,14 @@ def assign(chips: int, config: Config) -> np.ndarray:
 
 
 def make(chips: Chips, config: Config) -> Copies:
-    """`config.copies` random copies of each training chip, and the validation chips for the report.
+    """`config.copies` random copies of each training chip that is taken, and the validation chips.
 
     Transformed as `config.augment` says, from `config.seed`: both ways to split have the same
     copies. A copy is called `train_12~3`. Test chips are left out.
     """
     train, unseen = chips.part("train"), chips.part("validation")
+    if config.train_chips:
+        train = train.take(first_by_hash(train.names, config.train_chips))
     made = augment.transformed_copies(train.images, config.augment, config.copies, config.seed)
     extra = augment.transformed_copies(unseen.images, config.augment, 1, config.seed + 1000)[0]
     trained = assign(len(train), config)

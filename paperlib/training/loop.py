@@ -70,7 +70,7 @@ class Training:
         if taught is not None:
             self.targets = distillation.mixed_targets(self.labels, taught, config.teaching)
         self.train = np.flatnonzero(chips.split == "train")
-        if config.train_chips:
+        if config.train_chips and not config.copies:  # `copies.make` has taken them
             first = first_by_hash(chips.names[self.train], config.train_chips)
             self.train = self.train[first]
         leakage.check_trained_on(chips.chip_names[self.train])

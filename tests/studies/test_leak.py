@@ -110,19 +110,23 @@ def test_an_interval_grows_with_the_distance_between_the_seeds():
 
 
 def test_the_figure_shows_both_orders_and_every_comparison():
-    found = leak.measure(arms(0.2))
+    found = leak.all_of({"all chips, 6 epochs": arms(0.2), "few": arms(0.8)})
     trained = np.stack([np.eye(4, 12, dtype=bool), np.tile(np.arange(12) < 9, (4, 1))])
     figure = draw.leak(found.scores, found.differences, trained)
     words = [t.get_text() for ax in figure.axes for t in ax.get_yticklabels()]
-    assert sum("printed minus unseen" in word for word in words) == 2
+    assert sum("printed minus unseen" in word for word in words) == 4
+    assert sum("what the leak is worth" in word for word in words) == 2
     titles = [ax.get_title(loc="left") or ax.get_title() for ax in figure.axes]
     assert list(leak.ARMS.values()) == titles[:2]
 
 
 def test_on_real_chips_the_grid_has_three_seeds_of_both_ways():
     real, scenes = (grids.configs("leak", PROFILES[name]) for name in ("planet32", "sample"))
-    assert sorted((c.split_by, c.seed) for c in real) == [
-        (arm, seed) for arm in ("chip", "copy") for seed in (0, 1, 2)
+    assert sorted((leak.budget(c), c.split_by, c.seed) for c in real) == [
+        (name, arm, seed)
+        for name in ("2,048 chips, 24 epochs", "all chips, 6 epochs")
+        for arm in ("chip", "copy")
+        for seed in (0, 1, 2)
     ]
     assert all(c.copies >= 4 for c in real)
     assert len(scenes) == 2

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from training_stand_ins import CONFIG, chips
 
+from paperlib.chips.split import first_by_hash
 from paperlib.training import copies, train
 
 COPIES = replace(CONFIG, copies=4, augment="figure-3", epochs=1)
@@ -68,8 +69,19 @@ def test_a_run_on_copies_predicts_three_held_out_parts(tmp_path):
     assert replace(CONFIG, copies=0).slug == CONFIG.slug
 
 
-def test_copies_take_no_teacher_and_all_chips():
+def test_fewer_chips_are_the_first_by_their_hashes(tmp_path):
+    config = replace(COPIES, split_by="chip", train_chips=60)
+    one, whole = copies.make(chips(), config), chips().part("train")
+    first = whole.names[first_by_hash(whole.names, 60)]
+    copied = np.isin(one.split, ["train", copies.HELD_BACK])
+    assert set(one.shows[copied].tolist()) == set(first.tolist())
+    assert (one.split == "train").sum() == copies.training_count(60, config)
+    run = train.train(config, chips(), tmp_path, progress=False)
+    assert (run.split == copies.HELD_BACK).sum() == 4 * 60 - copies.training_count(60, config)
+
+
+def test_copies_take_no_teacher():
     with pytest.raises(ValueError, match="split_by"):
         replace(COPIES, split_by="hash")
-    with pytest.raises(ValueError, match="of all training chips"):
-        replace(COPIES, train_chips=10)
+    with pytest.raises(ValueError, match="teacher"):
+        replace(COPIES, teacher="a", loss="log")
