@@ -48,6 +48,8 @@ LONGEST = (
     "test_runner",
     "test_faults",
     "test_dark_channel_browser",
+    "test_derivation_page",
+    "test_binder",
     "test_plots",
     "test_networks",
     "test_dehaze",

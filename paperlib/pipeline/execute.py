@@ -234,16 +234,6 @@ def normalise(node: nbformat.NotebookNode, replace: Mapping[str, str]) -> nbform
     return node
 
 
-def to_html(node: nbformat.NotebookNode, title: str) -> str:
-    """A page of its own: pictures and style inside the file."""
-    from nbconvert import HTMLExporter
-
-    page, _ = HTMLExporter(embed_images=True).from_notebook_node(
-        node, resources={"metadata": {"name": title}}
-    )
-    return page
-
-
 def _first_line(text: str) -> str:
     return text.strip().partition("\n")[0]
 

@@ -26,7 +26,8 @@ from ..utils.code import differing
 from ..utils.errors import PaperError
 from ..utils.paths import checkout
 from . import code, manifest, notebooks
-from .execute import NotebookFailed, Watcher, execute, kernel_environment, normalise, to_html
+from .execute import NotebookFailed, Watcher, execute, kernel_environment, normalise
+from .html_page import to_html
 from .lock import Lock, only_one
 from .notebooks import Notebook, State
 from .screen import Screen, duration

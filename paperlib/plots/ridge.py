@@ -198,3 +198,43 @@ def _matrix(
 def _scale(figure: Figure, axes: Sequence[Axes], meaning: str, **options: object) -> None:
     """What the colours of the last matrix of `axes` mean."""
     figure.colorbar(axes[-1].collections[0], ax=list(axes), label=meaning, **options)
+
+
+@styled
+def penalty_paths(
+    paths: Mapping[str, tuple[Array, Array, Array, Array]], tags: Sequence[str], label: int
+) -> Figure:
+    """Weights of one label against the strength of each penalty, and below the squared errors.
+
+    paths  kind -> strength `(S,)`, weights `(S, K)`, error on the chips fitted on and on others
+    tags   names of the K inputs; the label's own and the three others with the largest weights
+           have a name, all others are grey
+    label  the column that is predicted again
+    """
+    figure = Figure(figsize=(7.2, 4.4))
+    axes = figure.subplots(
+        2, len(paths), sharex="col", sharey="row", squeeze=False, height_ratios=(3, 2)
+    )
+    largest = np.max([np.abs(weights).max(0) for _, weights, _, _ in paths.values()], axis=0)
+    others = [k for k in np.argsort(-largest, kind="stable") if k != label][:3]
+    colours = ("ink", "original", "bad", "good")
+    named = dict(zip([label, *others], (COLOURS[name] for name in colours), strict=False))
+    for (kind, (strength, weights, fit, held)), (above, below) in zip(
+        paths.items(), axes.T, strict=True
+    ):
+        for k, line in enumerate(weights.T):
+            name = ENGLISH[tags[k]] if k in named else None
+            above.plot(
+                strength, line, color=named.get(k, GREY), lw=1.6 if k in named else 0.7, label=name
+            )
+        above.axhline(0, color=GREY, lw=0.5)
+        above.set(xscale="log", title=kind)
+        below.plot(strength, fit, color=COLOURS["published"], label="chips fitted on")
+        below.plot(strength, held, color=COLOURS["bad"], label="other chips")
+        below.axvline(strength[int(np.argmin(held))], color=COLOURS["bad"], lw=0.7, ls="--")
+        below.set(xlabel="strength λ of the penalty")
+    axes[0, 0].set_ylabel("weight")
+    axes[1, 0].set_ylabel("mean squared error")
+    axes[0, -1].legend(loc="lower right", fontsize=7)
+    axes[1, 0].legend(loc="upper left", fontsize=7)
+    return figure
