@@ -18,6 +18,11 @@ from ._raster import exif_of
 
 SMALL = 1 << 26  # pixels up to which a JPEG is encoded in memory, with the tables of the source
 METRES = 0.0254
+#: GDAL's own domains: about the file, not in it, or looked at one by one.
+KNOWN = {
+    "", "IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "SUBDATASETS", "COLOR_PROFILE", "RPC", "xml:XMP",
+    "EXIF", "FLIR", "OVR",
+}  # fmt: skip
 
 
 def carry(source: rasterio.DatasetReader, path: Path, made: Path, raster: Any) -> None:
@@ -157,7 +162,7 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
 def lost(source: rasterio.DatasetReader, path: Path, made, made_path: Path) -> list[str]:
     """What the source has and the target has not, in words."""
     before, after = _properties(source, path), _properties(made, made_path)
-    missing = [name for name, there in before.items() if there and not after[name]]
+    missing = [name for name, there in before.items() if there and not after.get(name)]
     if not missing:
         return []
     return [f"{made.driver} did not take over: {', '.join(missing)}"]
@@ -166,7 +171,10 @@ def lost(source: rasterio.DatasetReader, path: Path, made, made_path: Path) -> l
 def _properties(dataset: rasterio.DatasetReader, path: Path) -> dict[str, bool]:
     found = extras(dataset, path)
     tags = dataset.tags()
+    bands = range(dataset.count + 1)
+    own = {name for band in bands for name in dataset.tag_namespaces(band)} - KNOWN
     return {
+        **{f"metadata domain {name}": True for name in sorted(own)},
         "CRS": dataset.crs is not None,
         "transform": not dataset.transform.is_identity,
         "GCPs": bool(dataset.gcps[0]),

@@ -107,6 +107,17 @@ def held(folder: Path, target: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def disk_of(target: Path) -> Iterator[None]:
+    """What a disk refuses, in one line."""
+    try:
+        yield
+    except OSError as error:
+        raise _unwritable(target, error) from error
+
+
 def _unwritable(target: Path, error: OSError) -> PaperError:
     why = (error.strerror or str(error)).lower()
-    return PaperError(f"{shown(target)}: cannot be written ({why})", "give another target")
+    return PaperError(
+        f"{shown(target)}: cannot be written ({why})", "make room, or give another target"
+    )

@@ -9,8 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +25,7 @@ from . import _unpack as unpacked
 from . import _write as writer
 from ._executors import Pool
 from ._job import How, Job, gdal, key_of, read_tile
-from ._partial import partial_of
+from ._partial import disk_of, partial_of
 
 CHECKPOINT = 5.0  # seconds between two records of the first pass
 
@@ -44,7 +42,7 @@ def one_file(source: Path, target: Path, how: How, pool: Pool, progress: bool) -
     found = [rasters.describe(source, how.bands, how.limits, page=name) for name in names]
     notes = _check(source, target, found)
     target = target.resolve()
-    with partial_of(target, key_of(source, how)) as folder, _disk(target):
+    with partial_of(target, key_of(source, how)) as folder, disk_of(target):
         done = []
         for number, raster in enumerate(found):
             inside = folder / f"page_{number}" if number else folder
@@ -56,19 +54,6 @@ def one_file(source: Path, target: Path, how: How, pool: Pool, progress: bool) -
         with gdal():
             notes += writer.write(done, target)
     return list(dict.fromkeys(notes))
-
-
-@contextmanager
-def _disk(target: Path) -> Iterator[None]:
-    """What a disk refuses, in one line."""
-    try:
-        yield
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise PaperError(
-            f"{files.shown(target)}: cannot be written ({why.lower()})",
-            "make room, or write elsewhere",
-        ) from error
 
 
 def _check(source: Path, target: Path, found: list[rasters.Raster]) -> list[str]:

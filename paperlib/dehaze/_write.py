@@ -178,7 +178,7 @@ def _options(page: Page, source, driver: str) -> tuple[str, dict[str, str], list
         return driver, {"QUALITY": quality, "WRITE_EXIF_METADATA": "NO"}, []
     if driver == "PNG":
         return driver, {}, []
-    options, notes = {"BIGTIFF": "IF_SAFER"}, []
+    options, notes = {"BIGTIFF": "IF_SAFER", "COPY_SRC_MDD": "YES"}, []
     if source.driver != "GTiff":
         # the fastest level: decoded pictures shrink little more by the others
         return driver, {**options, "COMPRESS": "DEFLATE", "ZLEVEL": "1"}, []
@@ -200,6 +200,7 @@ def _options(page: Page, source, driver: str) -> tuple[str, dict[str, str], list
         options["OVERVIEWS"] = "AUTO" if source.overviews(1) else "NONE"
         if "PREDICTOR" in options:
             options["PREDICTOR"] = {"2": "STANDARD", "3": "FLOATING_POINT"}[options["PREDICTOR"]]
+        options.pop("COPY_SRC_MDD")
         return "COG", options, notes
     options["INTERLEAVE"] = structure.get("INTERLEAVE", "PIXEL") if not raster.change else "PIXEL"
     if tiled:

@@ -30,7 +30,7 @@ from ..utils.errors import PaperError
 from . import _raster as rasters
 from ._executors import Pool, pool_of
 from ._job import How, key_of
-from ._partial import held, make_folder
+from ._partial import disk_of, held, make_folder
 from ._tiles import one_file, read_text
 from .arguments import Parameters, whole
 from .arguments import threads as threads_of
@@ -75,7 +75,7 @@ def run(
     threads = threads_of(workers)
     how = How(p, tile, _bands(bands), _range(value_range))
     source, target = Path(source), Path(target)
-    with pool_of(scheduler, threads) as pool:
+    with pool_of(scheduler, threads) as pool, disk_of(target):
         if source.is_dir():
             return _folder(source, target, how, pool, progress)
         if target.is_dir():

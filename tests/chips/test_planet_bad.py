@@ -375,12 +375,19 @@ def test_member_that_tries_to_leave_the_folder(tmp_path, kind, name):
         refused(place, f"train-jpg.{kind}", "would leave the folder", skip_bad=skip_bad)
 
 
-@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE])
-def test_links_and_devices_in_a_tar(tmp_path, kind):
+@pytest.mark.parametrize(
+    ("kind", "to"),
+    [
+        (tarfile.SYMTYPE, "train-jpg/train_0.jpg"),
+        (tarfile.LNKTYPE, "/etc/hostname"),
+        (tarfile.CHRTYPE, "train-jpg/train_0.jpg"),
+    ],
+)
+def test_links_and_devices_in_a_tar(tmp_path, kind, to):
     place = chipmaker.folder(tmp_path / "d", {"train_0": GOOD}, kind="tar")
     with tarfile.open(place / "train-jpg.tar", "a") as packed:
         info = tarfile.TarInfo("train-jpg/train_1.jpg")
-        info.type, info.linkname = kind, "train-jpg/train_0.jpg"
+        info.type, info.linkname = kind, to
         packed.addfile(info)
     refused(place, "train_1.jpg' is a link or a device")
 
