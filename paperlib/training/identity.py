@@ -51,8 +51,8 @@ def _other(config: Config, facts: dict[str, Any], measure: bool) -> str:
     if then is None:
         return UNKNOWN
     if (had := facts["environment"]) != (has := backend.settings()):
-        name = next(k for k in has if had.get(k) != has[k])
-        return f"{name} {had.get(name)} before, {has[name]} now"
+        name = next(k for k in {**has, **had} if had.get(k) != has.get(k))
+        return f"{name} {had.get(name)} before, {has.get(name)} now"
     if not (changed := code.differing(then, probe.code_now())):
         return ""
     more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
