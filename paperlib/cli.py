@@ -184,6 +184,23 @@ def train(
         print(f"written: {run_grid.record(project, grid, finished)}", file=sys.stderr)
 
 
+@app.command(hidden=True)
+def probe(
+    profile: str = typer.Option("planet32", help="Whose training runs."),
+) -> None:
+    """Compare all saved runs with the code of now by their probes; one without gets its own."""
+    from .project import Project
+    from .training import identity
+
+    runs = Project(profile).runs
+    for place in sorted(runs.rglob("run.json")):
+        try:
+            what = identity.record(place.parent)
+        except PaperError as error:
+            what = str(error)
+        print(f"{place.parent.relative_to(runs)}: {what}", flush=True)
+
+
 @app.command()
 def transfer(
     data: str = typer.Option(..., help="Folder of the chips with their label file."),

@@ -13,7 +13,7 @@ from typing import Any
 from ..utils import backend, code, files, paths
 from . import probe
 from .config import Config
-from .runs import Run
+from .runs import Run, load
 
 UNKNOWN = "made before the code of a run was recorded"
 UNCOMPARED = "not compared"
@@ -51,8 +51,8 @@ def _other(config: Config, facts: dict[str, Any], measure: bool) -> str:
     if then is None:
         return UNKNOWN
     if (had := facts["environment"]) != (has := backend.settings()):
-        name = next(k for k in has if had.get(k) != has[k])
-        return f"{name} {had.get(name)} before, {has[name]} now"
+        name = next(k for k in {**has, **had} if had.get(k) != has.get(k))
+        return f"{name} {had.get(name)} before, {has.get(name)} now"
     if not (changed := code.differing(then, probe.code_now())):
         return ""
     more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
@@ -60,8 +60,37 @@ def _other(config: Config, facts: dict[str, Any], measure: bool) -> str:
     now = probe.numbers(*asked) if measure else probe.known(*asked)
     if now is None:
         return f"{changed[0]}{more} changed, {UNCOMPARED}"
-    found = probe.difference(facts["probe"]["numbers"], now)
+    found = probe.difference(facts["probe"]["numbers"], now, config.precision)
     return f"{changed[0]}{more}: {found}" if found else ""
+
+
+def record(folder: Path) -> str:
+    """Give a run of before code was recorded its probe, by the code of now; what was done.
+
+    A run that has one is compared. What is recorded says that it was taken after training: it shows
+    changes from now on, not those between the training and now.
+    """
+    run = load(folder)
+    if "code" in run.facts:
+        return other_code(run) or "current"
+    steps = _steps(run)
+    numbers = probe.numbers(run.config, len(run.tags), steps)
+    taken = {"steps": steps, "numbers": numbers, "taken": "after training"}
+    environment = backend.settings()
+    facts = run.facts | {"code": probe.code_now(), "environment": environment, "probe": taken}
+    files.write_json(folder / "run.json", facts)
+    return "recorded"
+
+
+def _steps(run: Run) -> int:
+    """Batches in one epoch: the training chips are those without a prediction."""
+    config, held_out = run.config, len(run.split)
+    if config.copies:
+        from . import copies
+
+        chips = run.facts["chips"]["count"] - int((run.split == copies.UNSEEN).sum())
+        return copies.training_count(chips, config) // config.batch
+    return (config.train_chips or run.facts["chips"]["count"] - held_out) // config.batch
 
 
 def set_aside(run: Run) -> Path:

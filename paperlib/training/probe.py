@@ -3,7 +3,7 @@
 Whether a run is of other code is decided by what the code does, not by its text: two epochs of two
 batches, with the run's own network, loss, transforms, variant and schedule, on chips drawn from a
 seed. The numbers stand in run.json. A moved function leaves them as they are; a changed loss does
-not. Equal within `TOLERANCE` is equal: another number of threads or another processor rounds
+not. Equal within the tolerance is equal: another number of threads or another processor rounds
 differently, and four steps of Adam carry that into the fourth digit at most.
 """
 
@@ -21,9 +21,8 @@ from ..chips import Chips, split_of, variants
 from ..utils import backend, cache, code, files, paths
 from .config import Config
 
-#: Number -> (relative, absolute) difference that still counts as none.
-TOLERANCE = {"val_f2": (0.0, 0.05)}
-_USUAL = (2e-3, 5e-4)
+#: (Relative, absolute) difference that still counts as none; F2 jumps with each decision.
+TOLERANCE, TOLERANCE_F2 = (2e-3, 5e-4), (0.0, 0.05)
 _FIRST = ("colours of the variant", "loss")  # what a reader understands best
 _BATCHES, _EPOCHS, _HELD_OUT = 2, 2, 16
 Numbers = dict[str, list[float]]
@@ -71,14 +70,19 @@ def numbers(config: Config, labels: int, steps: int) -> Numbers:
     return found
 
 
-def difference(before: Numbers, now: Numbers) -> str:
-    """The first number that differs by more than the tolerance, or `""`."""
+def difference(before: Numbers, now: Numbers, precision: str = "float32") -> str:
+    """The first number that differs by more than the tolerance, or `""`.
+
+    precision  the dtype policy they were computed with: of half precision ten times as much counts
+               as rounding
+    """
+    coarse = 1.0 if precision == "float32" else 10.0
     for name in sorted(before, key=lambda name: (name not in _FIRST, name)):
         a, b = np.asarray(before[name], float), np.asarray(now.get(name, []), float)
         if a.shape != b.shape:
             return f"{name}: {len(a)} numbers before, {len(b)} now"
-        relative, absolute = TOLERANCE.get(name, _USUAL)
-        off = ~np.isclose(b, a, rtol=relative, atol=absolute, equal_nan=True)
+        relative, absolute = TOLERANCE_F2 if name == "val_f2" else TOLERANCE
+        off = ~np.isclose(b, a, rtol=coarse * relative, atol=coarse * absolute, equal_nan=True)
         if off.any():
             at = int(np.argmax(off))
             return f"{name} {a[at]:.4g} before, {b[at]:.4g} now"
