@@ -277,7 +277,7 @@ def test_a_changed_kernel_is_compiled_again_and_chips_are_dehazed_again(tmp_path
     assert (compiled[0], loaded[0]) == (0, 1)
     assert compiled[1] == loaded[1]
     with open(tmp_path / "paperlib" / "dehaze" / "_kernels_dark.py", "a") as file:
-        file.write("\n")
+        file.write("\nCHANGED = 1\n")
     changed = first_call()
     assert changed[0] == 0
     assert changed[1] != loaded[1]
