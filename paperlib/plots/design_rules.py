@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -42,4 +42,21 @@ def rules(tables: Mapping[str, pd.DataFrame]) -> Figure:
     for word, colour in _VERDICTS.items():
         panels[0].plot([], [], "o-", color=COLOURS[colour], label=word)
     figure.legend(loc="outside lower center", ncols=3, fontsize=8)
+    return figure
+
+
+@styled
+def schedules(rates: Mapping[str, Sequence[float]], steps: int) -> Figure:
+    """Learning rate against the epoch, one panel for each schedule, with one axis for all.
+
+    rates  name of the schedule -> the rate at each step
+    steps  steps of one epoch
+    """
+    figure = Figure(figsize=(2.5 * len(rates), 2.2))
+    panels = figure.subplots(1, len(rates), sharex=True, sharey=True, squeeze=False)[0]
+    for ax, (name, values) in zip(panels, rates.items(), strict=True):
+        ax.plot([k / steps for k in range(len(values))], values, color=COLOURS["original"])
+        ax.set(title=name, xlabel="epoch")
+        ax.set_ylim(bottom=0)
+    panels[0].set_ylabel("learning rate")
     return figure

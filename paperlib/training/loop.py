@@ -154,13 +154,7 @@ class Training:
         model = keras.Model(images, built(x))
         rate: float | keras.optimizers.schedules.LearningRateSchedule = config.rate
         if config.schedule == "one-cycle":
-            total = self.steps * config.epochs
-            rate = keras.optimizers.schedules.CosineDecay(
-                initial_learning_rate=config.rate / 25,
-                warmup_target=config.rate,
-                warmup_steps=total // 5,
-                decay_steps=total - total // 5,
-            )
+            rate = schedules.one_cycle(config.rate, self.steps * config.epochs)
         elif config.schedule == "cyclical":
             rate = schedules.Triangular(config.rate / 4, config.rate, self.steps * config.cycle)
         optimizer = keras.optimizers.Adam(rate)

@@ -6,6 +6,16 @@ import keras
 from keras import ops
 
 
+def one_cycle(most: float, total: int) -> keras.optimizers.schedules.CosineDecay:
+    """From a 25th of `most` straight up to it in a fifth of `total` steps, then down a cosine."""
+    return keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=most / 25,
+        warmup_target=most,
+        warmup_steps=total // 5,
+        decay_steps=total - total // 5,
+    )
+
+
 @keras.saving.register_keras_serializable("paperlib")
 class Triangular(keras.optimizers.schedules.LearningRateSchedule):
     """The cyclical rate: straight up from `least` to `most` and down again, cycle after cycle.
