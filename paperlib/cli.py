@@ -193,7 +193,7 @@ def probe(
     from .training import identity
 
     runs = Project(profile).runs
-    for place in sorted(runs.rglob("run.json")):
+    for place in sorted(runs.rglob("run.json"), key=lambda path: (len(path.parts), path)):
         try:
             what = identity.record(place.parent)
         except PaperError as error:
