@@ -28,7 +28,7 @@ def run(
     notebooks: list[str] = typer.Argument(None, help="Numbers or names; all by default."),
     profile: str = typer.Option("sample", help="sample, tiny, planet32 or paper."),
     data: str = typer.Option("", help="Folder with train_v2.csv and train-jpg (or an archive)."),
-    force: bool = typer.Option(False, help="Run also what is current (kept networks stay)."),
+    force: bool = typer.Option(False, help="Run also what is current (trained networks stay)."),
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Go on without unreadable chips."),
     set_: list[str] = typer.Option(None, "--set", metavar="NAME=VALUE", help="A parameter."),
     backend: str = typer.Option("", help="tensorflow (the default), jax or torch."),
@@ -193,7 +193,7 @@ def probe(
     from .training import identity
 
     runs = Project(profile).runs
-    for place in sorted(runs.rglob("run.json")):
+    for place in sorted(runs.rglob("run.json"), key=lambda path: (len(path.parts), path)):
         try:
             what = identity.record(place.parent)
         except PaperError as error:

@@ -563,3 +563,19 @@ def test_in_a_log_progress_is_plain_lines_at_most_once_a_minute(monkeypatch):
         "05_train: cell 3 of 9, 2 min 00 s",
         "05_train: 2 min 10 s",
     ]
+
+
+def test_trained_now_and_taken_from_an_earlier_run_are_different_words(tmp_path):
+    """Seen failing: "42 kept networks used, not trained again" right after they were trained."""
+    plant(tmp_path, "01_first", OPEN)
+    runner = Runner("tiny", root=tmp_path)
+    runner._trained = set()
+    told = [{"run": "a", "kept": False}, {"run": "b", "kept": True}, {"run": "c", "kept": True}]
+    assert runner._how(told, {"a", "b"}) == (
+        "2 networks trained here, now, 1 network taken from an earlier run, not trained again, "
+    )
+    assert runner._how([{"run": "b", "kept": True}], set()) == (
+        "1 network trained by an earlier notebook of this run, "
+    )
+    other = [{"run": "d", "kept": False, "other_code": "losses.py: loss 1 before, 2 now"}]
+    assert "1 of them anew: losses.py: loss 1 before, 2 now" in runner._how(other, {"d"})

@@ -18,7 +18,7 @@ from training_stand_ins import CONFIG, TAGS, chips
 
 from paperlib.networks import augment
 from paperlib.profiles import PROFILES, profile
-from paperlib.training import checkpoint, loop, runs, train
+from paperlib.training import checkpoint, loop, probe, runs, train
 from paperlib.training.config import Config
 from paperlib.utils import files
 from paperlib.utils.errors import PaperError
@@ -246,7 +246,13 @@ def test_weights_give_the_stored_probabilities(tmp_path):
         run.model()
 
 
-def test_plateau_and_early_stop_follow_the_validation_loss(tmp_path, monkeypatch):
+@pytest.fixture
+def unprobed(monkeypatch):
+    """No probe, which would be given the scripted losses."""
+    monkeypatch.setattr(probe, "numbers", lambda *_: {})
+
+
+def test_plateau_and_early_stop_follow_the_validation_loss(tmp_path, monkeypatch, unprobed):
     """Best after epochs 0, 1, 4; flat twice: ×0.1; flat three times: the end, with the best."""
     scripted = iter([1.0, 0.9, 0.95, 0.95, 0.8, 0.9, 0.9, 0.9, 0.1])
     monkeypatch.setattr(loop.Training, "_mean_loss", lambda *_: next(scripted))
@@ -257,7 +263,7 @@ def test_plateau_and_early_stop_follow_the_validation_loss(tmp_path, monkeypatch
     assert run.history["rate"].to_numpy() == pytest.approx([1e-3] * 4 + [1e-4] * 3 + [1e-5])
 
 
-def test_what_is_watched_may_be_the_metric(tmp_path, monkeypatch):
+def test_what_is_watched_may_be_the_metric(tmp_path, monkeypatch, unprobed):
     """The loss falls on and on, the metric stalls after epoch 1: it decides rate, end and best."""
     falling = iter(np.linspace(1, 0.1, 20))
     metric = iter([0.5, 0.6, 0.6, 0.55, 0.6, 0.6])
@@ -270,7 +276,7 @@ def test_what_is_watched_may_be_the_metric(tmp_path, monkeypatch):
     assert run.history["rate"].to_numpy() == pytest.approx([1e-3] * 4 + [1e-4])
 
 
-def test_with_more_patience_the_rate_falls_once_every_plateau(tmp_path, monkeypatch):
+def test_with_more_patience_the_rate_falls_once_every_plateau(tmp_path, monkeypatch, unprobed):
     scripted = iter([1.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0])
     monkeypatch.setattr(loop.Training, "_mean_loss", lambda *_: next(scripted))
     config = replace(CONFIG, epochs=20, rate=1e-3, patience=5)
