@@ -20,7 +20,14 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="The Planet chips: get them, look at them.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
-_NOTEBOOKS = [["run"], ["list"], ["report"], ["scenes"]]  # commands that need the whole extra
+_NOTEBOOKS = [
+    ["run"],
+    ["list"],
+    ["report"],
+    ["verify"],
+    ["diff"],
+    ["scenes"],
+]  # commands that need the whole extra
 
 
 @app.command()
@@ -32,14 +39,25 @@ def run(
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Go on without unreadable chips."),
     set_: list[str] = typer.Option(None, "--set", metavar="NAME=VALUE", help="A parameter."),
     backend: str = typer.Option("", help="tensorflow (the default), jax or torch."),
+    watch: bool = typer.Option(
+        False, "--watch", help="Run again when a file they reach is saved; refresh `paper diff`."
+    ),
 ) -> None:
     """Run the notebooks whose sources, data or results have changed."""
     _name_backend(backend)
+    from .pipeline import rerun
     from .pipeline.runner import Runner, literals
 
-    Runner(profile, data, skip_bad=skip_bad).run(
-        notebooks or (), parameters=literals(set_ or ()), force=force
-    )
+    def start() -> Runner:
+        return Runner(profile, data, skip_bad=skip_bad)
+
+    parameters = literals(set_ or ())
+    if watch:
+        rerun.watch(start, notebooks or (), parameters)
+        return
+    runner = start()
+    done = runner.run(notebooks or (), parameters=parameters, force=force)
+    rerun.remember(runner, done)
 
 
 @app.command("list")
@@ -81,6 +99,58 @@ def report(
     for fault in (*made.faults, *made.stale):
         print(f"paper: {fault}", file=sys.stderr)
     raise typer.Exit(1 if made.faults or (strict and made.stale) else 0)
+
+
+@app.command()
+def verify(
+    profile: str = typer.Option("sample", help="sample, tiny, planet32 or paper."),
+    write: bool = typer.Option(
+        False, "--write", help="For authors: what lies here is what is shipped from now on."
+    ),
+) -> None:
+    """Compare what this machine made with what the authors shipped; exit code 1 if it differs."""
+    from .pipeline import verify as verification
+    from .profiles import profile as known
+    from .utils.paths import checkout
+
+    root = checkout()
+    if root is None:
+        raise PaperError("no checkout here", "run the command in the checkout")
+    name = known(profile).name
+    if write:
+        made = verification.write_expected(root, name)
+        print(f"{made.relative_to(root)}: {made.stat().st_size / 1000:.0f} kB")
+    found = verification.verify(root, name)
+    page, text = verification.write(root, found)
+    for row in found.rows:
+        if row.bad:
+            print(f"paper: {row.path}: {row.verdict}: {row.note}", file=sys.stderr)
+    print(f"{page.relative_to(root)}, {text.relative_to(root)}")
+    print(found.line)
+    raise typer.Exit(0 if found.agrees else 1)
+
+
+@app.command()
+def diff(
+    revision: str = typer.Argument("HEAD", help='A commit, or "shipped".'),
+    profile: str = typer.Option("sample", help="sample, tiny, planet32 or paper."),
+) -> None:
+    """For authors: which figures, table cells and verdicts moved since a commit, side by side."""
+    from .pipeline import diff as differences
+    from .profiles import profile as known
+    from .utils.paths import checkout
+
+    root = checkout()
+    if root is None:
+        raise PaperError("no checkout here", "run the command in the checkout")
+    changes = differences.diff(root, known(profile).name, revision)
+    page = differences.write(root, changes)
+    for one in (*changes.pictures, *changes.tables):
+        print(f"{one.notebook.name}: {one.name}: {one.note}")
+    for one in changes.verdicts:
+        print(f"{one.text}: {one.old} → {one.new}")
+    print(changes.line)
+    print(page.relative_to(root))
 
 
 @app.command(hidden=True)

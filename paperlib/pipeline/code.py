@@ -18,6 +18,11 @@ def reached(notebook: Notebook, package: Path = PACKAGE) -> dict[str, str]:
     return code.reached(sources=_code(notebook), alone=_ALWAYS, package=package)
 
 
+def forget() -> None:
+    """Read the files anew the next time: they may have been edited since."""
+    _read.cache_clear()
+
+
 def _code(notebook: Notebook) -> Iterator[str]:
     for cell in notebook.node.cells:
         if cell.cell_type == "code":
