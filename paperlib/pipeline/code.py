@@ -9,18 +9,13 @@ from ..utils import code
 from .notebooks import Notebook
 
 PACKAGE = code.PACKAGE
-#: Arranges every run, whatever the notebook imports: how a notebook is executed and normalised.
-_ALWAYS = ("paperlib.pipeline.execute",)
+#: Arranges every run, whatever the notebook imports: how it is executed, normalised and shown.
+_ALWAYS = ("paperlib.pipeline.execute", "paperlib.pipeline.html_page")
 
 
 def reached(notebook: Notebook, package: Path = PACKAGE) -> dict[str, str]:
     """File, as a path from the checkout, -> digest: what a notebook's results depend on."""
     return code.reached(sources=_code(notebook), alone=_ALWAYS, package=package)
-
-
-def forget() -> None:
-    """Read the files anew the next time: they may have been edited since."""
-    _read.cache_clear()
 
 
 def _code(notebook: Notebook) -> Iterator[str]:

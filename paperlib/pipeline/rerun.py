@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..utils.code import forget
 from ..utils.errors import PaperError
 from . import code, diff, notebooks, shipped
 from .runner import Report, Runner
@@ -51,7 +52,7 @@ def watch(
     screen = screen or Screen()
     against, done = "", 0
     while turns is None or done < turns:
-        code.forget()
+        forget()
         seen: dict[Path, int] = {}
         try:
             runner = start()
