@@ -38,6 +38,7 @@ class Tolerance:
     why: str
 
 
+ROW = "the whole row"
 #: One unit in the sixth significant digit is at most 1e-5 of a value.
 RELATIVE = 1e-5
 #: What is a rounding error itself (a gap of 1e-16 where theory says 0) has no digits to agree in.
@@ -120,9 +121,13 @@ def tables(old: Sequence[dict[str, str]], new: Sequence[dict[str, str]]) -> Diff
         return Difference(EQUAL, columns or "other bytes, the same values", cells)
     where = _largest([cell for cell in far if cell.apart is not None])
     words = [cell for cell in far if cell.apart is None]
-    parts = [f"{len(far)} cells differ", where]
-    if words:
-        first = words[0]
+    rows = [cell for cell in words if cell.column == ROW]
+    gone, new = (sum(getattr(cell, side) is None for cell in rows) for side in ("new", "old"))
+    cells_far = len(far) - len(rows)
+    parts = [f"{cells_far} cell{'s differ' if cells_far > 1 else ' differs'}"] * bool(cells_far)
+    parts += [f"{n} row{'s' * (n > 1)} {what}" for n, what in ((new, "new"), (gone, "gone")) if n]
+    parts.append(where)
+    if first := next((cell for cell in words if cell.column != ROW), None):
         parts.append(f"{first.column} of {first.row}: {_or(first.old)} → {_or(first.new)}")
     return Difference(DIFFERS, "; ".join(filter(None, parts)), cells)
 
@@ -168,7 +173,7 @@ def _cells(old: Sequence[dict[str, str]], new: Sequence[dict[str, str]]) -> tupl
             side = before.get(key) or now[key]
             text = ", ".join(v for k, v in side.items() if k not in names and v) or row
             gone = key not in now
-            found.append(Cell(row, "the row", text if gone else None, None if gone else text))
+            found.append(Cell(row, ROW, text if gone else None, None if gone else text))
             continue
         for column in dict.fromkeys([*before[key], *now[key]]):
             one, other = before[key].get(column), now[key].get(column)

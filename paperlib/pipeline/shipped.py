@@ -71,7 +71,15 @@ def resolve(root: Path, revision: str) -> str:
 
 def committed(root: Path, commit: str, paths: Iterable[str]) -> Side:
     """What a commit holds, read from git's objects: the working tree does not matter."""
-    data = {path: found for path in paths if (found := blob(root, commit, path)) is not None}
+    wanted = list(paths)
+    asked = "".join(f"{commit}:./{path}\n" for path in wanted).encode()
+    answer = io.BytesIO(_git(root, "cat-file", "--batch", given=asked) or b"")
+    data: dict[str, bytes] = {}
+    for path in wanted:  # each answer: "<id> blob <size>", the content, a newline; or "… missing"
+        head = answer.readline().split()
+        if len(head) == 3 and head[1] == b"blob":
+            data[path] = answer.read(int(head[2]))
+            answer.readline()
     digests = {path: sha256(content).hexdigest() for path, content in data.items()}
     return Side(f"commit {commit[:7]}", digests, data.get)
 
@@ -81,11 +89,11 @@ def blob(root: Path, commit: str, path: str) -> bytes | None:
     return _git(root, "cat-file", "blob", f"{commit}:./{path}")
 
 
-def _git(root: Path, *arguments: str) -> bytes | None:
+def _git(root: Path, *arguments: str, given: bytes = b"") -> bytes | None:
+    """What git prints; None where it fails, or is not there."""
+    command = ["git", "-C", str(root), *arguments]
     try:
-        done = subprocess.run(
-            ["git", "-C", str(root), *arguments], capture_output=True, check=True, timeout=60
-        )
+        done = subprocess.run(command, input=given, capture_output=True, check=True, timeout=60)
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout

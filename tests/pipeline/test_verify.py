@@ -85,7 +85,7 @@ def test_each_verdict_is_said_with_where_and_how_much(planted, against):
 
     files.write_text(results / "table.csv", TABLE.replace("0.523456", "0.53"))
     verdict, note = found(planted)["table.csv"]
-    assert (verdict, note) == (compare.DIFFERS, "1 cells differ; f2 by up to 0.0065 (water)")
+    assert (verdict, note) == (compare.DIFFERS, "1 cell differs; f2 by up to 0.0065 (water)")
 
     draw(figures / "fig01.png", (213, 94, 0))  # a thin line in another colour
     files.write_json(results / "facts.json", {"a": {"b": 1.5}, "c": ["y"]})
@@ -95,7 +95,7 @@ def test_each_verdict_is_said_with_where_and_how_much(planted, against):
     now = found(planted)
     assert now["fig01.png"][0] == now["fig01.svg"][0] == compare.DIFFERS
     assert "judged by its PNG" in now["fig01.svg"][1]
-    assert now["facts.json"] == (compare.DIFFERS, '1 cells differ; value of c.0: "x" → "y"')
+    assert now["facts.json"] == (compare.DIFFERS, '1 cell differs; value of c.0: "x" → "y"')
     assert now["arrays.npz"][0] == compare.DIFFERS
     assert "largest by up to 1 (p)" in now["arrays.npz"][1]
     assert now["fig02.png"][0] == compare.MISSING
@@ -133,7 +133,7 @@ def test_a_table_whose_rows_moved_is_compared_row_by_row():
     cells = compare.tables(old, new).cells
     assert [(c.row, c.column, c.old, c.new) for c in cells] == [("a · 0", "f2", "1", "1.5")]
     gone = compare.tables(old, old[:1])
-    assert gone.verdict == compare.DIFFERS
+    assert (gone.verdict, gone.note) == (compare.DIFFERS, "1 row gone")
     assert [(c.row, c.old, c.new) for c in gone.cells] == [("a · 1", "2", None)]
 
 
@@ -149,7 +149,7 @@ def test_the_command_ends_with_one_line_an_exit_code_a_page_and_a_certificate(pl
     assert certificate["version"] == "https://codecheck.org.uk/spec/config/1.0/"
     assert len(certificate["manifest"]) == 6
     table = next(e for e in certificate["manifest"] if e["file"] == "results/tiny/table.csv")
-    assert "differs (1 cells differ; f2 by up to 0.01 (road))" in table["comment"]
+    assert "differs (1 cell differs; f2 by up to 0.01 (road))" in table["comment"]
     assert {"lock", "commits", "machines", "finished"} <= set(certificate["made"])
     page = (planted / "results/verify.html").read_text()
     assert "0.71" in page
