@@ -133,13 +133,15 @@ class Expected(Side):
     """The side that an expected file describes: tables whole, pictures reduced."""
 
     entries: Mapping[str, Any] = field(default_factory=dict)
+    made: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, text: bytes | str, name: str) -> Expected:
-        entries = json.loads(text)["outputs"]
+        found = json.loads(text)
+        entries = found["outputs"]
         digests = {path: entry["sha256"] for path, entry in entries.items()}
         texts = {p: e["text"].encode("utf-8") for p, e in entries.items() if "text" in e}
-        return cls(name, digests, texts.get, entries)
+        return cls(name, digests, texts.get, entries, found["made"])
 
     def rows(self, path: str) -> list[dict[str, str]] | None:
         arrays = self.entries.get(path, {}).get("arrays")

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -97,6 +98,8 @@ def verify(root: Path, profile: str) -> Agreement:
         judged: dict[str, Row] = {}
         for path in sorted(notebook.outputs(profile), key=_pictures_first):
             verdict, note, cells = _judge(path, old, new, judged)
+            if verdict == DIFFERS and path.endswith(".png"):
+                note += _drawn_by_another(old)
             judged[path] = Row(path, notebook, verdict, note, here, cells)
         rows += [judged[path] for path in notebook.outputs(profile)]
     return Agreement(profile, old.name, tuple(rows), run(root, made))
@@ -155,6 +158,14 @@ def _judge(
     return same, f"judged by its PNG: {picture.note or picture.verdict}", ()
 
 
+def _drawn_by_another(old: Side) -> str:
+    """What to know of a figure that another version of Matplotlib drew; `""` for the same one."""
+    shipped_by, here = getattr(old, "made", {}).get("matplotlib"), version("matplotlib")
+    if shipped_by in (None, here):
+        return ""
+    return f"; drawn by Matplotlib {here}, shipped from {shipped_by}, whose letters are others"
+
+
 def run(root: Path, made: Mapping[str, Any]) -> dict[str, Any]:
     """How the outputs came about: commits, lock, machines, and when the last notebook ended."""
     entries = list(made["run"]["notebooks"].values())
@@ -167,6 +178,7 @@ def run(root: Path, made: Mapping[str, Any]) -> dict[str, Any]:
         "finished": max((e["finished"] for e in entries), default=""),
         "seconds": round(sum(e.get("seconds", 0) for e in entries), 1),
         "versions": made.get("versions", {}),
+        "matplotlib": version("matplotlib"),
     }
 
 
@@ -219,6 +231,7 @@ def write(root: Path, found: Agreement) -> tuple[Path, Path]:
         "groups": groups,
         "looks": LOOKS,
         "tolerances": compare.TOLERANCES,
+        "tried": compare.TRIED,
         "style": pages.text("report.css"),
     }
     files.write_text(page, pages.render(values, "verify.html.j2"))

@@ -111,6 +111,14 @@ def test_another_file_with_the_same_picture_is_equal(planted):
     assert now["fig01.svg"][0] == compare.EQUAL
 
 
+def test_another_matplotlib_is_named_where_a_figure_differs(planted, monkeypatch):
+    verify.write_expected(planted, "tiny")
+    draw(planted / "figures/tiny/fig01.png", (213, 94, 0))
+    assert "Matplotlib" not in found(planted)["fig01.png"][1]
+    monkeypatch.setattr(verify, "version", lambda name: "9.9")
+    assert "drawn by Matplotlib 9.9, shipped from 3." in found(planted)["fig01.png"][1]
+
+
 def test_what_was_not_shipped_or_not_made_here_is_said(planted):
     plant(planted, "03_third", results=["new.csv"])
     files.write_text(planted / "results/tiny/new.csv", TABLE)
