@@ -100,6 +100,12 @@ class Changes:
             + (f"; not known then: {', '.join(self.unknown)}" if self.unknown else "")
         )
 
+    @property
+    def lines(self) -> list[str]:
+        """A line for each thing that moved, and `line`."""
+        moved = [f"{p.notebook.name}: {p.name}: {p.note}" for p in (*self.pictures, *self.tables)]
+        return [*moved, *(f"{v.text}: {v.old} → {v.new}" for v in self.verdicts), self.line]
+
 
 def diff(root: Path, profile: str, revision: str = "HEAD") -> Changes:
     """What moved in a profile since a commit (or since what was shipped: `"shipped"`).

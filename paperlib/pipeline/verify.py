@@ -81,6 +81,10 @@ class Agreement:
         return line
 
     @property
+    def faults(self) -> list[str]:
+        return [f"{row.path}: {row.verdict}: {row.note}" for row in self.rows if row.bad]
+
+    @property
     def agrees(self) -> bool:
         return not any(row.bad for row in self.rows)
 
