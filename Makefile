@@ -1,5 +1,6 @@
 # The two commands are `make paper` and `make test`; each makes the environment first.
-#   make paper                    all notebooks on generated scenes, then the report
+#   make paper                    all notebooks on generated scenes, the report, and a comparison
+#                                 with what was shipped
 #   make paper PROFILE=planet32 DATA=folder    the same on the real chips
 #   make test lint lab demo readme format lock clean
 PROFILE ?= sample
@@ -11,6 +12,7 @@ BIN := .venv/bin
 paper: .venv/ready
 	$(BIN)/paper run --profile $(PROFILE) $(if $(DATA),--data "$(DATA)")
 	$(BIN)/paper report --profile $(PROFILE)
+	$(BIN)/paper verify --profile $(PROFILE)
 
 test: .venv/ready
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder

@@ -6,6 +6,7 @@ Imports stand inside the commands, so that `paper --help` answers at once.
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import typer
 
@@ -20,7 +21,17 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="The Planet chips: get them, look at them.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
-_NOTEBOOKS = [["run"], ["list"], ["report"], ["scenes"]]  # commands that need the whole extra
+# Commands that need the whole extra.
+_NOTEBOOKS = {"run", "list", "report", "verify", "diff", "scenes"}
+
+
+def _checkout() -> Path:
+    """The checkout's root; `PaperError` where there is none."""
+    from .utils.paths import checkout
+
+    if (root := checkout()) is None:
+        raise PaperError("no checkout here", "run the command in the checkout")
+    return root
 
 
 @app.command()
@@ -32,14 +43,21 @@ def run(
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Go on without unreadable chips."),
     set_: list[str] = typer.Option(None, "--set", metavar="NAME=VALUE", help="A parameter."),
     backend: str = typer.Option("", help="tensorflow (the default), jax or torch."),
+    watch: bool = typer.Option(
+        False, "--watch", help="Run again when a file they reach is saved; refresh `paper diff`."
+    ),
 ) -> None:
     """Run the notebooks whose sources, data or results have changed."""
     _name_backend(backend)
+    from .pipeline import rerun
     from .pipeline.runner import Runner, literals
 
-    Runner(profile, data, skip_bad=skip_bad).run(
-        notebooks or (), parameters=literals(set_ or ()), force=force
-    )
+    parameters = literals(set_ or ())
+    if watch:
+        rerun.watch(lambda: Runner(profile, data, skip_bad=skip_bad), notebooks or (), parameters)
+    runner = Runner(profile, data, skip_bad=skip_bad)
+    done = runner.run(notebooks or (), parameters=parameters, force=force)
+    rerun.remember(runner, done)
 
 
 @app.command("list")
@@ -67,11 +85,8 @@ def report(
     """Write results/report.html: each number and claim of the paper with its verdict."""
     from .pipeline.report import write
     from .profiles import profile as known
-    from .utils.paths import checkout
 
-    root = checkout()
-    if root is None:
-        raise PaperError("no checkout here", "run the command in the checkout")
+    root = _checkout()
     made = write(root, held=known(profile).name if profile else "", pdf=not no_pdf)
     print(made.page.relative_to(root))
     if made.pdf:
@@ -83,15 +98,52 @@ def report(
     raise typer.Exit(1 if made.faults or (strict and made.stale) else 0)
 
 
+@app.command()
+def verify(
+    profile: str = typer.Option("sample", help="sample, tiny, planet32 or paper."),
+    write: bool = typer.Option(
+        False, "--write", help="For authors: what lies here is what is shipped from now on."
+    ),
+) -> None:
+    """Compare what this machine made with what the authors shipped; exit code 1 if it differs."""
+    from .pipeline import verify as verification
+    from .profiles import profile as known
+
+    root = _checkout()
+    name = known(profile).name
+    if write:
+        made = verification.write_expected(root, name)
+        print(f"{made.relative_to(root)}: {made.stat().st_size / 1000:.0f} kB")
+    found = verification.verify(root, name)
+    page, text = verification.write(root, found)
+    for fault in found.faults:
+        print(f"paper: {fault}", file=sys.stderr)
+    print(f"{page.relative_to(root)}, {text.relative_to(root)}\n{found.line}")
+    raise typer.Exit(0 if found.agrees else 1)
+
+
+@app.command()
+def diff(
+    revision: str = typer.Argument("HEAD", help='A commit, or "shipped".'),
+    profile: str = typer.Option("sample", help="sample, tiny, planet32 or paper."),
+) -> None:
+    """For authors: which figures, table cells and verdicts moved since a commit, side by side."""
+    from .pipeline import diff as differences
+    from .profiles import profile as known
+
+    root = _checkout()
+    changes = differences.diff(root, known(profile).name, revision)
+    page = differences.write(root, changes)
+    print(*changes.lines, sep="\n")
+    print(f"{page.relative_to(root)}")
+
+
 @app.command(hidden=True)
 def readme() -> None:
     """Write the generated parts of README.md again."""
     from .pipeline import readme as parts
-    from .utils.paths import checkout
 
-    root = checkout()
-    if root is None:
-        raise PaperError("no checkout here", "run the command in the checkout")
+    root = _checkout()
     print(f"README.md: {', '.join(parts.update(root)) or 'nothing'} changed")
 
 
@@ -211,11 +263,8 @@ def transfer(
     """Transfer learning on real chips, as notebook 11 shows it; a killed run continues."""
     print("paper: starting …", file=sys.stderr, flush=True)
     from .studies import transfer_real
-    from .utils.paths import checkout
 
-    root = checkout()
-    if root is None:
-        raise PaperError("no checkout here", "run the command in the checkout")
+    root = _checkout()
     if chips not in transfer_real.SETS:
         raise PaperError(f"--chips {chips}", f"write one of {', '.join(transfer_real.SETS)}")
     for size in sizes or transfer_real.SETS[chips].sizes:
@@ -276,8 +325,6 @@ def scenes(
     out: str = typer.Option("figures/sample/scenes_contact_sheet.png", help="PNG to write."),
 ) -> None:
     """Draw the contact sheet of the generated scenes: eight for each of the 17 labels."""
-    from pathlib import Path
-
     from . import plots
     from .chips.scenes import examples
     from .plots.scenes import contact_sheet
@@ -296,8 +343,6 @@ def release(
     out: str = typer.Option("", "--out", help="Folder to write; by default the package's own."),
 ) -> None:
     """Make the released model of a profile from its training run, with its card."""
-    from pathlib import Path
-
     from .project import Project
     from .studies import grids
     from .studies.release import release as write
@@ -383,7 +428,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         from .utils import extras
 
-        within = "notebooks" if sys.argv[1:2] in _NOTEBOOKS else ""
+        within = "notebooks" if sys.argv[1:2] and sys.argv[1] in _NOTEBOOKS else ""
         if (cure := extras.missing(error, within)) is None:
             raise
         print(f"paper: {cure}", file=sys.stderr)

@@ -9,8 +9,8 @@ from ..utils import code
 from .notebooks import Notebook
 
 PACKAGE = code.PACKAGE
-#: Arranges every run, whatever the notebook imports: how a notebook is executed and normalised.
-_ALWAYS = ("paperlib.pipeline.execute",)
+#: Arranges every run, whatever the notebook imports: how it is executed, normalised and shown.
+_ALWAYS = ("paperlib.pipeline.execute", "paperlib.pipeline.html_page")
 
 
 def reached(notebook: Notebook, package: Path = PACKAGE) -> dict[str, str]:

@@ -42,7 +42,7 @@ def write(root: Path, profiles: Sequence[str] = (), *, held: str = "", pdf: bool
 
     Raises `PaperError` where there are no results at all.
     """
-    from . import account, claims
+    from . import account, claims, pages
     from .report_page import context
     from .verdict_rules import ERROR
 
@@ -55,7 +55,7 @@ def write(root: Path, profiles: Sequence[str] = (), *, held: str = "", pdf: bool
     page = root / "results" / "report.html"
     accounts = {name: account.hold(root, name) for name in names}
     lines = [line for each in accounts.values() for line in (*each.faults, *each.notes)]
-    files.write_text(page, render(context(root, found, stale=lines)))
+    files.write_text(page, pages.render(context(root, found, stale=lines), "report.html.j2"))
     faults = [
         f"{finding.profile}: {finding.reason}"
         for name in ([held] if held else names)
@@ -73,20 +73,6 @@ def with_results(root: Path) -> list[str]:
     """Profiles with a manifest, the shipped and largest first; `tiny` is for tests alone."""
     order = ("paper", "planet32", "sample")
     return [name for name in order if (root / "results" / name / "manifest.json").is_file()]
-
-
-def render(values: dict[str, object]) -> str:
-    """The page from what `report_page.context` prepared."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("paperlib.pipeline"),
-        autoescape=jinja2.select_autoescape(["html", "j2"]),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html.j2").render(values) + "\n"
 
 
 def to_pdf(page: Path, target: Path, limit: float = 120) -> str:

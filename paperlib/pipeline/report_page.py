@@ -16,7 +16,7 @@ from typing import Any
 from .. import __version__, published
 from ..profiles import PROFILES
 from ..utils import files
-from . import claims, manifest, notebooks, verdict_rules
+from . import claims, manifest, notebooks, pages, verdict_rules, verify
 from .claims import Finding
 from .screen import duration
 from .verdict_rules import Measure
@@ -57,15 +57,13 @@ def context(
         "ours": {name: rows(root / "results" / name / "others.csv")[-2:] for name in names},
         "errata": errata(root, names),
         "runs": {name: runs(manifests[name]) for name in names},
+        "agreements": verify.agreements(root, names),
+        "agreement_looks": verify.LOOKS,
         "versions": manifests[names[0]].get("versions", {}),
         "checklists": checklists(root, names),
-        "style": _template("report.css"),
-        "script": _template("report.js"),
+        "style": pages.text("report.css"),
+        "script": pages.text("report.js"),
     }
-
-
-def _template(name: str) -> str:
-    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
 
 
 # ---- claims --------------------------------------------------------------------------------------

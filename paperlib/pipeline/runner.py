@@ -64,6 +64,7 @@ class Runner:
         self.cache = Path(os.environ.get("PAPER_CACHE") or self.root / ".cache")
         self.notebooks = notebooks.read_all(self.root / "notebooks")
         self.manifest = manifest.read(self.project.results)
+        self.commit: tuple[str | None, bool | None] = (None, None)  # when a run began
         self._common = {
             "lock": manifest.lock_digest(self.root),
             "versions": manifest.digest(*(f"{k}={v}" for k, v in manifest.versions().items())),
@@ -167,7 +168,7 @@ class Runner:
         started = time.monotonic()
         report = Report()
         self._trained: set[str] = set()
-        self._commit, self._hardware = manifest.commit(self.root), system.hardware()
+        self.commit, self._hardware = manifest.commit(self.root), system.hardware()
         with only_one(self.cache / f"run-{self.profile.name}.lock", screen) as lock:
             self.manifest = manifest.read(self.project.results)  # another run may just have ended
             self._remove_partial()
@@ -330,8 +331,8 @@ class Runner:
         entries, runs = self.manifest["notebooks"], self.manifest["run"]["notebooks"]
         runs[name] = {
             **ended,
-            "commit": self._commit[0],
-            "clean": self._commit[1],
+            "commit": self.commit[0],
+            "clean": self.commit[1],
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "hardware": self._hardware,
         }

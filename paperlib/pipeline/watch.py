@@ -22,8 +22,15 @@ _OTHERS = (".DS_Store", "Thumbs.db", "desktop.ini")
 _LOCKS = (".lock", ".swp", ".tmp", ".pyc", "~", "#")
 _SOURCES = (".py", ".ipynb", ".md", ".toml", ".j2", ".js", ".css", ".yml", ".txt")
 _GENERATED = ("figures/", "results/")
-#: The showcase keeps its database and uploads there while it serves.
-_NOT_WATCHED = ("demo_site/", "results/report.")
+#: The showcase keeps its database and uploads there while it serves; the others are pages that
+#: other commands write.
+_NOT_WATCHED = (
+    "demo_site/",
+    "results/report.",
+    "results/verify.",
+    "results/diff.",
+    "results/certificate.",
+)
 
 Snapshot = dict[str, tuple[int, int]]
 

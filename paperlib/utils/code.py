@@ -105,6 +105,11 @@ def _data_of(module: Path) -> Iterable[Path]:
             yield path
 
 
+def forget() -> None:
+    """Read the files anew the next time: they may have been edited since."""
+    _read.cache_clear()
+
+
 @cache
 def _read(path: Path, module: str = "") -> tuple[tuple[str, ...], str]:
     """What a file imports, and 12 hexadecimal digits over it."""
