@@ -52,7 +52,7 @@ def hold(root: Path, name: str) -> Account:
         if not why:
             continue
         line = f"{name}: {len(runs)} training run{'s' * (len(runs) > 1)}: {why}"
-        unsure = why == identity.UNKNOWN or why.endswith(identity.UNCOMPARED)
+        unsure = why in (identity.UNKNOWN, identity.LATER) or why.endswith(identity.UNCOMPARED)
         (notes if unsure else faults).append(line if unsure else f"{line} ({runs[0]})")
     return Account(tuple(faults), tuple(notes))
 

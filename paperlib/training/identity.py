@@ -17,6 +17,7 @@ from .runs import Run, load
 
 UNKNOWN = "made before the code of a run was recorded"
 UNCOMPARED = "not compared"
+LATER = "current since their probe, which was taken after training"
 
 
 def made_by() -> dict[str, dict[str, str]]:
@@ -36,12 +37,15 @@ def other_code(run: Run, *, measure: bool = True) -> str:
 def standings(runs_folder: Path) -> dict[str, list[str]]:
     """Why runs are of other code, or may be -> their paths in a folder of runs; no probe is taken.
 
-    Runs that are current stand under `""`.
+    Runs that are current stand under `""`; those whose probe was taken later under `LATER`.
     """
     found: dict[str, list[str]] = {}
     for place in sorted(runs_folder.rglob("run.json")):
         config = Config.from_dict(files.read_json(place.with_name("config.json")))
-        why = _other(config, files.read_json(place), False)
+        facts = files.read_json(place)
+        why = _other(config, facts, False)
+        if not why and "taken" in facts["probe"]:
+            why = LATER
         found.setdefault(why, []).append(place.parent.relative_to(runs_folder).as_posix())
     return found
 

@@ -30,8 +30,11 @@ Numbers = dict[str, list[float]]
 
 @functools.cache
 def code_now() -> dict[str, str]:
-    """File -> digest of all that a training run's code reaches."""
-    return code.reached(["paperlib.training.train"])
+    """File -> digest of all that a training run's code reaches; not what only keeps its books."""
+    room = "paperlib.training"
+    return code.reached(
+        [f"{room}.loop", f"{room}.copies", f"{room}.distillation"], alone=[f"{room}.train"]
+    )
 
 
 def same_graph(config: Config) -> Config:
