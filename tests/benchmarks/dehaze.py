@@ -1,6 +1,7 @@
 """The speed of the dark channel prior, beside what people use: `python tests/benchmarks/dehaze.py`.
 
     --quick   fewer repeats, for a look
+    --files   also 8192 × 8192 as TIFF, PNG and JPEG: pictures are to take little longer than a TIFF
     --huge    also a 20,000 × 20,000 GeoTIFF (1.2 GB, made and deleted here), with its peak memory
 
 Two other ways are written out here for comparison, as they stand in many repositories: a textbook
@@ -16,6 +17,7 @@ before the call, the result included.
 from __future__ import annotations
 
 import argparse
+import functools
 import math
 import resource
 import statistics
@@ -273,6 +275,29 @@ def table(quick: bool) -> None:
     print("   (goal 200 MB)")
 
 
+def formats(side: int = 8192, turns: int = 3) -> None:
+    """One scene as TIFF, PNG and JPEG, each to TIFF, in turns; ratios to the TIFF."""
+    from PIL import Image
+
+    from paperlib import dehaze
+
+    Image.MAX_IMAGE_PIXELS = None
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        image = Image.fromarray(np.tile(pictures(1, 2048)[0], (side // 2048, side // 2048, 1)))
+        image.save(place / "a.tif", compression="tiff_deflate")
+        image.save(place / "a.png", compress_level=1)
+        image.save(place / "a.jpg", quality=90)
+        del image
+
+        def run(kind: str) -> None:
+            dehaze.dehaze_scene(place / f"a.{kind}", place / "b.tif", workers=2, progress=False)
+
+        work = {f"{kind} to tif": functools.partial(run, kind) for kind in ("tif", "png", "jpg")}
+        seconds = in_turns(work, dict.fromkeys(work, turns))
+        show(f"a file of {side}×{side}, ratios to TIFF (goal 1.5)", seconds, "tif to tif", 1, "s")
+
+
 def huge(side: int = SIDE) -> None:
     """A scene of side² pixels, made by rows, cleared, its memory and time printed, and deleted."""
     import rasterio
@@ -310,6 +335,7 @@ def huge(side: int = SIDE) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--files", action="store_true")
     parser.add_argument("--huge", action="store_true")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -317,5 +343,7 @@ if __name__ == "__main__":
         child(given.child)
     else:
         table(given.quick)
+        if given.files:
+            formats()
         if given.huge:
             huge()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import os
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -263,6 +265,93 @@ def test_two_files_of_one_name_among_thousands_are_both_found(tmp_path):
     found = predictor.find_images([tmp_path])
     assert len(found) == 2001
     assert (tmp_path / "again" / "7.png").as_posix() in found
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "says"),
+    [
+        ("a.png", lambda p: cv2.imwrite(str(p), np.zeros((9, 9, 3), np.uint16)), "3 bands of 16"),
+        ("b.tif", lambda p: _tiff(p, np.zeros((4, 9, 9), np.uint16)), "4 bands of 16 bits"),
+        ("c.tif", lambda p: _tiff(p, np.zeros((3, 9, 9), np.float32)), "3 bands of 32 bits"),
+        ("d.webp", lambda p: p.write_bytes(b"RIFF, cut"), "it begins with 52 49 46 46"),
+        ("e.tif", lambda p: _pages(p), "holds 2 images, not one"),
+    ],
+)
+def test_an_image_that_cannot_be_labelled_is_named_with_the_cure(tmp_path, name, make, says):
+    make(tmp_path / name)
+    lines = []
+    for _ in range(2):
+        with pytest.raises(PaperError) as caught:
+            predictor.read_image(tmp_path / name)
+        lines.append(str(caught.value))
+    assert lines[0] == lines[1]  # no object's address
+    assert name in lines[0]
+    assert says in lines[0]
+    assert lines[0].endswith(" — give an 8-bit JPEG, PNG or TIFF")
+
+
+def _tiff(path, bands):
+    import rasterio
+
+    profile = {"driver": "GTiff", "count": len(bands), "height": 9, "width": 9}
+    with rasterio.open(path, "w", dtype=bands.dtype, **profile) as file:
+        file.write(bands)
+
+
+def _pages(path):
+    page = Image.new("RGB", (9, 9))
+    page.save(path, save_all=True, append_images=[page])
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png"])
+def test_an_image_is_read_upright(tmp_path, kind):
+    exif = Image.Exif()
+    exif[0x112] = 6
+    Image.fromarray(pictures(1)[0][:20]).save(tmp_path / f"a.{kind}", exif=exif)
+    assert predictor.read_image(tmp_path / f"a.{kind}").shape == (32, 20, 3)
+
+
+def test_what_macos_adds_is_passed_over(tmp_path):
+    (tmp_path / "__MACOSX").mkdir()
+    for name in ("a.png", "._a.png", "__MACOSX/a.png"):
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    assert predictor.find_images([tmp_path]) == {"a": tmp_path / "a.png"}
+
+
+def test_results_are_checked_first_and_never_lost(model, tmp_path):
+    image = tmp_path / "a.png"
+    Image.new("RGB", (8, 8)).save(image)
+    (tmp_path / "folder").mkdir()
+    for out in ("folder", "a.png/x.csv", "y" * 300):
+        with pytest.raises(PaperError, match=" — "):
+            predictor.check_results(tmp_path / out)
+    predictor.check_results(tmp_path / "good.csv")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "folder"]
+
+    late = tmp_path / "late.csv"
+
+    def meanwhile(paths, **how):
+        late.mkdir()
+        return type(model).predict_files(model, paths, **how)
+
+    class Slow:
+        tags, predict_files = model.tags, staticmethod(meanwhile)
+
+    with pytest.raises(PaperError, match="the results are in ") as caught:
+        predictor.write_csv(late, Slow, {"a": image}, progress=False)
+    saved = str(caught.value).split("the results are in ")[1]
+    with open(saved, encoding="utf-8") as file:
+        assert [row["image_name"] for row in csv.DictReader(file)] == ["a"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux only")
+def test_a_name_that_is_not_utf8_is_labelled(model, tmp_path):
+    Image.new("RGB", (8, 8)).save(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png"))
+    Image.new("RGB", (8, 8)).save(tmp_path / "z.png")
+    out = tmp_path / "o.csv"
+    assert not predictor.write_csv(out, model, predictor.find_images([tmp_path]), progress=False)
+    with out.open(encoding="utf-8") as file:
+        assert {row["image_name"] for row in csv.DictReader(file)} == {"caf\\xe9", "z"}
 
 
 def _empty(tmp_path):
