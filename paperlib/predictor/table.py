@@ -140,9 +140,6 @@ def _write_maps(path: Path, model: Predictor, layers: list, raster: bool) -> lis
 
 def check_results(path: str | Path) -> None:
     """`PaperError` where a file of results cannot be written, before anything is computed."""
-    path = Path(path)
-    if os.path.isdir(path):  # without an error for a name too long
-        raise PaperError(f"{files.shown(path)}: is a folder", "name a CSV file, as labels.csv")
     with results(path, keep=False):
         pass
 
@@ -158,6 +155,8 @@ def results(path: str | Path, *, keep: bool = True) -> Iterator[IO[str]]:
     """
     path = Path(os.path.realpath(path)) if os.path.islink(path) else Path(path)
     name = files.shown(path)
+    if os.path.isdir(path):  # without an error for a name too long
+        raise PaperError(f"{name}: is a folder", "name a CSV file, as labels.csv")
     if os.path.exists(path) and not os.path.isfile(path):
         if not keep:
             yield io.StringIO()
