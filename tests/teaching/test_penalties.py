@@ -7,7 +7,7 @@ import pytest
 
 from paperlib.labels import LABELS
 from paperlib.plots import ridge as draw
-from paperlib.teaching import ridge
+from paperlib.teaching import penalties
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def world() -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_lasso_sets_weights_to_zero_and_ridge_makes_all_smaller(world):
-    paths = ridge.penalty_paths(*world, 5)
+    paths = penalties.penalty_paths(*world, 5)
     lasso, squares = paths["lasso"].weights, paths["ridge"].weights
     assert (lasso[-1] == 0).all()
     counts = (np.abs(lasso) > 0).sum(1)
@@ -33,7 +33,7 @@ def test_lasso_sets_weights_to_zero_and_ridge_makes_all_smaller(world):
 
 def test_errors_are_those_of_the_formula(world):
     probability, truth = world
-    path = ridge.penalty_paths(probability, truth, 5, strengths=3)["ridge"]
+    path = penalties.penalty_paths(probability, truth, 5, strengths=3)["ridge"]
     known = probability[::2]
     x = (known - known.mean(0)) / known.std(0)
     y = truth[::2, 5] - truth[::2, 5].mean()
@@ -42,11 +42,11 @@ def test_errors_are_those_of_the_formula(world):
     assert path.fit[1] == pytest.approx(np.mean((y - x @ weights) ** 2))
     assert (np.diff(path.fit) >= 0).all()
     with pytest.raises(ValueError, match="0 to 16"):
-        ridge.penalty_paths(probability, truth, 17)
+        penalties.penalty_paths(probability, truth, 17)
 
 
 def test_the_figure_holds_every_weight_and_both_errors(world):
-    paths = ridge.penalty_paths(*world, 5, strengths=8)
+    paths = penalties.penalty_paths(*world, 5, strengths=8)
     given = {k: (p.strength, p.weights, p.fit, p.held) for k, p in paths.items()}
     figure = draw.penalty_paths(given, LABELS, 5)
     above, below = figure.axes[0], figure.axes[2]
