@@ -134,6 +134,8 @@ function refresh() {
     before = now;
     compute();
     document.documentElement.toggleAttribute("data-truth", hasTruth());
+    // maps are drawn when they come into view: their room is there before, so that nothing jumps
+    document.documentElement.style.setProperty("--ratio", now.width / now.height);
     for (const host of $$("[data-slider]")) host.sync();
     for (const list of $$("[data-depth]")) list.value = state.depth;
     for (const host of $$("[data-map], [data-zoom], [data-wiper], [data-histogram], [data-swatches]")) host.redraw();
