@@ -14,7 +14,7 @@ import rasterio
 from PIL import Image, JpegImagePlugin
 
 from ..utils import files
-from ._raster import exif_of
+from ._headers import exif_of
 
 SMALL = 1 << 26  # pixels up to which a JPEG is encoded in memory, with the tables of the source
 METRES = 0.0254

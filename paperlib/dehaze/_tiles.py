@@ -24,6 +24,7 @@ from . import _scene_light as lights
 from . import _unpack as unpacked
 from . import _write as writer
 from ._executors import Pool
+from ._headers import frames
 from ._job import How, Job, gdal, key_of, read_tile
 from ._partial import disk_of, partial_of
 
@@ -73,7 +74,7 @@ def _check(source: Path, target: Path, found: list[rasters.Raster]) -> list[str]
             )
     if len(found) > 1 and driver != "GTiff":
         raise PaperError(f"{source}: has {len(found)} pages, {target.suffix} one", "write a .tif")
-    pictures = rasters.frames(source) if len(found) == 1 else 1
+    pictures = frames(source) if len(found) == 1 else 1
     if pictures > 1 and source.suffix.lower() == ".png":
         raise PaperError(f"{source}: an animation of {pictures} pictures", "split it first")
     if pictures > 1:

@@ -21,6 +21,7 @@ from rasterio.shutil import copy as copy_raster
 from ..utils.errors import PaperError
 from . import _carry
 from . import _raster as rasters
+from ._headers import tiff_tags
 
 PIXELS, VALID = "pixels", "valid"
 LOSSY = ("jpeg", "ycbcr jpeg", "webp", "jxl", "lerc")
@@ -214,7 +215,7 @@ def _options(page: Page, source, driver: str) -> tuple[str, dict[str, str], list
 
 def _predictor(path: Path) -> int:
     try:
-        return rasters.tiff_tags(path).get(317, 1)
+        return tiff_tags(path).get(317, 1)
     except (OSError, ValueError, SyntaxError, TypeError, KeyError):
         return 1
 
