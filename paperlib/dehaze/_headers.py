@@ -1,4 +1,4 @@
-"""What the headers of pictures say and GDAL does not: orientation, EXIF, tags, how many there are."""
+"""What headers of pictures say and GDAL does not: orientation, EXIF, tags, number of pictures."""
 
 from __future__ import annotations
 
