@@ -210,7 +210,8 @@ def train(
     set_: list[str] = typer.Option(None, "--set", metavar="KEY=VALUE", help="Change all runs."),
     backend: str = typer.Option("", help="tensorflow (the default), jax or torch."),
 ) -> None:
-    """Train a grid of networks, or the profile's one; finished runs are kept, killed ones go on."""
+    """Train a grid of networks, or the profile's one; finished runs are saved, killed ones go
+    on."""
     _name_backend(backend)
     from .profiles import profile as known
     from .training.config import Config
@@ -361,9 +362,9 @@ def dehaze(
     source: str = typer.Argument(metavar="IN", help="GeoTIFF, PNG or JPEG; or a folder of them."),
     target: str = typer.Argument(metavar="OUT", help="The file, or folder, to write."),
     patch: int = typer.Option(15, help="Side of the dark channel's window, pixels."),
-    omega: float = typer.Option(0.95, help="Share of the haze that is removed."),
+    omega: float = typer.Option(0.95, help="Fraction of the haze that is removed."),
     t0: float = typer.Option(0.1, help="Least transmission divided by."),
-    fraction: float = typer.Option(0.01, help="Share of the pixels that may be the light."),
+    fraction: float = typer.Option(0.01, help="Fraction of the pixels that may be the light."),
     radius: int = typer.Option(40, help="Half the guided filter's window, pixels."),
     eps: float = typer.Option(1e-3, help="The guided filter's smoothing."),
     tile: int = typer.Option(1024, help="Side of the tiles, pixels; memory grows with it."),

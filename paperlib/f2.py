@@ -135,8 +135,8 @@ def label_thresholds(y_true: Array, probability: Array) -> Array:
     Returns
     -------
     `(L,)` float64, each midway between two neighbouring probabilities. Of several equally good cuts
-    the one that predicts the label for the fewest chips is taken; a label that no chip carries gets
-    a threshold above every probability.
+    the one that predicts the label for the fewest chips is taken; a label for which no chip is
+    positive gets a threshold above every probability.
     """
     y_true, probability = _chips(y_true, probability)
     pairs = zip(y_true.T, probability.T, strict=True)
@@ -285,7 +285,7 @@ def bootstrap_precision_recall(
     """Precision and recall of each label with their intervals over chips, arrays of `(L,)`.
 
     NaN where there is no such share: the precision of a label that no chip is given, the recall of
-    one that no chip carries. Draws in which that happens are left out.
+    one for which no chip is positive. Draws in which that happens are left out.
     """
     y_true, y_pred = _pair(y_true, y_pred)
     columns = np.concatenate([y_true & y_pred, y_pred, y_true], axis=1).astype(np.float32)

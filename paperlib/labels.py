@@ -42,7 +42,8 @@ WEATHER: tuple[str, ...] = tuple(tag for tag in LABELS if GROUP[tag] == "weather
 COMMON: tuple[str, ...] = tuple(tag for tag in LABELS if GROUP[tag] == "common")
 RARE: tuple[str, ...] = tuple(tag for tag in LABELS if GROUP[tag] == "rare")
 
-#: Chips of the whole labelled set, and how many of them carry each tag (a repeat counts once).
+#: Chips of the whole labelled set, and how many of them are positive for each tag (a repeat counts
+#: once).
 PUBLISHED_CHIPS = 40_479
 PUBLISHED_COUNTS: dict[str, int] = {tag: row[3] for tag, row in _TABLE.items()}
 

@@ -16,7 +16,7 @@ class Profile:
     source    `"scenes"` (generated, no download) or `"planet"` (needs `--data`)
     size      height and width in pixels of the chips the network sees
     chips     how many scenes are generated; 0 for real chips (all there are)
-    width     channels of VGG-16 as a share of the published ones
+    width     channels of VGG-16 as a fraction of the published ones
     narrow    the same for the networks of a grid (up to 102 of them)
     epochs    the most epochs a network is trained for
     batch     chips per step

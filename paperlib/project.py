@@ -1,8 +1,8 @@
 """One profile's places and its chips: what a notebook opens first.
 
     paper = Project(profile="sample", data="")
-    paper.chips()                      # read or drawn once, then kept
-    paper.run(config)                  # trained once, then kept
+    paper.chips()                      # read or drawn once, then saved
+    paper.run(config)                  # trained once, then saved
     paper.save_figure(figure, "fig07_overall")
     paper.save_table(frame, "table1_f2")
 

@@ -1,6 +1,6 @@
 """What is shipped for `planet32`: the numbers follow from the predictions, the model from its card.
 
-The tables are held against scikit-learn on the shipped predictions, not against the code that
+The tables are compared with scikit-learn on the shipped predictions, not against the code that
 wrote them.
 """
 
@@ -52,7 +52,7 @@ def test_every_shipped_run_says_the_digest_of_its_predictions(root):
     """So that moved rows are found in the runs of before there was one, too."""
     places = sorted(root.glob("results/planet32/runs/**/run.json"))
     unsigned = [str(p.parent) for p in places if "predictions" not in files.read_json(p)]
-    assert not unsigned, f"paperlib.training.runs.sign writes it for {', '.join(unsigned)}"
+    assert not unsigned, f"paperlib.training.runs.add_digest writes it for {', '.join(unsigned)}"
 
 
 def test_the_overall_f2_follows_from_the_predictions(run, results):
@@ -81,7 +81,7 @@ def test_the_overall_f2_follows_from_the_predictions(run, results):
 @pytest.fixture(scope="module")
 def evaluation(root):
     """Every system that the shipped runs make, scored again."""
-    runs = train.kept_runs(Project("planet32", root=root))
+    runs = train.saved_runs(Project("planet32", root=root))
     return systems.evaluate(families.sort(runs))
 
 
@@ -181,7 +181,7 @@ def test_the_card_says_what_the_shipped_runs_say_of_each_part(root):
     """Recomputed; ridge and views are the released network's own, and stand in its predictions."""
     card = files.read_json(predictor.RELEASED / "planet32" / "card.json")
     made = SimpleNamespace(config=Config.from_dict(card["network"]))
-    found = ablation.brought(Project("planet32", root=root), made)
+    found = ablation.gains(Project("planet32", root=root), made)
     assert {"dehazing", "one model per label", "taught by a larger network"} <= set(found)
     for part, numbers in found.items():
         assert card["brought"][part] == numbers, part

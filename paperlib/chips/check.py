@@ -24,7 +24,7 @@ class Report:
 
     table, chips  the label file, and the folder or archive of the chips
     rows          usable rows of the label file
-    counts        tag -> chips that carry it, a tag repeated in a row counted once
+    counts        tag -> chips positive for it, a tag repeated in a row counted once
     splits        split -> chips
     sizes         `"256×256"` -> chips of that size, those that can be read
     missing       chips of the label file that are not in the archive

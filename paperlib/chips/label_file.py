@@ -54,7 +54,7 @@ class LabelTable:
         return [name for name, tags in self.rows.items() if not set(tags) & set(WEATHER)]
 
     def counts(self) -> dict[str, int]:
-        """Tag -> chips that carry it."""
+        """Tag -> chips positive for it."""
         found = Counter(tag for tags in self.rows.values() for tag in set(tags))
         return {tag: found[tag] for tag in self.tags}
 

@@ -157,8 +157,8 @@ def check_informative(truth: Array, probability: Array, source: str, loss: str =
     however good the network. So the slope Σ cov(p, y)/Σ var(p) is near 1 or near 0, with a standard
     error of √(Σ var(p)·var(y)/N)/Σ var(p). It fails where the slope is not 3 errors above 0, or is
     3 errors below `SLOPES` of its loss, and the error is small enough (under 0.1) to tell: where a
-    share of the rows was moved, the slope falls by this share. (What moves fewer is found by the
-    digest that `runs.load` holds predictions against.) A network that has learnt nothing
+    fraction of the rows was moved, the slope falls by this fraction. (What moves fewer is found by
+    the digest that `runs.load` holds predictions against.) A network that has learnt nothing
     gives nearly constant probabilities, a large error, and passes. Labels that fewer than `TELLING`
     chips carry are left out: a network of one rare label alone can be surely wrong about all of
     them.

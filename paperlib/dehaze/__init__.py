@@ -79,11 +79,11 @@ def dehaze(
     patch
         side of the dark channel's window, pixels; 15 and `radius` 40 suit chips of 256 pixels
     omega
-        share of the haze that is removed, 0…1
+        fraction of the haze that is removed, 0…1
     t0
         least transmission divided by, above 0 and at most 1
     fraction
-        share of the pixels that are candidates for A, above 0 and at most 1
+        fraction of the pixels that are candidates for A, above 0 and at most 1
     radius
         half the guided filter's window, pixels: its side is 2·radius + 1
     eps

@@ -10,8 +10,8 @@ in cache; and 32 bits for everything, sixteen pixels to a vector. The sums are o
 may overflow on the way, as only their differences count. They are exact, so a pixel's result does
 not depend on where the block around it was cut.
 
-The units: luma g is 299 R + 587 G + 114 B less HALF, so that g/HALF is in -1…1; p/`unit`, in -1…1
-too, is twice the haze (1 - transmission) less one. Squares, products, slope and offset of the
+The units: luma g is 299 R + 587 G + 114 B minus HALF, so that g/HALF is in -1…1; p/`unit`, in -1…1
+too, is twice the haze (1 - transmission) minus one. Squares, products, slope and offset of the
 guided filter are in steps as small as a window's sum in int32 has room for (`_plain_uint8.units`).
 """
 
@@ -28,7 +28,7 @@ from ._plain_uint8 import HALF
 
 @inner
 def _haze(red, green, blue, factors, most, unit, out):
-    """ω times the minimum over the channels of I/A, less a half: what eq. 8 takes from 1.
+    """ω times the minimum over the channels of I/A, minus a half: what eq. 8 takes from 1.
 
     Only at the edge of a halo, where the window is cut, can I/A be above 1; `most` keeps it there.
     """

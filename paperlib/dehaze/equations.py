@@ -61,7 +61,7 @@ def atmospheric_light(
     image : `(H, W)`, `(H, W, 1 or 3)`
     dark : `(H, W)`, the dark channel, in any unit
     fraction
-        share of the pixels that are candidates, above 0 and at most 1
+        fraction of the pixels that are candidates, above 0 and at most 1
     mask : `(H, W)` bool, True where a pixel counts
 
     Returns
@@ -119,7 +119,7 @@ def transmission(
     patch
         side of the window in pixels
     omega
-        share of the haze that is removed, 0…1
+        fraction of the haze that is removed, 0…1
     mask : `(H, W)` bool, True where a pixel counts; 0 is returned where a window holds none
 
     Returns

@@ -20,8 +20,8 @@ def macro_average_precision(truth: Array, probability: Array, fold: Array | None
 
     Chips are ranked only among those of their own fold: systems that were fitted on different
     chips need not mean the same by one probability. Of the folds in which a label is found, the
-    mean weighted by the chips that carry it: so each such chip counts once, as it does in average
-    precision itself. Labels that no chip carries are left out.
+    mean weighted by the chips positive for it: so each such chip counts once, as it does in average
+    precision itself. Labels for which no chip is positive are left out.
     """
     fold = np.zeros(len(truth), int) if fold is None else fold
     total = np.zeros(truth.shape[1])
@@ -38,7 +38,7 @@ def macro_average_precision(truth: Array, probability: Array, fold: Array | None
 
 
 def _summed_precision(truth: Array, p: Array) -> float:
-    """Average precision × chips that carry the label; equal probabilities stand on one rank."""
+    """Average precision × chips positive for the label; equal probabilities stand on one rank."""
     order = np.argsort(-p, kind="stable")
     hits = np.cumsum(truth[order], dtype=np.int64)
     last = np.append(np.flatnonzero(np.diff(p[order])), len(p) - 1)
@@ -52,7 +52,7 @@ def reliability(
 
     truth, probability  `(N, L)`
     Returns a row per bin of equal width that holds any: `probability` (mean given), `frequency`
-    (share that is there), `difference` (frequency less probability) with its 95 % interval `low`,
+    (share that is there), `difference` (frequency minus probability) with its 95 % interval `low`,
     `high`, and `count`. The interval is a bootstrap over chips, since the labels of one chip are
     not independent of each other; it is NaN where fewer than `FEW` chips are in the bin.
     """
@@ -102,7 +102,7 @@ def error_interval(
     """`calibration_error` of `(N, L)` with its 95 % interval: the basic bootstrap over chips.
 
     Chance alone moves a bin away from its diagonal, so drawn chips have a larger error than the
-    chips themselves; the basic interval, twice the value less the draws' quantiles, takes that
+    chips themselves; the basic interval, twice the value minus the draws' quantiles, takes that
     off again where their percentiles would add it (Davison & Hinkley 1997, section 5.2).
     """
     _, (count, hits, given) = _binned(truth, probability, bins, replicates, seed)

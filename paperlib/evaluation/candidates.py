@@ -1,4 +1,4 @@
-"""Kept runs -> candidates: the probabilities of several networks for the same chips.
+"""Saved runs -> candidates: the probabilities of several networks for the same chips.
 
 A candidate predicts all labels: one network with 17 outputs, or 17 networks with one output each
 put together. Candidates are told apart by variant, loss, design and seed.
@@ -99,9 +99,9 @@ class Pool:
 def gather(runs: Iterable[Run], part: str = "validation", chips: Chips | None = None) -> Pool:
     """The runs' probabilities of one part, put together by chip and label, and checked.
 
-    runs   any number of kept runs on the same chips
+    runs   any number of saved runs on the same chips
     part   `"validation"` or `"test"`
-    chips  the data, where they are at hand: the runs' labels are then held against them
+    chips  the data, where they are at hand: the runs' labels are then compared with them
 
     Raises `PaperError` for what `leakage` knows: a chip of the training part, one that stands
     twice or in another part than its name says, labels that differ between runs or from the data,
@@ -109,7 +109,7 @@ def gather(runs: Iterable[Run], part: str = "validation", chips: Chips | None = 
     """
     runs = list(runs)
     if not runs:
-        raise PaperError("no run is kept here", "train one: paper train, or paper run 05")
+        raise PaperError("no run is saved here", "train one: paper train, or paper run 05")
     pool: Pool | None = None
     for run in runs:
         leakage.check_parts(run.names, run.split)

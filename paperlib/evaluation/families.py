@@ -1,4 +1,4 @@
-"""Like with like: kept runs sorted into families of one design.
+"""Group saved runs by architecture and training configuration.
 
 The runs of a family differ in their chips (original, dehazed), their loss, their seed and, where
 each label has its own network, in their label; width, first weights, epochs and all else are the
@@ -37,7 +37,7 @@ def title(design: Config) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Family:
-    """Kept runs of one design, at least one.
+    """Saved runs of one design, at least one.
 
     design  the configuration they share: variant, loss and seed are those of a base network,
             outputs is `"all"`, or `"each"` where each label has its own network
@@ -131,7 +131,7 @@ def joint(families: Sequence[Family]) -> Family:
     return max(whole, key=merit)
 
 
-def spread(families: Iterable[Family], chosen: Family) -> tuple[Family, dict[int, str]]:
+def seed_reference(families: Iterable[Family], chosen: Family) -> tuple[Family, dict[int, str]]:
     """Whose seeds say how much of a result of `chosen` is chance, and the name of each.
 
     The family itself where it has several seeds. Where it has one, as the widest networks do, the
@@ -153,7 +153,7 @@ def per_label(families: Sequence[Family]) -> Family | None:
     return max(whole, key=lambda f: (f.candidates(f.seeds[0]), f.design.width), default=None)
 
 
-def twin(families: Sequence[Family], each: Family) -> Family | None:
+def joint_baseline(families: Sequence[Family], each: Family) -> Family | None:
     """The family with one network for all labels that is else like `each`.
 
     Where none was trained for as many epochs in as large batches, one that differs in these alone:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..chips import Chips
 from . import tables
-from .families import Family, joint, per_label, title, twin
+from .families import Family, joint, joint_baseline, per_label, title
 
 if TYPE_CHECKING:
     from ..training.config import Config
@@ -24,7 +24,7 @@ class Evaluation:
 
     outcomes  system -> protocol -> outcome
     designs   system -> design of its family
-    less      system -> the system that it is compared with, on the same chips
+    baseline  system -> the system that it is compared with, on the same chips
     seeds     columns `system`, `seed`, `f2`: nested, every seed of the candidates' family and of
               every other that has several
     own       protocol -> outcome of the whole system with each label's own threshold
@@ -34,7 +34,7 @@ class Evaluation:
 
     outcomes: dict[str, dict[str, Outcome]]
     designs: dict[str, Config]
-    less: dict[str, str]
+    baseline: dict[str, str]
     seeds: pd.DataFrame
     own: dict[str, Outcome]
     raw: dict[str, Outcome]
@@ -58,15 +58,15 @@ class Evaluation:
         return table
 
     def differences(self) -> pd.DataFrame:
-        """`system`, `less`, `protocol`, `difference` of mean-over-chips F2, `low`, `high`.
+        """`system`, `baseline`, `protocol`, `difference` of mean-over-chips F2, `low`, `high`.
 
         The same of other seeds, nested, stands in `seed 1` and so on, where both systems have them.
         """
         scores = {(row.system, row.seed): row.f2 for row in self.seeds.itertuples()}
         rows = []
-        for system, reference in self.less.items():
+        for system, reference in self.baseline.items():
             for protocol, outcome in self.outcomes[system].items():
-                named = {"system": system, "less": reference, "protocol": protocol}
+                named = {"system": system, "baseline": reference, "protocol": protocol}
                 change = outcome.difference(self.outcomes[reference][protocol])
                 rows.append({**named, **change})
                 if protocol == "nested":
@@ -84,11 +84,11 @@ class Evaluation:
         return int(self.seeds.loc[self.seeds["system"] == system, "seed"].iloc[0])
 
     def across(self) -> list[str]:
-        """The comparisons between designs, in words: who, less whom, and in what they differ."""
+        """The comparisons between designs, in words: who minus whom, and in what they differ."""
         return [
-            f"{self._named(system)} less {self._named(other)}: they differ in "
+            f"{self._named(system)} minus {self._named(other)}: they differ in "
             f"{_listed(unlike(self.designs[system], self.designs[other]))}"
-            for system, other in self.less.items()
+            for system, other in self.baseline.items()
             if self.designs[system] != self.designs[other]
         ]
 
@@ -97,7 +97,7 @@ class Evaluation:
         return f"*{system}*" if system == networks else f"*{system}* ({networks})"
 
     def fixed(self) -> list[str]:
-        """Threshold 0.2 less fitted thresholds, nested, in words: a line for each network."""
+        """Threshold 0.2 minus fitted thresholds, nested, in words: a line for each network."""
         said = []
         for system in self.outcomes:
             if not system.endswith(FIXED):
@@ -157,13 +157,14 @@ def whole(families: Sequence[Family], chips: Chips | None = None) -> tuple[str, 
 def evaluate(families: Sequence[Family], chips: Chips | None = None) -> Evaluation:
     """The base network, then the paper's system, then the other families, step by step.
 
-    families  `sort` of kept runs, the base network's first
-    chips     the data, where they are at hand: labels are then held against them
+    families  `sort` of saved runs, the base network's first
+    chips     the data, where they are at hand: labels are then compared with them
 
     Systems: "one network…" is the base network; "one candidate…" and "choice per label…" are of
     the family that `joint` names (where that is the base network's own, its first candidate is the
     base network); "network per label…" is the paper's own design; any other family is called by
-    its title. Networks per label are held against their `twin`, all else against the base network.
+    its title. Networks per label are compared with their `joint_baseline`, all else against the
+    base network.
     """
     base, chosen, each = families[0], joint(families), per_label(families)
     called = {base: "one network"}
@@ -177,7 +178,7 @@ def evaluate(families: Sequence[Family], chips: Chips | None = None) -> Evaluati
             called[family], choice[family] = family.title, f"{family.title}, choice"
     outcomes: dict[str, dict[str, Outcome]] = {}
     designs: dict[str, Config] = {}
-    less: dict[str, str] = {}
+    baseline: dict[str, str] = {}
     seeds: list[dict[str, object]] = []
     for family, one in called.items():
         pool, test = family.pool(chips=chips), family.pool("test")
@@ -186,10 +187,10 @@ def evaluate(families: Sequence[Family], chips: Chips | None = None) -> Evaluati
         made = tables.evaluate(pool, test, one=one, choice=choice[family])
         outcomes.update(made)
         designs.update(dict.fromkeys(made, family.design))
-        less.update({system: one for system in made if system != one})
+        baseline.update({system: one for system in made if system != one})
         if family is not base:
-            like = twin(families, family) if family.per_label else None
-            less[one] = called[like] if like is not None else called[base]
+            like = joint_baseline(families, family) if family.per_label else None
+            baseline[one] = called[like] if like is not None else called[base]
         if family is chosen or len(family.seeds) > 1:
             seeds += _seeds(family, list(made), one, choice[family])
     table = pd.DataFrame(seeds, columns=["system", "seed", "f2"])
@@ -199,7 +200,7 @@ def evaluate(families: Sequence[Family], chips: Chips | None = None) -> Evaluati
         "raw": pool.nested(thresholds="labels"),
         "original": pool.nested(*pool.of("original"), thresholds="labels"),
     }
-    return Evaluation(outcomes, designs, less, table, own, raw)
+    return Evaluation(outcomes, designs, baseline, table, own, raw)
 
 
 def _seeds(

@@ -1,4 +1,4 @@
-"""Tables of the results notebooks: one function each, kept predictions in, a data frame out."""
+"""Tables of the results notebooks: one function each, saved predictions in, a data frame out."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _protocols(
 def differences(
     outcomes: Mapping[str, Mapping[str, Outcome]], base: str = "one network"
 ) -> pd.DataFrame:
-    """Each system less the system `base`, paired over chips.
+    """Each system minus the system `base`, paired over chips.
 
     Columns: `system`, `protocol`, `difference` of the mean-over-chips F2, `low`, `high`.
     """

@@ -25,16 +25,17 @@ AUGMENTATIONS: dict[str, str] = {
     "paper": "a symmetry, then rotation, zoom (which the paper does not name) and elastic",
     "figure-3": "a symmetry, then rotation and elastic with random parameters: figure 3's",
 }
-#: Smoothing of the elastic field, a Gaussian's standard deviation as a share of the chip's side:
+#: Smoothing of the elastic field, a Gaussian's standard deviation as a fraction of the chip's side:
 #: Simard's 4 of 29 pixels, which is 4.4 of 32.
 SMOOTHING = 4 / 29
-#: Amplitude of the elastic field, root mean square of the displacement along an axis, as a share of
-#: the side. Drawn from here to there: 0.3 to 1.3 pixels of 32. (Simard's factor 34: 1.4 of 29.)
+#: Amplitude of the elastic field, root mean square of the displacement along an axis, as a
+#: fraction of the side. Drawn from here to there: 0.3 to 1.3 pixels of 32. (Simard's factor 34:
+#: 1.4 of 29.)
 AMPLITUDE = (0.01, 0.04)
-#: Rotation either way, as a share of a full turn: with the quarter turns of the symmetries this
+#: Rotation either way, as a fraction of a full turn: with the quarter turns of the symmetries this
 #: reaches every angle, evenly.
 TURN = 1 / 16
-#: Zoom either way, as a share of the side.
+#: Zoom either way, as a fraction of the side.
 RESIZE = 0.1
 
 
@@ -78,8 +79,8 @@ class RandomElastic(layers.Layer):
     Gaussian; the two axes are drawn independently.
 
     amplitude  the range that each chip's amplitude is drawn from evenly: root mean square of the
-               displacement along an axis, as a share of S
-    smoothing  standard deviation of the Gaussian, as a share of S
+               displacement along an axis, as a fraction of S
+    smoothing  standard deviation of the Gaussian, as a fraction of S
 
     Not Keras' `RandomElasticTransform`: as of 3.15 both axes come from one seed, so every point
     moves along the diagonal; its smoothing shrinks with the amplitude, at 32 pixels mostly to none
@@ -128,7 +129,7 @@ def smooth(noise, size: int, smoothing: float = SMOOTHING):
     noise      `(N, 2, M, M)` float32, M as `_noise_shape` says: larger than the field by the reach
                of the Gaussian, cut at three standard deviations, so a border is as any other place
     size       S, the field's side in pixels
-    smoothing  the Gaussian's standard deviation as a share of S
+    smoothing  the Gaussian's standard deviation as a fraction of S
     Returns `(N, S, S, 2)`, the last axis down and to the right.
 
     The blur is separable: one matrix, whose rows are the Gaussian moved along by a pixel each, from

@@ -21,7 +21,7 @@ class Backbone:
 
     maker     its name there
     least     side in pixels of the smallest picture it takes; smaller ones are enlarged
-    centred   True where its ready-made weights expect BGR less ImageNet's mean, as VGG's do; else
+    centred   True where its ready-made weights expect BGR minus ImageNet's mean, as VGG's do; else
               they expect RGB scaled to −1…1
     widths    widths that have ready-made weights
     scaled    True where `keras.applications` builds it at any width (its `alpha`)
@@ -116,7 +116,7 @@ def convolutional_part(
 ):
     """The network's layers on the tensor `x` `(N, H, W, 3)` -> its last feature map.
 
-    width     channels as a share of the published ones
+    width     channels as a fraction of the published ones
     draw      a source of seeded initialisers: `build._Initialisers`
     momentum  of batch normalisation's moving means
     weights   `""`, `"imagenet"` or a file; raises `PaperError` where they cannot be had

@@ -99,7 +99,7 @@ _SCALE = 58.0  # the standard deviation of ImageNet's pixels; only for networks 
 
 @keras.saving.register_keras_serializable("paperlib")
 class RemoveImageNetMean(layers.Layer):
-    """`(N, H, W, 3)` RGB in 0…255 -> BGR less ImageNet's mean, over `scale`, in float32.
+    """`(N, H, W, 3)` RGB in 0…255 -> BGR minus ImageNet's mean, over `scale`, in float32.
 
     `scale` 1 is what weights trained by Oxford's recipe expect. A network from scratch learns
     faster from inputs near unit variance, so `build` gives it the pixels' standard deviation.
@@ -140,7 +140,7 @@ def build(
     network    one of `NAMES`, or of `VARIATIONS`
     size       height and width of the input in pixels, 32 or more (five halvings); a picture
                smaller than the Inception networks take (75) is enlarged twofold or threefold
-    width      channels and dense units as a share of the published ones, up to 1
+    width      channels and dense units as a fraction of the published ones, up to 1
     outputs    number of labels
     weights    of the convolutional part: `""` (from scratch, He initialisation), `"imagenet"`
                (Keras's own, downloaded), or a file: see `weights_file`. A VGG of less `width`
@@ -148,7 +148,7 @@ def build(
     batch_norm `"head"`, once after the convolutional part, or `"all"`, also after
                every convolution, which a network from scratch needs to train in few epochs; the
                networks after VGG normalise every convolution under either
-    dropout    share of the dense units dropped while training
+    dropout    fraction of the dense units dropped while training
     dense      units of the dense layer at width 1
     centred_only  the input is prepared as ready-made weights need it (ImageNet's mean removed and
                no more; for Inception and MobileNet scaled to −1…1); by default so with `weights`,

@@ -69,17 +69,17 @@ def eight_bits(model: keras.Model) -> Compressed:
 
 
 def prune(model: keras.Model, keep: float) -> Compressed:
-    """Keep a share of every convolution's channels, those with the largest kernels.
+    """Keep a fraction of every convolution's channels, those with the largest kernels.
 
     model  whose convolutions stand in one row (VGG): no branches, no shortcuts
-    keep   share of the channels of each convolution, above 0 and up to 1; ⌈keep·n⌉ of n
+    keep   fraction of the channels of each convolution, above 0 and up to 1; ⌈keep·n⌉ of n
 
     A channel's weight is Σ|k| + |b| of its folded kernel and bias (Li et al. 2017): a dead channel
     goes first, and the function stays the same while only such go. Raises `ValueError` for a graph
     that branches.
     """
     if not 0 < keep <= 1:
-        raise ValueError(f"keep: a share in (0, 1], not {keep}")
+        raise ValueError(f"keep: a fraction in (0, 1], not {keep}")
     whole = fold_batch_norm(model)
     _check_chain(whole)
     values: dict[str, list[Array]] = {}
@@ -116,7 +116,8 @@ def prune(model: keras.Model, keep: float) -> Compressed:
 
 
 def folded(model: keras.Model) -> Compressed:
-    """The network as it is, its batch normalisation folded in: what the others are held against."""
+    """The network as it is, its batch normalisation folded in: what the others are compared
+    with."""
     same = fold_batch_norm(model)
     return Compressed("as trained", same, 4 * same.count_params(), _work(same))
 
@@ -148,4 +149,4 @@ def _check_chain(model: keras.Model) -> None:
         read.add(id(layer.input))
 
 
-# ---- what it does to a kept run ------------------------------------------------------------------
+# ---- what it does to a saved run -----------------------------------------------------------------

@@ -143,7 +143,7 @@ def _same(graph, layer, given):
 
 
 def _mean(graph, layer, given):
-    """Red, green, blue less the mean, then turned around: the same as Keras' other order."""
+    """Red, green, blue minus the mean, then turned around: the same as Keras' other order."""
     mean = np.float32(IMAGENET_MEAN_BGR)[::-1].reshape(1, 3, 1, 1)
     given = graph.node("Sub", [given, graph.weight(f"{layer.name}/mean", mean)], layer.name)
     if layer.scale != 1:

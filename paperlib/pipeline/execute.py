@@ -152,7 +152,7 @@ def execute(
 
 
 def kernel_environment(cache: Path, **more: str) -> dict[str, str]:
-    """This process's environment less what would make figures depend on the user's own settings."""
+    """This process's environment, without what makes figures depend on the user's settings."""
     environment = {
         name: value
         for name, value in os.environ.items()

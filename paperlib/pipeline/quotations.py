@@ -1,4 +1,4 @@
-"""Quotations held against the two sources, whose text is not part of the package.
+"""Quotations compared with the two sources, whose text is not part of the package.
 
 `quotations.txt` holds a hash of every clause of the paper and of the teaching article, with the
 section it stands in. A quotation is found where each of its clauses is there, so a wrong word or a

@@ -166,7 +166,7 @@ def summary(root: Path) -> str:
     ridge = next(
         row
         for row in _rows(folder / "recalibration_differences.csv")
-        if (row["system"], row["less"], row["protocol"]) == ("ridge", "none", "nested")
+        if (row["system"], row["baseline"], row["protocol"]) == ("ridge", "none", "nested")
     )
     pairs = [row for row in _rows(folder / "dehazing_pairs.csv") if row["loss"] == "log"]
     full = next(row for row in pairs if "ImageNet" in row["networks"])

@@ -155,7 +155,7 @@ class Runner:
 
         wanted      numbers or names
         parameters  name -> literal beside `profile` and `data`; an unknown one is an error
-        force       run also what is current; finished training runs are kept all the same
+        force       run also what is current; finished training runs are saved all the same
 
         Raises `NotebookFailed` at the first notebook that does not end well, `PaperError` for
         faults of the notebooks or the request.

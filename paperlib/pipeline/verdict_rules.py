@@ -13,7 +13,7 @@ The kinds: `number` (one value, or a count of rows, against the printed number o
 interval on the claimed side), `not-lower` and `within` (the same against a margin), `share` (the
 fraction of rows above or under a bound), `correlation` (Spearman's, of two columns), `least` (one
 row has the smallest value of all), `untested` (nothing is measured). A rule with `full` speaks of a
-number that was printed for the full network: a smaller one is not held against it.
+number that was printed for the full network: a smaller one is not compared with it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ VERDICTS = (REPRODUCED, CONTRADICTED, INCONCLUSIVE, CANNOT)
 ORDER = (CONTRADICTED, CANNOT, INCONCLUSIVE, REPRODUCED)
 NOT_FULL = (
     "printed for the full network (224 px, all channels); a smaller one on smaller chips is not "
-    "held against it, in either direction"
+    "compared with it, in either direction"
 )
 
 Rule = Mapping[str, Any]

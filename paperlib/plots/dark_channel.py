@@ -88,7 +88,7 @@ def prior(histograms: Mapping[str, np.ndarray], *, level: int = 25) -> Figure:
         look = {"color": colour, "fill": True, "alpha": 0.45, "label": name}
         left.stairs(fraction.reshape(64, 4).sum(1), np.arange(0, 257, 4), **look)
         right.plot(np.arange(256), 100 * np.cumsum(fraction), color=colour, linewidth=1.6)
-    left.set(xlabel="dark channel, grey level", ylabel="share of pixels", xlim=(0, 256))
+    left.set(xlabel="dark channel, grey level", ylabel="fraction of pixels", xlim=(0, 256))
     left.set_title("Distribution")
     right.axvline(level, **_MARK)
     right.set(xlabel="grey level", ylabel="pixels at or below, %", xlim=(0, 256), ylim=(0, 101))

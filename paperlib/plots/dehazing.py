@@ -55,7 +55,7 @@ def by_label(
 
     scores       columns `label`, `chips`, `system`, `f2`, `low`, `high`
     differences  columns `label`, `difference`, `low`, `high`: dehazed minus original; and `seed 1`,
-                 `seed 2`, … where more are saved (`families.spread` names whose)
+                 `seed 2`, … where more are saved (`families.seed_reference` names whose)
     claimed      label -> +1 or −1: the paper's claim in words
     networks     what is drawn: design and loss
     """
@@ -76,7 +76,7 @@ def by_label(
     if (scores["f2"] == 0).any():
         hollow_key(left, "no hit, no interval")
     if differences["difference"].isna().all():
-        right.text(0, len(labels) / 2, "no pair of networks\nis kept", ha="center", fontsize=8)
+        right.text(0, len(labels) / 2, "no pair of networks\nis saved", ha="center", fontsize=8)
     named = set()
     for column in differences.columns[differences.columns.str.startswith("seed ")]:
         _, _, whose = column.partition(" of ")
@@ -113,7 +113,7 @@ def by_label(
     left.set(xlim=(-0.02, 1.02), xlabel=of, title="With and without")
     sizes = np.abs(differences.drop(columns="label").to_numpy(float))
     _difference_scale(right, np.nanmax(sizes, initial=0.01) * 1.12)
-    right.set(xlabel=f"F2, dehazed less original\n{PAIRED}", title="Difference")
+    right.set(xlabel=f"F2, dehazed minus original\n{PAIRED}", title="Difference")
     figure.get_layout_engine().set(wspace=0.05)
     figure.suptitle(networks, fontsize=8.5, color=TEXT)
     how = {"ncols": 4, "columnspacing": 1.0, "handletextpad": 0.4}
@@ -195,10 +195,10 @@ def _pairs(ax: Axes, groups: Sequence[tuple[tuple[str, str], pd.DataFrame]]) -> 
                 note(ax, (high, place), f"seed {seed}", (4, 0), fontsize=6, color=TEXT)
         y -= 1.0
     if not groups:
-        ax.text(0, 0, "no pair of networks is kept", ha="center", fontsize=8)
+        ax.text(0, 0, "no pair of networks is saved", ha="center", fontsize=8)
     name_rows(ax, places, names)
     ax.set_ylim(min(y + 0.4, -0.6), 0.0 if groups else 0.6)
-    ax.set_xlabel(f"mean-over-chips F2, dehazed less original\n{PAIRED}")
+    ax.set_xlabel(f"mean-over-chips F2, dehazed minus original\n{PAIRED}")
     ax.set_title("Every pair, every seed", fontsize=9)
     ax.spines["left"].set_visible(False)
     ax.margins(x=0.14)
@@ -237,12 +237,12 @@ def by_weather(table: pd.DataFrame, networks: str) -> Figure:
         look = {"ms": 8, "mew": 1.5, "zorder": 4, "label": name if whose and full else None}
         seed_lines(ax, others["difference"], others["weather"].map(row_of) + shift, **look)
     if table.empty:
-        ax.text(0, 0, "no pair of networks is kept", ha="center", fontsize=8)
+        ax.text(0, 0, "no pair of networks is saved", ha="center", fontsize=8)
     name_rows(ax, where, with_counts(chips.index, chips))
     shade_rows(ax, where)
     ax.set_ylim(-0.55, max(len(chips), 1) - 0.45)
     ax.set_xlabel(
-        "F2 of the 13 labels of the ground, dehazed less original\n"
+        "F2 of the 13 labels of the ground, dehazed minus original\n"
         "mean over chips with their 95 % interval, paired, nested"
     )
     ax.set_title(f"By weather (chips): {networks}", fontsize=9)

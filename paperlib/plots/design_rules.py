@@ -36,7 +36,9 @@ def rules(tables: Mapping[str, pd.DataFrame]) -> Figure:
             ax.plot(seeds, [y] * len(seeds), "|", color=colour, ms=9)
             ax.plot(row["difference"], y, "o", color=colour, mec="white", ms=7)
         name_rows(ax, where, table["rule"].tolist())
-        ax.set(title=title, xlabel="F2 with the rule less F2 without", ylim=(0.4, len(table) + 0.6))
+        ax.set(
+            title=title, xlabel="F2 with the rule minus F2 without", ylim=(0.4, len(table) + 0.6)
+        )
         if table["difference"].isna().all():
             ax.set_xlim(-0.1, 0.1)
     for word, colour in _VERDICTS.items():

@@ -101,7 +101,7 @@ def threshold_curves(
         axes[-1].fill_between([], [], [], **band)
     axes[-1].legend(loc="center left", bbox_to_anchor=(-0.1, 0.5), fontsize=7)
     figure.supxlabel("threshold (probability; square-root scale)", fontsize=9)
-    figure.supylabel("F2 of the label (in brackets: chips that carry it)", fontsize=9)
+    figure.supylabel("F2 of the label (in brackets: chips positive for it)", fontsize=9)
     return figure
 
 

@@ -265,10 +265,10 @@ def reliability(
         lowest = ax is axes[-1] and ax is not top
         ax.tick_params(labelbottom=lowest, labelsize=8 if ax is top else 7)
         ax.set_xlabel("probability given" if lowest else "")
-    top.set(ylabel="frequency less probability\n95 % interval over chips", xlim=(0, 1))
+    top.set(ylabel="frequency minus probability\n95 % interval over chips", xlim=(0, 1))
     words = {"fontsize": 7, "color": QUIET}
-    in_axes(top, 0.02, 0.98, "more often there than said", va="top", **words)
-    in_axes(top, 0.02, 0.02, "less often there than said", va="bottom", **words)
+    in_axes(top, 0.02, 0.98, "more often than predicted", va="top", **words)
+    in_axes(top, 0.02, 0.02, "less often than predicted", va="bottom", **words)
     hollow_key(top, f"fewer than {few} chips: no interval")
     legend(figure, [top], "fewer than", loc="outside upper left")
     bottom.set(yscale="log", xlabel="probability given", ylabel="predictions")

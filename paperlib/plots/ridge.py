@@ -52,7 +52,7 @@ def overall(
     left, right = figure.subplots(1, 2)
     parts = {"none": differences, "lasso": against_lasso}
     together = pd.concat(
-        part.assign(pair=part["system"] + f" less {base}")
+        part.assign(pair=part["system"] + f" minus {base}")
         for base, part in parts.items()
         if part is not None
     )

@@ -27,7 +27,7 @@ PROTOCOL = {
     "test": (COLOURS["good"], "D", "test chips"),
 }
 CENTRED = {"ha": "center", "va": "center"}
-CHIPS_OF_LABEL = "label (chips that carry it)"  # what `with_counts` names
+CHIPS_OF_LABEL = "label (chips positive for it)"  # what `with_counts` names
 #: Greys of what is not data: lines at zero, texts beside the data, and quieter ones.
 GREY, TEXT, QUIET = "#888888", "#555555", "#777777"
 

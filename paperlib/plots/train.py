@@ -43,7 +43,7 @@ def label_counts(counts: pd.DataFrame) -> Figure:
         ax.text(max(number, 0.5) * 1.25, at, f"{number:,}", **look)
     name_rows(ax, where, [ENGLISH[tag] for tag in labels["label"]])
     most = max(labels[split].max() for split in shown)
-    ax.set(xscale="log", xlim=(0.6, most * 3.2), xlabel="chips that carry the label")
+    ax.set(xscale="log", xlim=(0.6, most * 3.2), xlabel="chips positive for the label")
     ax.legend(loc="lower right")
     return figure
 
@@ -230,7 +230,7 @@ def training_and_prediction(
     matrix.legend(
         [lines[0] for lines in key],
         [f"{a:g}" for a in SHARES],
-        title="share of the folds that agree",
+        title="fraction of the folds that agree",
         title_fontsize=7,
         loc="lower left",
         bbox_to_anchor=(-0.01, 0.985),

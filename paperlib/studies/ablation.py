@@ -1,7 +1,7 @@
-"""What each part of the paper's recipe brings, measured on the runs that are kept.
+"""What each part of the paper's recipe brings, measured on the runs that are saved.
 
-Each part is measured alone: nested F2 with it less without it, on the same validation chips, of
-networks that differ in nothing else (where a twin as briefly trained is not kept, the card names
+Each part is measured alone: nested F2 with it minus without it, on the same validation chips, of
+networks that differ in nothing else (where a twin as briefly trained is not saved, the card names
 the epochs of both sides). Of one network on each side the interval is the paired bootstrap's, over
 chips; of several, with different seeds, it holds the luck of the training as well.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..project import Project
     from ..training.runs import Run
 
-#: Part -> the candidate that has it; all are held against the first, plain one.
+#: Part -> the candidate that has it; all are compared with the first, plain one.
 PLAIN = Candidate("original", "log")
 PARTS = {
     "dehazing": Candidate("dehazed", "log"),
@@ -31,14 +31,14 @@ PARTS = {
 }
 
 
-def brought(paper: Project, run: Run) -> dict[str, dict[str, Any]]:
-    """Part of the recipe -> `gain`, for what the kept runs can say.
+def gains(paper: Project, run: Run) -> dict[str, dict[str, Any]]:
+    """Part of the recipe -> `gain`, for what the saved runs can say.
 
     Dehazing and the losses on the networks that the paper's system is built from; a model per label
     against the same network for all labels; and where `run` had a teacher, a small network with
     and without one. Recalibration and views are measured on the released network (`release`).
     """
-    found = families.sort(train.kept_runs(paper))
+    found = families.sort(train.saved_runs(paper))
     made = _parts(families.joint(found)) | _per_label(found)
     if run.config.teacher:
         made |= _taught(paper)
@@ -46,9 +46,9 @@ def brought(paper: Project, run: Run) -> dict[str, dict[str, Any]]:
 
 
 def _per_label(found: Sequence[Family]) -> dict[str, dict[str, Any]]:
-    """A network for each label less one for all, log loss, original chips, one seed."""
+    """A network for each label minus one for all, log loss, original chips, one seed."""
     each = families.per_label(found)
-    twin = each and families.twin(found, each)
+    twin = each and families.joint_baseline(found, each)
     if each is None or twin is None:
         return {}
     own, other = (_plain(family) for family in (each, twin))
@@ -67,7 +67,7 @@ def _plain(family: Family) -> Outcome | None:
 
 
 def _taught(paper: Project) -> dict[str, dict[str, Any]]:
-    """A small network taught by the profile's own less alone, over the seeds that both have."""
+    """A small network taught by the profile's own minus alone, over the seeds that both have."""
     runs = (
         [paper.find(config, accuracy_against_size.FOLDER) for config in configs]
         for configs in accuracy_against_size.students(paper.profile)
@@ -93,7 +93,7 @@ def _parts(family: Family) -> dict[str, dict[str, Any]]:
 
 
 def gain(with_it: Outcome, without: Outcome, on: str) -> dict[str, Any]:
-    """Nested F2 with a part less without it, and on which networks: value, low, high, on."""
+    """Nested F2 with a part minus without it, and on which networks: value, low, high, on."""
     return {**rounded(with_it.minus(without)), "on": on}
 
 

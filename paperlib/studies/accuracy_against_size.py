@@ -1,7 +1,7 @@
 """What accuracy costs: every backbone at several widths, on the same chips with the same budget.
 
     configs(profile)                   # the grid `backbones`
-    table(project, kept(project))      # nested F2 with its interval beside the counted costs
+    table(project, saved(project))      # nested F2 with its interval beside the counted costs
     frontier(table["multiply_adds"], table["f2"])
 
 The runs lie in a folder of their own under `runs/`, so that the paper's candidates stay apart.
@@ -91,7 +91,7 @@ def students(profile: Profile, **changes: Any) -> tuple[list[Config], list[Confi
     return alone, taught
 
 
-def kept(project: Project, wanted: Sequence[Config], folder: str = FOLDER) -> list[Run]:
+def saved(project: Project, wanted: Sequence[Config], folder: str = FOLDER) -> list[Run]:
     """The runs of a list of configurations: on scenes trained where missing, else what is kept."""
     if project.profile.source == "scenes":
         if any(config.teacher for config in wanted):

@@ -19,7 +19,7 @@ from ..chips import planet, scenes
 from ..chips.scenes import resize
 from ..chips.variants import dehaze
 from ..evaluation import candidates
-from ..evaluation.families import joint, spread
+from ..evaluation.families import joint, seed_reference
 from ..evaluation.selection import Outcome
 from ..labels import GROUP
 
@@ -39,8 +39,8 @@ class Effect:
 
     by_label     `label`, `chips`, `system`, `f2`, `low`, `high`: binary F2, at each label's own
                  threshold
-    differences  `label`, `difference`, `low`, `high`, and `seed 1`, …: dehazed less original; the
-                 seeds of another family say so (`families.spread`)
+    differences  `label`, `difference`, `low`, `high`, and `seed 1`, …: dehazed minus original; the
+                 seeds of another family say so (`families.seed_reference`)
     overall      `system`, `f2`, `low`, `high`: mean-over-chips F2
     seeds        `system`, `networks`, `seed`, `f2`: mean-over-chips F2 of every seed
     gains        `comparison`, `difference`, `low`, `high`: mean-over-chips F2, paired
@@ -74,13 +74,13 @@ def paired_family(families: Sequence[Family]) -> Family:
 
 
 def measure(families: Sequence[Family], chosen: Family, loss: str = "log") -> Effect:
-    """Figures 6 and 7 from kept runs; the first seed is drawn in full, the others as points.
+    """Figures 6 and 7 from saved runs; the first seed is drawn in full, the others as points.
 
-    families  all that are kept: where `chosen` has one seed, another one's say what chance does
+    families  all that are saved: where `chosen` has one seed, another one's say what chance does
     chosen    the family that is drawn
 
     A label's F2 is at the threshold chosen for that label's F2; the mean over chips is at those
-    chosen for it. Where no network on dehazed chips is kept, the differences are NaN and the
+    chosen for it. Where no network on dehazed chips is saved, the differences are NaN and the
     original stands alone.
     """
     found = pairs(chosen.runs, loss)
@@ -108,12 +108,12 @@ def measure(families: Sequence[Family], chosen: Family, loss: str = "log") -> Ef
         base = first["original"]
         gains = pd.DataFrame(
             [
-                _row("comparison", f"{system} less original", "difference", outcome.minus(base))
+                _row("comparison", f"{system} minus original", "difference", outcome.minus(base))
                 for system, outcome in first.items()
                 if system != "original"
             ]
         )
-        family, names = spread(families, chosen)
+        family, names = seed_reference(families, chosen)
         for original, dehazed in pairs(family.runs, loss):
             seed = original.config.seed
             if dehazed is None or seed not in names:
@@ -153,7 +153,7 @@ def all_pairs(families: Iterable[Family]) -> pd.DataFrame:
     """Every pair of candidates that differ in their chips alone: what dehazing brings to each.
 
     Columns: `networks`, `loss`, `seed`, `original`, `dehazed` (nested mean-over-chips F2),
-    `difference`, `low`, `high` (paired over chips). No rows where no pair is kept.
+    `difference`, `low`, `high` (paired over chips). No rows where no pair is saved.
     """
     rows = []
     for family in families:
@@ -175,10 +175,10 @@ def by_weather(families: Sequence[Family], chosen: Family) -> pd.DataFrame:
     Haze hides the ground, so theory has the gain on chips labelled haze, and none on clear ones.
     Columns: `weather`, `chips` (with that tag and any label of the ground), `networks`, `loss`,
     `seed`, `difference` of the mean-over-chips F2 of the 13 labels that are not of the weather,
-    dehazed less original, `low`, `high` (bootstrap over chips). The losses stand apart, the log
+    dehazed minus original, `low`, `high` (bootstrap over chips). The losses stand apart, the log
     loss first: what dehazing brings to one of them need not be what it brings to another.
     """
-    family, names = spread(families, chosen)
+    family, names = seed_reference(families, chosen)
     pools = [(chosen, chosen.seeds[0]), *((family, seed) for seed in names)]
     rows = []
     for one, seed in pools:

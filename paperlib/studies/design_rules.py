@@ -19,7 +19,7 @@ from .. import f2
 from ..training.config import Config, network
 from ..training.runs import Run
 from . import transfer
-from .accuracy_against_size import kept, nested
+from .accuracy_against_size import nested, saved
 
 if TYPE_CHECKING:
     from ..profiles import Profile
@@ -199,7 +199,7 @@ class Difference(NamedTuple):
 
 
 def difference(follow: Array, ignore: Array) -> Difference:
-    """Mean score of some networks less that of others, on the same chips.
+    """Mean score of some networks minus that of others, on the same chips.
 
     follow, ignore  `(S, N)` score of each chip by each of S networks; 2 or more on each side
 
@@ -245,7 +245,7 @@ def table(project: Project, every: Sequence[Rule] = RULES) -> pd.DataFrame:
     """
     from ..networks.complexity import cost  # Keras takes seconds to import
 
-    runs = kept(project, configs(project.profile), FOLDER)
+    runs = saved(project, configs(project.profile), FOLDER)
     scores = {run.config.slug: chip_scores([run])[0] for run in runs}
     rows = []
     for rule in every:

@@ -1,7 +1,7 @@
 """What each profile does otherwise than the paper says, with the sentence it departs from.
 
 Notebook 05 shows the table. It is made from the configurations that the profiles train with, so it
-changes with them; every quotation is held against the source by a test.
+changes with them; every quotation is compared with the source by a test.
 """
 
 from __future__ import annotations

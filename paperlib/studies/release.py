@@ -1,4 +1,4 @@
-"""From a kept training run to the released model: thresholds, ridge and an honest card.
+"""From a saved training run to the released model: thresholds, ridge and an honest card.
 
 What is released is not quite what was trained: batch normalisation is folded in, the network is
 written as ONNX and quantised to 8 bits. So everything the card says is measured on the released
@@ -127,7 +127,7 @@ def release(
             f"8 bits lower the F2 from {reference.score:.4f} to {whole.score:.4f}",
             "release the float network: --bits 32",
         )
-    brought = ablation.brought(paper, run)
+    brought = ablation.gains(paper, run)
     this = "this network"
     brought["ridge recalibration"] = ablation.gain(whole, plain, this)
     brought["fitted thresholds"] = ablation.gain(whole, scored(raw, thresholds=0.2), this)
@@ -180,12 +180,12 @@ def _card(
         "network": config.to_dict(),
         "run": config.slug,
         "trained_on": {
-            "chips": run.facts["chips"]["source"],
+            "chips": run.metadata["chips"]["source"],
             "count": int((paper.chips().split == "train").sum()),
             "split": "sha256 of the chip's name mod 100: train 36–99, validation 20–35, test 0–19",
-            "epochs": run.facts["epochs"],
-            "backend": run.facts["backend"],
-            "hardware": run.facts["hardware"],
+            "epochs": run.metadata["epochs"],
+            "backend": run.metadata["backend"],
+            "hardware": run.metadata["hardware"],
         },
         "scores": {
             "protocol": "nested, 5 folds of the validation chips; 95 % bootstrap over chips",

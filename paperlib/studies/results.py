@@ -36,10 +36,10 @@ def table1(
     (on all validation chips); `system_nested`, `system_paper` with intervals, `system_threshold`;
     `own_given`, `system_given` (chips that the label is given to, nested); `raw_nested` and
     `original_nested` with intervals, where `raw` is given.
-    Scores of a label that no chip carries are NaN: there is nothing to find.
+    Scores of a label for which no chip is positive are NaN: there is nothing to find.
 
-    Drawing chips again cannot say how far a share of 0 or 1 may be from the truth: every draw is 0
-    or 1. Precision and recall then have the exact bound of Clopper & Pearson (1934).
+    Drawing chips again cannot say how far a fraction of 0 or 1 may be from the truth: every draw
+    is 0 or 1. Precision and recall then have the exact bound of Clopper & Pearson (1934).
     """
     nested = own["nested"]
     share = f2.bootstrap_precision_recall(nested.truth, nested.prediction)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..evaluation import tables
-from ..evaluation.families import Family, joint, spread
+from ..evaluation.families import Family, joint, seed_reference
 from ..evaluation.selection import Outcome
 
 Array = np.ndarray
@@ -20,20 +20,25 @@ def recalibration_differences(
     """What recalibration brings to the paper's system, beside the same of other seeds.
 
     outcomes  `tables.recalibrations` of the validation pool of `joint(families)`
-    Columns: `comparison` (`system` less `less`), `system`, `less`, `protocol`, `difference` of the
-    mean-over-chips F2, `low`, `high`; nested, the same of the seeds of `spread`, by their names.
+    Columns: `comparison` (`system` minus `baseline`), `system`, `baseline`, `protocol`,
+    `difference` of the mean-over-chips F2, `low`, `high`; nested, the same of the seeds of
+    `seed_reference`, by their names.
     """
-    family, names = spread(families, joint(families))
+    family, names = seed_reference(families, joint(families))
     pools = {name: family.pool(seed=seed) for seed, name in names.items()}
     others = {name: tables.recalibrations(pool, nested_only=True) for name, pool in pools.items()}
     rows = []
-    for system, less in (("lasso", "none"), ("ridge", "none"), ("ridge", "lasso")):
+    for system, baseline in (("lasso", "none"), ("ridge", "none"), ("ridge", "lasso")):
         for protocol, outcome in outcomes[system].items():
-            row = {"comparison": f"{system} less {less}", "system": system, "less": less}
-            row |= {"protocol": protocol, **outcome.difference(outcomes[less][protocol])}
+            row = {
+                "comparison": f"{system} minus {baseline}",
+                "system": system,
+                "baseline": baseline,
+            }
+            row |= {"protocol": protocol, **outcome.difference(outcomes[baseline][protocol])}
             if protocol == "nested":
                 row |= {
-                    name: made[system]["nested"].score - made[less]["nested"].score
+                    name: made[system]["nested"].score - made[baseline]["nested"].score
                     for name, made in others.items()
                 }
             rows.append(row)
@@ -57,7 +62,7 @@ def recalibration_gains(families: Sequence[Family]) -> pd.DataFrame:
                         "networks": family.title,
                         "seed": seed,
                         "candidates": len(pool.probability),
-                        "comparison": f"{one} less {other}",
+                        "comparison": f"{one} minus {other}",
                         **nested[one].difference(nested[other]),
                     }
                 )

@@ -52,7 +52,7 @@ def run(
 ) -> list[Run]:
     """Train what is missing of a grid, on this machine or on a Dask cluster.
 
-    folder     of `project.runs` that the runs are kept in
+    folder     of `project.runs` that the runs are saved in
     scheduler  address of a Dask scheduler; its workers need this package, and the chips where
                `project.data` says; each trains one network at a time. Networks that have a teacher
                are trained on this machine, where its weights are.
@@ -138,7 +138,7 @@ def _keep(runs_folder: Path, slug: str, result: dict[str, Any]) -> Run:
     """Write a worker's run to this disk, beside one of the same configuration on other chips."""
     folder = runs_folder / slug
     chips = json.loads(result["files"]["run.json"])["chips"]
-    if (folder / "run.json").is_file() and not same_chips(load(folder).facts["chips"], chips):
+    if (folder / "run.json").is_file() and not same_chips(load(folder).metadata["chips"], chips):
         folder = folder.with_name(f"{slug}-{chips['fingerprint'][:8]}")
     cache = cache_folder() / "runs" / result["cache"]
     last = "run.json"  # says that the others are whole
@@ -165,10 +165,10 @@ def record(project: Project, name: str, kept: list[Run]) -> Path:
                 "run": one.folder.name,
                 "config": one.config.to_dict(),
                 "epochs": len(one.history),
-                "best_epoch": one.facts["best_epoch"],
+                "best_epoch": one.metadata["best_epoch"],
                 "val_f2_at_0.2": round(one.val_f2, 5),
-                "backend": one.facts["backend"],
-                "hardware": one.facts["hardware"],
+                "backend": one.metadata["backend"],
+                "hardware": one.metadata["hardware"],
                 "seconds": round(sum(epochs), 1) if epochs else known.get("seconds"),
                 "epoch_seconds": [round(s, 1) for s in epochs]
                 if epochs

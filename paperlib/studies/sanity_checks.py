@@ -1,4 +1,4 @@
-"""What theory says of generated scenes, held against what came out: a contradiction is an error.
+"""What theory says of generated scenes, compared with what came out: a contradiction is an error.
 
 Real chips may surprise, and a surprise there is a result. But the scenes' haze is made by the very
 equation that dehazing turns round, and their labels go together: where dehazing or ridge does not
@@ -35,16 +35,16 @@ def dehazing(profile: Profile, pool: Pool) -> str:
     pool  the candidates of one family and seed; of a pair that differs in its variant alone each
           loss counts alike, since one network by itself may do well or badly by chance
 
-    Both differences are nested, of F2, dehazed less original, with a 95 % bootstrap interval over
+    Both differences are nested, of F2, dehazed minus original, with a 95 % bootstrap interval over
     chips: of the 13 labels that are not of the weather, mean over the chips labelled haze; and of
     the label haze alone, at its own threshold. Returns a sentence; raises `PaperError` where an
     interval holds 0 or lies on the wrong side of it.
     """
     if not held(profile):
-        return f"Theory is held against many generated scenes only, not against `{profile.name}`."
+        return f"Theory is compared with many generated scenes only, not against `{profile.name}`."
     pairs = pool.pairs()
     if not pairs:
-        return "No pair of networks is kept: nothing can be held against theory."
+        return "No pair of networks is saved: nothing can be compared with theory."
     ground, haze = _on_hazy_ground(pool, pairs), _of_haze(pool, pairs)
     if not ground.low > 0:
         raise PaperError(
@@ -62,7 +62,7 @@ def dehazing(profile: Profile, pool: Pool) -> str:
     )
 
 
-#: What only a fault does: the error rises by more than this share of itself, F2 falls by more.
+#: What only a fault does: the error rises by more than this fraction of itself, F2 falls by more.
 _ERROR_RISE, _F2_FALL = 0.1, 0.02
 
 
@@ -78,7 +78,7 @@ def recalibration(profile: Profile, none: Outcome, ridge: Outcome) -> str:
     a tenth, or F2 falls by more than 0.02, and that by the whole 95 % interval.
     """
     if not held(profile):
-        return f"Theory is held against many generated scenes only, not against `{profile.name}`."
+        return f"Theory is compared with many generated scenes only, not against `{profile.name}`."
     before = (none.probability - none.truth) ** 2
     saved = f2.mean_interval((before - (ridge.probability - ridge.truth) ** 2).mean(1))
     gain = ridge.minus(none)

@@ -1,8 +1,8 @@
-"""What the paper leaves open, read otherwise: each network less its plain twin, on the same chips.
+"""What the paper leaves open, read otherwise: each network minus its baseline, on the same chips.
 
 A run of the grids `readings` and `transforms` differs from one of the grid `main` in one thing: in
 which training chips are dehazed, in what a loss is summed over, or in the random transforms. These
-runs are no candidates of the paper's system and stay out of `candidates.kept_runs`.
+runs are no candidates of the paper's system and stay out of `candidates.saved_runs`.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from ..project import Project
     from ..training.config import Config
 
-COLUMNS = ("reading", "less", "variant", "loss", "augment", "f2", "f2_plain", "difference", "low",
-           "high", "seeds", "seed_range")  # fmt: skip
+COLUMNS = (
+    "reading", "baseline", "variant", "loss", "augment", "f2", "f2_plain", "difference", "low",
+    "high", "seeds", "seed_range",
+)  # fmt: skip
 
 #: Key of a configuration -> value -> (its plain value, what it is, what the plain one is).
 _PLAIN: dict[str, dict[str, tuple[str, str, str]]] = {
@@ -57,16 +59,16 @@ _PLAIN: dict[str, dict[str, tuple[str, str, str]]] = {
 
 
 class Reading(NamedTuple):
-    """A configuration, the plain one that it is held against, and both in words."""
+    """A configuration, the plain one that it is compared with, and both in words."""
 
     config: Config
     plain: Config
     says: str
-    less: str
+    baseline: str
 
 
 def readings(profile: Profile, name: str) -> list[Reading]:
-    """The readings of a grid that have a plain twin: all but the plain ones themselves.
+    """The readings of a grid that have a baseline: all but the plain ones themselves.
 
     name  `"readings"` or `"transforms"`
     """
@@ -76,22 +78,23 @@ def readings(profile: Profile, name: str) -> list[Reading]:
 def _reading(config: Config) -> Iterator[Reading]:
     for key, values in _PLAIN.items():
         if getattr(config, key) in values:
-            plain, says, less = values[getattr(config, key)]
-            yield Reading(config, replace(config, **{key: plain}), says, less)
+            plain, says, baseline = values[getattr(config, key)]
+            yield Reading(config, replace(config, **{key: plain}), says, baseline)
 
 
 def table(paper: Project, name: str) -> pd.DataFrame:
-    """A row for each reading of a grid whose runs are kept: what it brings, nested.
+    """A row for each reading of a grid whose runs are saved: what it brings, nested.
 
-    Columns: `reading` and what it is held against (`less`); `variant`, `loss`, `augment` of its
-    network; `f2` and `f2_plain`, mean over chips; `difference`, `low`, `high`, paired over chips.
-    `seeds`: how many networks like the plain one are kept; `seed_range`: how far apart the F2 of
-    these are (NaN for one). A difference within that range is one that another seed makes as well.
+    Columns: `reading` and what it is compared with (`baseline`); `variant`, `loss`, `augment` of
+    its network; `f2` and `f2_plain`, mean over chips; `difference`, `low`, `high`, paired over
+    chips. `seeds`: how many networks like the plain one are kept; `seed_range`: how far apart the
+    F2 of these are (NaN for one). A difference within that range is one that another seed makes as
+    well.
 
     Nothing is trained here. Raises `PaperError` where the two do not predict the same chips.
     """
     rows = []
-    for config, plain, says, less in readings(paper.profile, name):
+    for config, plain, says, baseline in readings(paper.profile, name):
         runs = [paper.find(one) for one in (config, plain)]
         if None in runs:
             continue
@@ -101,7 +104,7 @@ def table(paper: Project, name: str) -> pd.DataFrame:
         rows.append(
             {
                 "reading": says,
-                "less": less,
+                "baseline": baseline,
                 "variant": config.variant,
                 "loss": config.loss,
                 "augment": config.augment,
@@ -133,13 +136,13 @@ def lines(paper: Project, name: str, found: pd.DataFrame) -> list[str]:
             verdict = "better" if row.difference > 0 else "worse"
         spread = f"; {row.seeds} seeds {row.seed_range:.4f} apart" if row.seeds > 1 else ""
         said.append(
-            f"- {row.reading} ({row.loss} loss, {row.variant} chips), less {row.less}: "
+            f"- {row.reading} ({row.loss} loss, {row.variant} chips), minus {row.baseline}: "
             f"{row.difference:+.4f} ({row.low:+.4f} to {row.high:+.4f}{spread}): {verdict}"
         )
     if missing := len(readings(paper.profile, name)) - len(found):
         data = "" if paper.profile.source == "scenes" else " --data DIR"
         said.append(
-            f"- {missing} of these networks, or what they are held against, are not kept here: "
+            f"- {missing} of these networks, or what they are compared with, are not saved here: "
             f"`paper train --grid {name} --profile {paper.profile.name}{data}` trains them"
         )
     return said

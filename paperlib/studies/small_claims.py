@@ -2,7 +2,7 @@
 
 `measured` gives the rows of `small_claims.csv`: `claim` (its id in `published.toml`), `item`,
 `value`, `low`, `high` (95 %, where it is an estimate), `seed 1`, … (the same for other
-seeds, by the names of `families.spread`).
+seeds, by the names of `families.seed_reference`).
 """
 
 from __future__ import annotations
@@ -246,11 +246,11 @@ def chosen_thresholds(kinds: list[Family]) -> list[Row]:
 def _seeds(kinds: list[Family]) -> list[tuple[str, Pool]]:
     """The pool that a claim is judged on, without a name; then those of the other seeds, with it.
 
-    Where the family of the claim has one seed, they are another family's (`families.spread`): "no
-    other seed shows the opposite sign" would else hold of nothing.
+    Where the family of the claim has one seed, they are another family's
+    (`families.seed_reference`): "no other seed shows the opposite sign" would else hold of nothing.
     """
     chosen = families.joint(kinds)
-    family, names = families.spread(kinds, chosen)
+    family, names = families.seed_reference(kinds, chosen)
     others = [(name, family.pool(seed=seed)) for seed, name in names.items()]
     return [("", chosen.pool()), *others]
 
@@ -259,7 +259,7 @@ def _log_pairs(kinds: list[Family]) -> Iterator[tuple[str, dict[str, Outcome], d
     """Name of the seed, outcomes of both networks with the log loss and of the choice between them,
     and the same at each label's own threshold; the pair that is judged first, without a name."""
     chosen = dehazing.paired_family(kinds)
-    family, names = families.spread(kinds, chosen)
+    family, names = families.seed_reference(kinds, chosen)
     found = [("", dehazing.pairs(chosen.runs)[0])]
     found += [
         (names[pair[0].config.seed], pair)

@@ -20,7 +20,7 @@ NEAR = 0.9
 BINARY = "binary F2"
 RUNNING = "overall F2 during the threshold search"
 TUNED = "binary F2, threshold tuned for the label"
-CARRIED, ACCURACY = "F2 over the chips that carry the label", "accuracy"
+CARRIED, ACCURACY = "F2 over the chips positive for the label", "accuracy"
 RAW = "binary F2, threshold tuned for the label, before ridge"
 MIXED = "mixed: overall F2 during the search for the eleven, tuned binary F2 for the six"
 #: What the figure of notebook 09 draws label by label, and which it names in bold.
@@ -78,7 +78,7 @@ def candidates(
 
 
 def carried(truth: Array, prediction: Array) -> Array:
-    """Mean-over-chips F2 (all labels of a chip) over the chips that carry each label, `(L,)`."""
+    """Mean-over-chips F2 (all labels of a chip) over the chips positive for each label, `(L,)`."""
     score = f2.chip_f2(truth, prediction)
     count = truth.sum(0)
     with np.errstate(invalid="ignore"):

@@ -94,12 +94,12 @@ def live_configs(profile: Profile) -> list[Config]:
     return list(dict.fromkeys([base, *main, *chain.from_iterable(others)]))
 
 
-def kept_runs(paper: Project, names: Iterable[str] = GRIDS) -> list[Run]:
+def saved_runs(paper: Project, names: Iterable[str] = GRIDS) -> list[Run]:
     """The finished runs of the grids `names`, the profile's base network first.
 
     They are of several designs: compare like with like by `families.sort`.
 
-    Raises `PaperError` where not even the base is kept and there are no chips to train it on.
+    Raises `PaperError` where not even the base is saved and there are no chips to train it on.
     """
     configs = [Config.of(paper.profile)]
     for name in names:

@@ -4,7 +4,7 @@
 
 Training chips are added in the order of their names' hashes, so that a larger set holds the smaller
 one; every method predicts the same validation chips. A cell of the curve (a method at a count) is
-computed once and kept.
+computed once and saved.
 """
 
 from __future__ import annotations

@@ -120,7 +120,7 @@ def haze_free(tag: str, most: int) -> np.ndarray:
 
 
 def _carrying(tag: str, most: int) -> list[int]:
-    """The first scenes that carry the tag."""
+    """The first scenes with the tag."""
     return list(islice((i for i in naturals() if tag in scenes.tags_of(i)), most))
 
 
@@ -133,7 +133,7 @@ def histogram(images: np.ndarray | Sequence[np.ndarray], patch: int = 15) -> np.
 
 
 def share_below(counts: np.ndarray, level: int) -> float:
-    """Share of the pixels of a `histogram` whose dark channel is below `level` (0…256)."""
+    """Fraction of the pixels of a `histogram` whose dark channel is below `level` (0…256)."""
     return float(counts[:level].sum() / max(1, counts.sum()))
 
 

@@ -1,6 +1,6 @@
 """What a loss does to one label: a world of one score, small enough to solve.
 
-Chips that carry the label score N(d/2, 1), the others N(−d/2, 1); the "network" may only learn
+Chips positive for the label score N(d/2, 1), the others N(−d/2, 1); the "network" may only learn
 p = sigmoid(a·score + b). Since p rises with the score, every loss ranks the chips alike. All it can
 choose is how sure to be and, at a fixed threshold, where on the precision–recall curve to stand.
 """
@@ -39,7 +39,7 @@ class Learnt:
 def world(rate: float = 0.1, distance: float = 2.5, chips: int = 4000) -> tuple[Array, Array]:
     """Scores `(N,)` and labels `(N,)` at even quantiles of the two distributions: no chance in it.
 
-    rate      share of chips with the label
+    rate      fraction of chips with the label
     distance  between the two means, in standard deviations
     """
     with_it = round(rate * chips)

@@ -55,7 +55,7 @@ class Config:
     precision Keras' dtype policy while training
     augment   a name from `augment.AUGMENTATIONS`
     train_chips  how many training chips, the first by their names' hashes; 0: all there are
-    teacher   `""`, or the slug of a kept run whose answers are `teaching` of the target
+    teacher   `""`, or the slug of a saved run whose answers are `teaching` of the target
               (`distillation`); log loss, all labels
     teacher_views  symmetries of each chip that the teacher's answer is averaged over, 1 to 8
     copies    0: transforms are drawn anew in each epoch; else how many fixed random copies of each

@@ -36,7 +36,7 @@ def mixed_targets(labels: Array, teacher: Array, share: float) -> Array:
 
 
 def find_teacher(slug: str, runs_folder: str | Path, chips: Chips | None = None) -> Run:
-    """The teacher's kept run, in the student's runs folder or the one above it.
+    """The teacher's saved run, in the student's runs folder or the one above it.
 
     chips  the student's: of several runs the one on these is taken, else one whose weights are on
            this machine
@@ -57,13 +57,13 @@ def find_teacher(slug: str, runs_folder: str | Path, chips: Chips | None = None)
     now = describe(chips) if chips else None
 
     def merit(run: Run) -> tuple[bool, bool]:
-        return bool(now and same_chips(run.facts["chips"], now)), run.weights_file.is_file()
+        return bool(now and same_chips(run.metadata["chips"], now)), run.weights_file.is_file()
 
     return max(found, key=merit)
 
 
 def soft_labels(slug: str, chips: Chips, runs_folder: str | Path, *, views: int = 1) -> Array:
-    """The teacher's probabilities of all chips, `(N, L)` float16, computed once and kept.
+    """The teacher's probabilities of all chips, `(N, L)` float16, computed once and saved.
 
     slug   of the teacher's run, whose weights must be on this machine
     chips  the student's
@@ -74,7 +74,7 @@ def soft_labels(slug: str, chips: Chips, runs_folder: str | Path, *, views: int 
     training part: that the student learns nothing about the held-out ones is `train`'s split.
     """
     run = find_teacher(slug, runs_folder, chips)
-    answers = run.facts.get("predictions", "")  # a teacher trained anew answers otherwise
+    answers = run.metadata.get("predictions", "")  # a teacher trained anew answers otherwise
     key = f"teacher-{cache.key(slug, chips.fingerprint, views, answers)}"
     if found := cache.load(key):
         return np.array(found[0])

@@ -1,4 +1,4 @@
-"""Fixed features of a network trained on something else, computed once and kept.
+"""Fixed features of a network trained on something else, computed once and saved.
 
 What a convolutional part sees in a chip, averaged over the chip: one number per channel. Where a
 network has its dense layers they would give 4,096 numbers (the article's choice); the weights that

@@ -31,7 +31,7 @@ def other_code(run: Run, *, measure: bool = True) -> str:
     measure  take the probe, which imports Keras, where it was not taken yet; without, the answer
              then ends with `UNCOMPARED`
     """
-    return _other(run.config, run.facts, measure)
+    return _other(run.config, run.metadata, measure)
 
 
 def standings(runs_folder: Path) -> dict[str, list[str]]:
@@ -75,13 +75,13 @@ def record(folder: Path) -> str:
     changes from now on, not those between the training and now.
     """
     run = load(folder)
-    if "code" in run.facts:
+    if "code" in run.metadata:
         return other_code(run) or "current"
     steps = _steps(run)
     numbers = probe.numbers(run.config, len(run.tags), steps)
     taken = {"steps": steps, "numbers": numbers, "taken": "after training"}
     environment = backend.settings()
-    facts = run.facts | {"code": probe.code_now(), "environment": environment, "probe": taken}
+    facts = run.metadata | {"code": probe.code_now(), "environment": environment, "probe": taken}
     files.write_json(folder / "run.json", facts)
     return "recorded"
 
@@ -92,20 +92,20 @@ def _steps(run: Run) -> int:
     if config.copies:
         from . import copies
 
-        chips = run.facts["chips"]["count"] - int((run.split == copies.UNSEEN).sum())
+        chips = run.metadata["chips"]["count"] - int((run.split == copies.UNSEEN).sum())
         return copies.training_count(chips, config) // config.batch
-    return (config.train_chips or run.facts["chips"]["count"] - held_out) // config.batch
+    return (config.train_chips or run.metadata["chips"]["count"] - held_out) // config.batch
 
 
 def set_aside(run: Run) -> Path:
     """Move a run and its weights out of the way of one that is trained anew; where they are now."""
-    stamp = code.total(run.facts.get("code", {}))[:8]
+    stamp = code.total(run.metadata.get("code", {}))[:8]
     target = paths.cache_folder() / "runs-of-other-code" / f"{run.folder.name}-{stamp}"
     if target.exists():
         shutil.rmtree(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     weights = run.weights_file.parent
     shutil.move(run.folder, target)
-    if "code" not in run.facts and weights.is_dir():  # else their folder is of that code alone
+    if "code" not in run.metadata and weights.is_dir():  # else their folder is of that code alone
         shutil.move(weights, target / "weights")
     return target

@@ -76,10 +76,10 @@ def train(
     progress  whether to show the bar: batches of all runs, and how many runs are done
 
     How many train at a time: as many as there are cores and memory for, or `PAPER_WORKERS` in the
-    environment. The kept runs are the same for any number from 1. With 0 all train in this process,
-    one after the other: sooner done where each takes a second or two, and the same to the bit only
-    if this process has one thread. Raises `PaperError` for the first run that fails; those that
-    were not finished continue at the next call.
+    environment. The saved runs are the same for any number from 1. With 0 all train in this
+    process, one after the other: sooner done where each takes a second or two, and the same to the
+    bit only if this process has one thread. Raises `PaperError` for the first run that fails;
+    those that were not finished continue at the next call.
     """
     missing, done = [], 0
     for config in wanted:

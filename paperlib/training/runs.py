@@ -33,7 +33,7 @@ class Run:
     names        `(N,)` of the validation and test chips; split `(N,)`
     truth        `(N, L)` uint8
     probability  `(N, L)` float32; NaN in the columns of labels the network was not trained for
-    facts        run.json: the chips' fingerprint, the best epoch, versions, hardware, the code it
+    metadata     run.json: the chips' fingerprint, the best epoch, versions, hardware, the code it
                  was made by and the numbers of its probe (`identity`)
     """
 
@@ -44,7 +44,7 @@ class Run:
     split: np.ndarray
     truth: np.ndarray
     probability: np.ndarray
-    facts: dict = field(default_factory=dict)
+    metadata: dict = field(default_factory=dict)
 
     def part(self, split: str) -> Run:
         """The same run with the predictions of one split only."""
@@ -59,17 +59,17 @@ class Run:
 
     @property
     def tags(self) -> tuple[str, ...]:
-        return tuple(self.facts["chips"]["tags"])
+        return tuple(self.metadata["chips"]["tags"])
 
     @property
     def val_f2(self) -> float:
-        """F2 of the validation chips at threshold 0.2, by the weights that are kept.
+        """F2 of the validation chips at threshold 0.2, by the weights that are saved.
 
         Mean over chips; of a network of one label that label's own, since the mean over chips is 0
         wherever it is absent.
         """
         if self.config.outputs == "all":
-            return float(self.history["val_f2"].iloc[self.facts["best_epoch"]])
+            return float(self.history["val_f2"].iloc[self.metadata["best_epoch"]])
         part, column = self.part("validation"), [self.tags.index(self.config.outputs)]
         found = part.probability[:, column] > 0.2
         return float(f2.f2_score(part.truth[:, column], found, average="labels")[0])
@@ -83,12 +83,12 @@ class Run:
     @property
     def weights_file(self) -> Path:
         """Where the trained weights lie on this machine, if it has them."""
-        name = self.facts.get("cache") or f"{self.config.slug}-{self._fingerprint[:8]}"
+        name = self.metadata.get("cache") or f"{self.config.slug}-{self._fingerprint[:8]}"
         return paths.cache_folder() / "runs" / name / "weights.npz"
 
     @property
     def _fingerprint(self) -> str:
-        return self.facts["chips"]["fingerprint"]
+        return self.metadata["chips"]["fingerprint"]
 
     def model(self):
         """The trained Keras network; `PaperError` where its weights are not in the cache."""
@@ -108,7 +108,8 @@ class Run:
 def load(folder: str | Path) -> Run:
     """A finished run from its folder; `PaperError` where it is not one or was changed.
 
-    Runs of before there was a digest in run.json are taken as they are; `sign` gives them one.
+    Runs of before there was a digest in run.json are taken as they are; `add_digest` gives them
+    one.
     """
     folder = Path(folder)
     try:
@@ -123,10 +124,10 @@ def load(folder: str | Path) -> Run:
         said = (arrays[k] for k in ("names", "truth", "probability"))
         leakage.check_unchanged(*said, written, str(folder))
     arrays["probability"] = arrays["probability"].astype(np.float32)
-    return Run(config=config, folder=folder, history=history, facts=facts, **arrays)
+    return Run(config=config, folder=folder, history=history, metadata=facts, **arrays)
 
 
-def sign(folder: str | Path) -> None:
+def add_digest(folder: str | Path) -> None:
     """Write the digest of a run's predictions into its run.json, where it has none.
 
     Raises `PaperError` where it has one, and it is another.
@@ -152,8 +153,8 @@ def find(config: Config, runs_folder: str | Path, chips: Chips | None = None) ->
         if (folder / "run.json").is_file():
             run = load(folder)
             if chips is None or (
-                run.facts.get("backend", backend.BACKENDS[0]) == backend.name()
-                and same_chips(run.facts["chips"], describe(chips))
+                run.metadata.get("backend", backend.BACKENDS[0]) == backend.name()
+                and same_chips(run.metadata["chips"], describe(chips))
             ):
                 return run
     return None

@@ -32,7 +32,7 @@ def train(
 
     chips        of `config.variant`, at `config.size`; the validation chips choose the epoch, the
                  test chips (where there are any) are only predicted
-    runs_folder  where the run folder goes; a run of the same configuration on other chips is kept,
+    runs_folder  where the run folder goes; a run of the same configuration on other chips is saved,
                  and this one gets the chips' fingerprint in its folder name
     progress     whether to show a bar, or the bar of a whole grid to advance by batches
 

@@ -54,7 +54,9 @@ def main(data: str, epochs: int = 2) -> None:
         assert (run.config.size, run.config.width) == (128, 1.0), run.config
         assert run.config.weights, "not from ImageNet's weights"
         assert 1 <= len(run.history) <= epochs
-        print(f"{run.config.slug}: {run.facts['chips']['count']} chips, {len(run.history)} epochs")
+        print(
+            f"{run.config.slug}: {run.metadata['chips']['count']} chips, {len(run.history)} epochs"
+        )
         print(f"{time.monotonic() - began:.0f} s")
     assert listed(ROOT) == before, "something was written in this checkout"
 

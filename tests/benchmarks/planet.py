@@ -1,7 +1,7 @@
 """How long reading the Planet chips takes: `python tests/benchmarks/planet.py DIR [SIZE]`.
 
 Prints, for the first and the second read, seconds on the clock and of the processor, and the first
-read as a share of a plain loop with tarfile or a folder and Pillow.
+read as a fraction of a plain loop with tarfile or a folder and Pillow.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ def test_light_is_the_mean_of_the_brightest_among_all_ties():
     dark = np.array([[9, 9, 9, 1, 1]])
     image = np.zeros((1, 5, 3), np.uint8)
     image[0] = [[90, 10, 20], [20, 90, 10], [0, 0, 30], [250, 250, 250], [1, 1, 1]]
-    # a share of one pixel; three tie for it, two of them are brightest: their mean
+    # a fraction of one pixel; three tie for it, two of them are brightest: their mean
     light = d.atmospheric_light(image, dark, 0.2)
     np.testing.assert_allclose(light, np.array([55, 50, 15]) / 255)
     # four of five pixels: the white one, dark channel or not, is a candidate now

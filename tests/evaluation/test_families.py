@@ -67,7 +67,7 @@ def test_runs_of_one_design_are_one_family():
     assert [len(f.runs) for f in found] == [1, 12, 34, 6]
     assert [f.candidates(0) for f in found] == [1, 6, 2, 6]
     assert found[1].seeds == (0, 1)
-    assert families.twin(found, found[2]) is found[1]
+    assert families.joint_baseline(found, found[2]) is found[1]
     assert "12 run(s), 6 candidate(s), 2 seeds" in found[1].summary
 
 
@@ -76,17 +76,17 @@ def test_a_network_per_label_is_held_against_one_as_briefly_trained():
     found = families.sort([BASE, *NARROW, *EACH, *JOINT])
     each, joint = found[2], found[3]
     assert (each.per_label, joint.title) == (True, "VGG-16 × 0.125, 4 epochs")
-    assert families.twin(found, each) is joint
+    assert families.joint_baseline(found, each) is joint
     assert systems.unlike(each.design, joint.design) == ["the labels of a network"]
     evaluation = systems.evaluate(found)
-    assert evaluation.less["network per label"] == joint.title
+    assert evaluation.baseline["network per label"] == joint.title
     assert any(
         line.endswith("differ in the labels of a network") and "*network per label*" in line
         for line in evaluation.across()
     )
 
     longer = families.sort([BASE, *NARROW, *EACH])
-    assert families.twin(longer, each) is longer[1]
+    assert families.joint_baseline(longer, each) is longer[1]
     told = systems.evaluate(longer).across()
     (line,) = (line for line in told if line.startswith("*network per label*"))
     assert line.endswith("differ in the labels of a network and epochs")
@@ -200,9 +200,9 @@ def test_every_system_is_compared_with_its_like():
         f"{full}, ridge",
     ]
     assert evaluation.whole == "choice per label, ridge"
-    assert evaluation.less["choice per label"] == "one candidate"
-    assert evaluation.less["network per label"] == "one candidate"  # same width and loss
-    assert evaluation.less[full] == "one network"
+    assert evaluation.baseline["choice per label"] == "one candidate"
+    assert evaluation.baseline["network per label"] == "one candidate"  # same width and loss
+    assert evaluation.baseline[full] == "one network"
     candidate = evaluation.outcomes["one candidate"]["nested"]
     choice = evaluation.outcomes["choice per label"]["nested"]
     table = evaluation.differences().set_index(["system", "protocol"])
@@ -249,8 +249,8 @@ def test_gains_of_recalibration_are_told_for_each_family_and_seed():
     assert len(gains) == 2 * 3
     by = gains.set_index(["networks", "seed", "comparison"])["difference"]
     for key in {key[:2] for key in by.index}:
-        ridge_gain, lasso_gain = (by[(*key, f"{kind} less none")] for kind in ("ridge", "lasso"))
-        assert by[(*key, "ridge less lasso")] == pytest.approx(ridge_gain - lasso_gain)
+        ridge_gain, lasso_gain = (by[(*key, f"{kind} minus none")] for kind in ("ridge", "lasso"))
+        assert by[(*key, "ridge minus lasso")] == pytest.approx(ridge_gain - lasso_gain)
 
 
 def test_recalibration_of_the_system_stands_beside_that_of_other_seeds():
@@ -269,14 +269,14 @@ def test_recalibration_of_the_system_stands_beside_that_of_other_seeds():
         assert [c for c in table if c.startswith("seed")] == list(names)
         row = table.set_index(["comparison", "protocol"])
         nested = {kind: by["nested"].score for kind, by in outcomes.items()}
-        assert row.loc[("ridge less lasso", "nested"), "difference"] == pytest.approx(
+        assert row.loc[("ridge minus lasso", "nested"), "difference"] == pytest.approx(
             nested["ridge"] - nested["lasso"], abs=1e-12
         )
         for name, seed in names.items():
-            assert np.isnan(row.loc[("lasso less none", "paper"), name])
+            assert np.isnan(row.loc[("lasso minus none", "paper"), name])
             other = tables.recalibrations(found[0].pool(seed=seed), nested_only=True)
             wanted = other["lasso"]["nested"].score - other["none"]["nested"].score
-            assert row.loc[("lasso less none", "nested"), name] == pytest.approx(wanted)
+            assert row.loc[("lasso minus none", "nested"), name] == pytest.approx(wanted)
 
 
 def test_an_unfinished_set_of_labels_makes_no_candidate():
@@ -318,14 +318,14 @@ def test_a_family_of_one_seed_shows_the_seeds_of_another():
     """Without them "no other seed shows the opposite sign" would hold of nothing."""
     narrow = "VGG-16 × 0.125, 12 epochs"
     own = families.sort([BASE, *NARROW])
-    assert families.spread(own, own[1]) == (own[1], {1: "seed 1"})
+    assert families.seed_reference(own, own[1]) == (own[1], {1: "seed 1"})
     found = families.sort([BASE, *NARROW, *EACH, *FULL])
     chosen = families.joint(found)
     assert (chosen.design.width, chosen.seeds) == (1.0, (0,))
     names = {0: f"seed 0 of {narrow}", 1: f"seed 1 of {narrow}"}
-    assert families.spread(found, chosen) == (found[1], names)
+    assert families.seed_reference(found, chosen) == (found[1], names)
     alone = families.sort([BASE, *FULL])
-    assert families.spread(alone, alone[1]) == (alone[1], {})
+    assert families.seed_reference(alone, alone[1]) == (alone[1], {})
 
     effect = dehazing.measure(found, chosen)
     narrow_effect = dehazing.measure(found, found[1])

@@ -357,7 +357,7 @@ def test_networks_for_one_label_each_become_one_candidate():
     assert (pool.of("original"), pool.of(loss="f2"), pool.pairs()) == ([joint, each], [], [])
     with pytest.raises(KeyError):
         pool.only(Candidate("dehazed", "log"))
-    with pytest.raises(PaperError, match="no run is kept"):
+    with pytest.raises(PaperError, match="no run is saved"):
         candidates.gather([])
 
 

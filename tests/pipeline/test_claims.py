@@ -233,7 +233,7 @@ def test_what_nothing_is_measured_of_cannot_be_tested(planted):
     assert (found.verdict, found.reason, found.notebook) == (CANNOT, "no second one", "")
 
 
-RECALIBRATION = {"ridge-beats-none": "ridge less none", "ridge-beats-lasso": "ridge less lasso"}
+RECALIBRATION = {"ridge-beats-none": "ridge minus none", "ridge-beats-lasso": "ridge minus lasso"}
 
 
 def test_the_claims_of_recalibration_read_one_system_by_one_rule(planted):

@@ -566,7 +566,7 @@ def test_in_a_log_progress_is_plain_lines_at_most_once_a_minute(monkeypatch):
 
 
 def test_trained_now_and_taken_from_an_earlier_run_are_different_words(tmp_path):
-    """Seen failing: "42 kept networks used, not trained again" right after they were trained."""
+    """Seen failing: "42 saved networks used, not trained again" right after they were trained."""
     plant(tmp_path, "01_first", OPEN)
     runner = Runner("tiny", root=tmp_path)
     runner._trained = set()

@@ -136,9 +136,9 @@ def _weather() -> pd.DataFrame:
 def _gains(*networks: str) -> pd.DataFrame:
     n = len(networks)
     frame = intervals(
-        4 * n, networks=list(networks) * 4, comparison="ridge less none", candidates=6
+        4 * n, networks=list(networks) * 4, comparison="ridge minus none", candidates=6
     )
-    frame.loc[2 * n :, "comparison"] = "ridge less lasso"
+    frame.loc[2 * n :, "comparison"] = "ridge minus lasso"
     return frame.rename(columns={"f2": "difference"})
 
 

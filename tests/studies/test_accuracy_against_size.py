@@ -119,10 +119,10 @@ def test_the_figure_has_a_point_for_each_network_and_also_draws_none():
 
 @pytest.fixture(scope="module")
 def shipped(root):
-    """The kept runs of the grid on real chips; the table that was made of them."""
+    """The saved runs of the grid on real chips; the table that was made of them."""
     real = Project("planet32", root=root)
     path = real.results / "size_accuracy.csv"
-    runs = sizes.kept(real, sizes.configs(real.profile))
+    runs = sizes.saved(real, sizes.configs(real.profile))
     if not runs or not path.is_file():
         pytest.skip("the grid backbones is not shipped yet")
     return runs, pd.read_csv(path)
@@ -140,7 +140,7 @@ def test_the_shipped_table_follows_from_the_shipped_predictions(shipped):
         assert (row.network, row.width) == (run.config.network, run.config.width)
         assert row.f2 == pytest.approx(score, abs=2e-6)
         assert row.low < score < row.high
-        assert row.parameters == run.facts["parameters"]
+        assert row.parameters == run.metadata["parameters"]
         changed = nested.prediction.copy()
         changed[::50] = 1 - changed[::50]
         other = fbeta_score(run.truth, changed, beta=2, average="samples", zero_division=0)

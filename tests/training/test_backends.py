@@ -39,7 +39,7 @@ if keras.backend.backend() == "jax":
         slope = jax.grad(lambda q, loss=losses.get(name): loss(y, q))(half)
         assert slope.dtype == "float16" and jax.numpy.isfinite(slope).all(), name
 run = train.train(SHORT, chips(), sys.argv[1], progress=False)
-assert run.facts["backend"] == keras.backend.backend() != "tensorflow"
+assert run.metadata["backend"] == keras.backend.backend() != "tensorflow"
 assert train.train(SHORT, chips(), sys.argv[1], progress=False).folder == run.folder
 """
 

@@ -132,8 +132,8 @@ def test_a_grid_is_kept_here_and_the_same_on_a_cluster(tmp_path, monkeypatch):
     for a, b in zip(kept, far, strict=True):
         for path in a.folder.iterdir():
             assert path.read_bytes() == (b.folder / path.name).read_bytes()
-        assert b.model().count_params() == a.facts["parameters"]
-    assert far[0].folder.name == f"{foreign.name}-{kept[0].facts['chips']['fingerprint'][:8]}"
+        assert b.model().count_params() == a.metadata["parameters"]
+    assert far[0].folder.name == f"{foreign.name}-{kept[0].metadata['chips']['fingerprint'][:8]}"
     assert (foreign / "run.json").read_bytes() == planted
 
 

@@ -37,9 +37,9 @@ def run(tmp_path_factory):
 
 
 def test_a_run_says_what_it_was_made_by(run):
-    assert "paperlib/losses.py" in run.facts["code"]
-    assert run.facts["environment"]["backend"] == "tensorflow"
-    assert set(run.facts["probe"]["numbers"]) >= {"loss", "val_loss", "probability"}
+    assert "paperlib/losses.py" in run.metadata["code"]
+    assert run.metadata["environment"]["backend"] == "tensorflow"
+    assert set(run.metadata["probe"]["numbers"]) >= {"loss", "val_loss", "probability"}
     assert identity.other_code(run) == ""
 
 

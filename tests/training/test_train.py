@@ -52,7 +52,7 @@ def forget_cache():
 def test_a_run_learns_and_says_what_it_did(undisturbed):
     assert list(undisturbed.history["epoch"]) == [0, 1, 2, 3]
     assert undisturbed.history["loss"].iloc[-1] < 0.8 * undisturbed.history["loss"].iloc[0]
-    assert undisturbed.facts["best_epoch"] == undisturbed.history["val_loss"].idxmin()
+    assert undisturbed.metadata["best_epoch"] == undisturbed.history["val_loss"].idxmin()
     made = chips()
     rest = made.split != "train"
     assert np.array_equal(undisturbed.names, made.names[rest])
@@ -89,10 +89,10 @@ def test_predictions_of_which_two_chips_changed_places_are_no_run(undisturbed, t
         folder = tmp_path / what
         shutil.copytree(undisturbed.folder, folder)
         files.write_json(folder / "run.json", {k: facts[k] for k in facts if k != "predictions"})
-        runs.sign(folder)
+        runs.add_digest(folder)
         assert files.read_json(folder / "run.json") == facts
         files.write_arrays(folder / "predictions.npz", **{**arrays, what: arrays[what][rows]})
-        for read in (runs.load, runs.sign):
+        for read in (runs.load, runs.add_digest):
             with pytest.raises(PaperError, match="rows were moved or changed"):
                 read(folder)
 
@@ -259,7 +259,7 @@ def test_plateau_and_early_stop_follow_the_validation_loss(tmp_path, monkeypatch
     config = replace(CONFIG, epochs=20, rate=1e-3)
     run = train.train(config, chips(), tmp_path, progress=False)
     assert len(run.history) == 8
-    assert run.facts["best_epoch"] == 4
+    assert run.metadata["best_epoch"] == 4
     assert run.history["rate"].to_numpy() == pytest.approx([1e-3] * 4 + [1e-4] * 3 + [1e-5])
 
 
@@ -272,7 +272,7 @@ def test_what_is_watched_may_be_the_metric(tmp_path, monkeypatch, unprobed):
     config = replace(CONFIG, epochs=20, rate=1e-3, watch="val_f2")
     run = train.train(config, chips(), tmp_path, progress=False)
     assert len(run.history) == 5
-    assert run.facts["best_epoch"] == 1
+    assert run.metadata["best_epoch"] == 1
     assert run.history["rate"].to_numpy() == pytest.approx([1e-3] * 4 + [1e-4])
 
 

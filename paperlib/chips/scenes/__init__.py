@@ -87,7 +87,7 @@ def scene(
 
 
 def examples(per_label: int = 8, *, seed: int = 0) -> dict[str, list[Scene]]:
-    """For each of the 17 labels the first scenes that carry it, no scene under two labels.
+    """For each of the 17 labels the first scenes with it, no scene under two labels.
 
     Rare labels choose first, so that common ones do not take their few scenes.
     """
@@ -124,7 +124,7 @@ def read(
     workers: int | None = None,
     progress: bool = True,
 ) -> Chips:
-    """Scenes 0…count−1 as chips, drawn once and then kept in the cache folder.
+    """Scenes 0…count−1 as chips, drawn once and then saved in the cache folder.
 
     size     height and width the 256-pixel scenes are shrunk to
     variant  `"original"` as the camera sees them; `"dehazed"` by `dehaze.dehaze` at 256 pixels and

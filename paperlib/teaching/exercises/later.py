@@ -231,7 +231,7 @@ DESIGN_RULES.add(
             (np.array([3.0, 2.0, 2.5, 2.5, 1.0, 1.1]), 1e-3, 0.1),
         ],
         {
-            "last": "the loss is held against the last one; the best so far is meant",
+            "last": "the loss is compared with the last one; the best so far is meant",
             "equal": "an equal loss is no improvement",
             "early": "the rate falls within the epoch whose loss is not known yet; it falls after "
             "it",
