@@ -90,7 +90,7 @@ def test_a_network_per_label_is_held_against_one_as_briefly_trained():
     told = systems.evaluate(longer).across()
     (line,) = (line for line in told if line.startswith("*network per label*"))
     assert line.endswith("differ in the labels of a network and epochs")
-    assert "one per label) less *one candidate* (VGG-16 × 0.125, 12 epochs)" in line
+    assert "one per label) minus *one candidate* (VGG-16 × 0.125, 12 epochs)" in line
 
 
 def test_the_widest_networks_per_label_are_the_papers_design():
@@ -103,9 +103,9 @@ def test_the_widest_networks_per_label_are_the_papers_design():
     each = families.per_label(found)
     assert each is not None
     assert each.title == "VGG-16, from ImageNet weights, 4 epochs, one per label"
-    less = systems.evaluate(found).less
-    assert less["network per label"] == "one candidate"  # full width, four epochs, as they are
-    assert less["VGG-16 × 0.125, 4 epochs, one per label"] == "VGG-16 × 0.125, 4 epochs"
+    baseline = systems.evaluate(found).baseline
+    assert baseline["network per label"] == "one candidate"  # full width, four epochs, as they are
+    assert baseline["VGG-16 × 0.125, 4 epochs, one per label"] == "VGG-16 × 0.125, 4 epochs"
     assert families.per_label(families.sort([BASE, *EACH, *wide[:20]])).design.width == 0.125
 
 

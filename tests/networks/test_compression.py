@@ -17,7 +17,7 @@ from training_stand_ins import CONFIG, chips
 from paperlib import losses
 from paperlib.networks import build, compression
 from paperlib.studies import compressed
-from paperlib.training import config, distillation, runs, train
+from paperlib.training import config, distillation, train
 from paperlib.utils.errors import PaperError
 
 
@@ -53,11 +53,11 @@ def test_of_several_teachers_the_one_on_these_chips_is_taken_else_one_with_weigh
         (tmp_path / name).mkdir()
         (tmp_path / name / "run.json").touch()
         weights_file = SimpleNamespace(is_file=lambda: weights)
-        return SimpleNamespace(facts={"chips": same}, weights_file=weights_file, name=name)
+        return SimpleNamespace(metadata={"chips": same}, weights_file=weights_file, name=name)
 
     there = [run("t", False, False), run("t-1", False, True), run("t-2", True, True)]
-    monkeypatch.setattr(runs, "load", lambda f: {r.name: r for r in there}[f.name])
-    monkeypatch.setattr(runs, "same_chips", lambda kept, now: kept)
+    monkeypatch.setattr(distillation, "load", lambda f: {r.name: r for r in there}[f.name])
+    monkeypatch.setattr(distillation, "same_chips", lambda kept, now: kept)
     assert distillation.find_teacher("t", tmp_path / "students", chips()).name == "t-2"
     (tmp_path / "t-2" / "run.json").unlink()
     assert distillation.find_teacher("t", tmp_path / "students", chips()).name == "t-1"

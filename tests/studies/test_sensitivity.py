@@ -39,7 +39,7 @@ def test_every_reading_has_a_twin_that_differs_in_one_thing():
             assert one.plain in plain
             different = [k for k, v in one.config.to_dict().items() if v != one.plain.to_dict()[k]]
             assert len(different) == 1
-            assert one.says != one.less
+            assert one.says != one.baseline
 
 
 def test_readings_are_no_candidates():
