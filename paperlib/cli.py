@@ -50,7 +50,8 @@ def run(
     """Run the notebooks whose sources, data or results have changed."""
     _name_backend(backend)
     from .pipeline import rerun
-    from .pipeline.runner import Runner, literals
+    from .pipeline.parameters import literals
+    from .pipeline.runner import Runner
 
     parameters = literals(set_ or ())
     if watch:

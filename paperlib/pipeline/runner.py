@@ -8,7 +8,6 @@ the notebook it was killed in; long steps inside one are saved by `training`.
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import shutil
@@ -31,6 +30,7 @@ from .html_page import to_html
 from .lock import Lock, only_one
 from .notebooks import Notebook, State
 from .screen import Screen, duration
+from .trace import other_code, read_trace
 from .watch import Watch
 
 
@@ -271,7 +271,7 @@ class Runner:
             raise
         executed = self._keep_executed(notebook, done.node, data)
         working.unlink(missing_ok=True)
-        told = _read_trace(trace)
+        told = read_trace(trace)
         trace.unlink(missing_ok=True)
         slugs = sorted({t["run"] for t in told if "run" in t} | written)
         runs = {slug: self.run_digest(slug) for slug in slugs}
@@ -287,7 +287,7 @@ class Runner:
             "outputs": self._hashes(notebook.outputs(profile)),
             "executed": self._hashes(executed),
             "runs": {slug: sha for slug, sha in runs.items() if sha},
-            "other_code": {r: why for r, why in _other_code(told).items() if r not in written},
+            "other_code": {r: why for r, why in other_code(told).items() if r not in written},
             # A notebook that looked for a run in vain would use it if it were there.
             "looked_in": looked_in,
             "runs_there": self._runs_there(looked_in) if looked_in else None,
@@ -317,7 +317,7 @@ class Runner:
                     notes.append(f"{count} network{'s' * (count > 1)} {how}")
         if bad := max((len(t["chips"]["skipped"]) for t in told if "chips" in t), default=0):
             notes.append(f"{bad} bad chips left out")
-        other = _other_code(told)
+        other = other_code(told)
         if anew := sorted(set(other) & written):
             notes.append(f"{len(anew)} of them anew: {other[anew[0]]}")
         if kept := sorted(set(other) - written):
@@ -387,31 +387,3 @@ def _changed(key: str, before: Any, now: Any) -> str:
         return key
     files = differing(before, now)
     return files[0] + (f" (and {len(files) - 1} more)" if len(files) > 1 else "")
-
-
-def literals(pairs: Sequence[str]) -> dict[str, Any]:
-    """`["epochs=3", "network=vgg16"]` -> values; what is no Python literal is a text."""
-    found: dict[str, Any] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name.isidentifier():
-            raise PaperError(f"--set {pair}: not NAME=VALUE", "write --set epochs=3")
-        if name in {"profile", "data"}:
-            raise PaperError(f"--set {pair}", f"use --{name}")
-        try:
-            found[name] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            found[name] = value
-    return found
-
-
-def _read_trace(trace: Path) -> list[dict[str, Any]]:
-    """What `Project` noted while the notebook ran: chips read, training runs used."""
-    if not trace.is_file():
-        return []
-    return [json.loads(line) for line in trace.read_text(encoding="utf-8").splitlines()]
-
-
-def _other_code(told: list[dict[str, Any]]) -> dict[str, str]:
-    """Training run -> why it is of other code, of those that a notebook found to be so."""
-    return {t["run"]: t["other_code"] for t in told if t.get("other_code")}

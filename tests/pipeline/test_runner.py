@@ -18,7 +18,8 @@ import pytest
 from rich.console import Console
 
 from paperlib.pipeline import code, manifest
-from paperlib.pipeline.runner import Runner, literals
+from paperlib.pipeline.parameters import literals
+from paperlib.pipeline.runner import Runner
 from paperlib.pipeline.screen import Screen, listing
 from paperlib.utils import files
 from paperlib.utils.errors import PaperError
