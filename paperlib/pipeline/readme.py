@@ -256,7 +256,7 @@ def _measure(measure: Measure, finding: claims.Finding) -> str:
     signed = claims.signed(finding.claim)
     name = "" if measure.name in ("", finding.claim["id"]) else f"{measure.name} "
     if measure.low is None or measure.high is None or measure.low != measure.low:
-        return f"{name}{measure.value:,.5g}"
+        return f"{name}{measure.value:,.5g}{measure.after}"
     sign = "+" if signed else ""
     ends = (f"{end:{sign}.4f}" for end in (measure.low, measure.high))
     return f"{name}{measure.value:{sign}.4f} ({' to '.join(ends)})".replace("-0.", "−0.")

@@ -131,7 +131,7 @@ def cell(root: Path, finding: Finding) -> dict[str, Any]:
 
 def _value(measure: Measure, name: str, signed: bool) -> dict[str, str]:
     sign = "+" if signed else ""
-    text = f"{measure.value:{sign}.4f}" if signed else plain(measure.value)
+    text = f"{measure.value:{sign}.4f}" if signed else plain(measure.value) + measure.after
     ends = ""
     if measure.low is not None and measure.high is not None and not math.isnan(measure.low):
         digits = 4 if signed or abs(measure.value) < 10 else 2

@@ -49,6 +49,7 @@ class Measure:
     value: float
     low: float | None = None
     high: float | None = None
+    after: str = ""  # words that follow the value
 
 
 Part = tuple[str, str, list[Measure]]  # verdict, reason, what was found
@@ -203,7 +204,7 @@ def _share(rule: Rule, claim: Rule, tables: Tables) -> Part:
     bound = rule["above"] if over else rule["under"]
     hits = int((values > bound).sum() if over else (values < bound).sum())
     word = "above" if over else "below"
-    measure = Measure(f"{word} {bound:g}, of {len(values)}", hits)
+    measure = Measure("", hits, after=f" of {len(values)} {word} {bound:g}")
     text = f"{hits} of {len(values)} are {word} {bound:g}"
     enough = hits / len(values) > rule["more_than"]
     return REPRODUCED if enough else CONTRADICTED, text, [measure]
