@@ -63,9 +63,13 @@ def write(pages: list[Page], target: Path) -> list[str]:
                     vrt.write_text(_virtual(page, source, driver), encoding="utf-8")
                     kind, options, said = _options(page, source, driver)
                     notes += said if number == 0 else []
+                    if len(pages) > 1:
+                        options.pop("COPY_SRC_MDD", None)
                     if number:
                         options["APPEND_SUBDATASET"] = "YES"
                     copy_raster(vrt, made, driver=kind, **options)
+                    if "COPY_SRC_MDD" in options:
+                        _band_tags(vrt, made)
                     factors = source.overviews(1)
                     if factors and kind == "GTiff" and len(pages) == 1:
                         with rasterio.open(made, "r+") as again:
@@ -155,6 +159,16 @@ def _raw(parent, file: str, kind: str, start: int, pixel: int, line: int) -> ET.
         ET.SubElement(band, name).text = str(value)
     ET.SubElement(band, "ByteOrder").text = "LSB"
     return band
+
+
+def _band_tags(vrt: Path, made: Path) -> None:
+    """The bands' own metadata, which GDAL leaves out where it copies every domain of the file."""
+    with rasterio.open(vrt) as described:
+        tags = {band: described.tags(band) for band in described.indexes}
+    if any(tags.values()):
+        with rasterio.open(made, "r+") as file:
+            for band, found in tags.items():
+                file.update_tags(band, **found)
 
 
 def _metadata(parent, tags: dict[str, str], domain: str = "") -> None:

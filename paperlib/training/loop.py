@@ -140,7 +140,7 @@ class Training:
             built, model = _KEPT[key] = _KEPT.pop(key)
             checkpoint.assign(built.weights, network(config, labels).get_weights())
             for variable in model.optimizer.variables:
-                variable.assign(keras.ops.zeros_like(variable))
+                variable.assign(keras.ops.zeros(variable.shape, variable.dtype))
             if config.schedule == "plateau":
                 model.optimizer.learning_rate = config.rate
             return built, model

@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from paperlib import dehaze
 from paperlib.chips import scenes
 from paperlib.labels import COMMON, LABELS, PUBLISHED_CHIPS, PUBLISHED_COUNTS, RARE, WEATHER, encode
+from paperlib.utils import code
 
 
 @pytest.fixture
@@ -257,9 +258,12 @@ def test_a_changed_drawing_is_not_taken_from_the_cache(cache, monkeypatch):
 def test_a_changed_dehazing_makes_dehazed_scenes_anew(monkeypatch):
     """A kernel or equation too, not only the module with the public functions."""
     read, changed = Path.read_bytes, "equations.py"
+    more = b"\nCHANGED = 1\n"
     before = {v: scenes._fingerprint.__wrapped__(v) for v in scenes.VARIANTS}
-    monkeypatch.setattr(Path, "read_bytes", lambda self: read(self) + b"#" * (self.name == changed))
+    monkeypatch.setattr(Path, "read_bytes", lambda self: read(self) + more * (self.name == changed))
+    code.forget()
     after = {v: scenes._fingerprint.__wrapped__(v) for v in scenes.VARIANTS}
+    code.forget()  # for the tests that follow
     assert [v for v in scenes.VARIANTS if before[v] != after[v]] == ["dehazed"]
 
 

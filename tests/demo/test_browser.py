@@ -192,13 +192,13 @@ def test_fifty_chips_by_drag_and_drop(visit, hold):
     # The first results are there, the rest have their places already.
     expect(page.locator("#progress .tile:not(.coming) img")).to_have_count(8)
     assert page.locator("#progress .tile").count() == 50
+    expect(progress).to_have_attribute("data-state", "running")
+    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
     page.locator(".tile a").first.evaluate("(link) => { link.marked = true; }")
     hold(9)  # one group more
     expect(page.locator("#progress .tile:not(.coming) img")).not_to_have_count(8)
-    expect(progress).to_have_attribute("data-state", "running")
-    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
     done = int(progress.get_attribute("data-done"))
-    assert 8 < done < 50
+    assert 8 < done <= 50  # a group may be all that is left
     assert page.locator("#progress .tile:not(.coming) img").count() == done
     assert page.locator("#progress .tile").count() == 50
     assert page.locator("progress").get_attribute("value") == str(2 * done)

@@ -349,7 +349,8 @@ def test_a_name_that_is_not_utf8_is_labelled(model, tmp_path):
     Image.new("RGB", (8, 8)).save(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png"))
     Image.new("RGB", (8, 8)).save(tmp_path / "z.png")
     out = tmp_path / "o.csv"
-    assert not predictor.write_csv(out, model, predictor.find_images([tmp_path]), progress=False)
+    report = predictor.write_csv(out, model, predictor.find_images([tmp_path]), progress=False)
+    assert not report.failed
     with out.open(encoding="utf-8") as file:
         assert {row["image_name"] for row in csv.DictReader(file)} == {"caf\\xe9", "z"}
 

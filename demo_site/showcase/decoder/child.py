@@ -20,7 +20,7 @@ from itertools import pairwise
 
 from . import plain_jpeg
 from .archives import members
-from .pictures import Refused, grid, picture, sniff
+from .pictures import Refused, grid, orientation, picture, sniff
 
 try:
     import resource
@@ -85,7 +85,8 @@ def small(data: bytes, most: dict, side: int | None, memory, at: int, end: int) 
         raise Refused("not_a_picture")
     if kind == "zip":
         raise Large
-    bare = plain_jpeg.bare(data) if kind == "jpeg" else None
+    # One that must be turned is not kept: without its metadata it would stay as it lies.
+    bare = plain_jpeg.bare(data) if kind == "jpeg" and orientation(data) == 1 else None
     parts = picture(data if bare is None else bare, kind, most)
     entry = {"head": next(parts), "pieces": []}
     height, width = entry["head"]["height"], entry["head"]["width"]

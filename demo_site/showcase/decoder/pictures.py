@@ -15,6 +15,7 @@ MAGIC = (
     (b"PK\x03\x04", "zip"),
     (b"PK\x05\x06", "zip"),
 )
+_ORIENTATION, _ACROSS = 0x0112, {5, 6, 7, 8}  # EXIF's tag; values that exchange width and height
 
 
 class Refused(Exception):
@@ -65,8 +66,10 @@ def picture(data: bytes, kind: str, most: dict):
 
 
 def jpeg(data: bytes, most: dict):
-    """JPEG, as the predictor reads it; yields as `pillow` does."""
+    """JPEG, upright as the predictor reads it; yields as `pillow` does."""
     from paperlib.chips import jpeg
+
+    turn = orientation(data)
 
     try:
         height, width, components = jpeg.header(data)
@@ -74,12 +77,37 @@ def jpeg(data: bytes, most: dict):
         yield from pillow(data, most)  # knows more oddities, and says what is wrong
         return
     check_size(width, height, most)
-    yield width
-    yield height
+    yield height if turn in _ACROSS else width
+    yield width if turn in _ACROSS else height
     pixels = jpeg.decode(data, components)
     if pixels.shape != (height, width, 3):
         raise Refused("broken")  # a second header says something else
-    yield from_array(pixels)
+    yield from_array(upright(pixels, turn))
+
+
+def orientation(data: bytes) -> int:
+    """How a camera was held: 1 (upright) to 8, by the EXIF metadata of a JPEG, if there are any."""
+    if b"Exif\0\0" not in data[:4096]:
+        return 1
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+            return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # metadata may be damaged in any way; the picture need not be
+        return 1
+
+
+def upright(pixels, turn: int):
+    """`(H, W, 3)` pixels turned as the EXIF `orientation` asks."""
+    import numpy as np
+    from PIL import Image, ImageOps
+
+    if turn not in range(2, 9):
+        return pixels
+    image = Image.fromarray(pixels)
+    image.getexif()[_ORIENTATION] = turn
+    return np.asarray(ImageOps.exif_transpose(image))
 
 
 def from_array(pixels):
