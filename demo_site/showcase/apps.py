@@ -6,4 +6,5 @@ class ShowcaseConfig(AppConfig):
     verbose_name = "Showcase"
 
     def ready(self) -> None:
-        from . import checks  # noqa: F401  registers the system checks
+        # The system checks, and who listens to `signals`.
+        from . import checks, tasks  # noqa: F401

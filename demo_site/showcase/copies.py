@@ -16,7 +16,7 @@ import numpy as np
 from django.db import Error
 from django.db.models import F, Q
 
-from . import storage
+from . import signals, storage
 from .decoding import Away, decode
 from .models import Chip
 from .reading import Refused
@@ -189,10 +189,7 @@ def draw_missing(after: int = 0) -> int:
     """
     from django_tasks_db.models import DBTaskResult
 
-    from .tasks import draw_views
-
-    others = DBTaskResult.objects.ready().exclude(task_path=draw_views.module_path)
-
+    others = DBTaskResult.objects.ready().filter(priority__gt=signals.COPIES_PRIORITY)
     rows = missing().filter(pk__gt=after)
     done = 0
     for chip in rows.order_by("pk")[:SLICE]:
@@ -213,5 +210,5 @@ def draw_missing(after: int = 0) -> int:
         else:
             there(chip)  # else what was just drawn goes again
     if rows.filter(pk__gt=after).exists():
-        draw_views.enqueue(after)
+        signals.copies_missing.send(None, after=after)
     return done

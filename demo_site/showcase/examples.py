@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from paperlib.chips import scenes
 
-from . import copies, intake, storage
+from . import copies, intake, signals, storage
 from .models import Batch, Upload
 from .states import BATCH
 
@@ -40,11 +40,9 @@ def seed() -> int:
             size=len(data),
             sha256=hashlib.sha256(data).hexdigest(),
         )
-    from .tasks import work_on
-
     with transaction.atomic():
         now = timezone.now()
         rows = Batch.objects.filter(pk=batch.pk)
         if BATCH.step(rows, "submit", queued_at=now, touched_at=now, files=count):
-            work_on.enqueue(batch.pk)
+            signals.batch_waits.send(None, batch=batch.pk)
     return count

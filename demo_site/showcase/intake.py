@@ -16,10 +16,10 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from . import names, storage
+from . import names, signals, storage
 from .limits import limits
 from .models import Batch, Upload
-from .states import BATCH
+from .states import BATCH, PLACEMENT, UPLOAD
 
 log = logging.getLogger("showcase.intake")
 RETRIES_PER_HOUR = 10  # of one batch
@@ -140,8 +140,6 @@ def _write_down(batch: Batch, kept: list[tuple[dict, Upload]], after: int | None
 
 def submit(batch: Batch) -> bool:
     """Hand a batch that holds a file to the workers; False where it is under way already."""
-    from .tasks import work_on
-
     if not batch.uploads.exists():
         raise Refused(_("Choose at least one picture."))
     with transaction.atomic():
@@ -149,7 +147,7 @@ def submit(batch: Batch) -> bool:
         rows = Batch.objects.filter(pk=batch.pk)
         if not BATCH.step(rows, "submit", queued_at=now, touched_at=now):
             return False
-        work_on.enqueue(batch.pk)
+        signals.batch_waits.send(None, batch=batch.pk)
     log.info("batch submitted", extra={"batch": batch.pk, "files": batch.files})
     return True
 
@@ -173,9 +171,6 @@ def may_retry(batch: Batch) -> bool:
 
 def retry(batch: Batch) -> bool:
     """Try what failed again: files whose copy is still there, and chips that failed."""
-    from .states import PLACEMENT, UPLOAD
-    from .tasks import work_on
-
     with transaction.atomic():
         files = UPLOAD.step(batch.uploads.exclude(copy=""), "retry", code="")
         chips = PLACEMENT.step(batch.placements.all(), "retry", code="")
@@ -186,7 +181,7 @@ def retry(batch: Batch) -> bool:
         if not BATCH.step(rows, "retry", queued_at=now, finished_at=None, setback=""):
             transaction.set_rollback(True)
             return False
-        work_on.enqueue(batch.pk)
+        signals.batch_waits.send(None, batch=batch.pk)
     return True
 
 

@@ -7,8 +7,6 @@ import math
 import time
 
 from django.core.exceptions import RequestDataTooBig
-from django.db import DatabaseError, OperationalError
-from django.utils.translation import gettext as _
 
 from . import uploads, visitors
 
@@ -147,18 +145,6 @@ class DatabaseTrouble:
         return self.get_response(request)
 
     def process_exception(self, request, exception):
+        from .views.errors import answer_trouble
+
         return answer_trouble(request, exception)
-
-
-def answer_trouble(request, exception):
-    """The 503 page for an exception that passes by itself; None for any other."""
-    if isinstance(exception, OperationalError):
-        what, text = "database", _("The database does not answer. Nothing was lost; try again.")
-    elif isinstance(exception, OSError) and not isinstance(exception, DatabaseError):
-        what, text = "files", _("The file store does not answer or is full. Try again later.")
-    else:
-        return None
-    log.error("trouble", extra={"what": what, "error": str(exception)})
-    from .views.errors import trouble
-
-    return trouble(request, text)

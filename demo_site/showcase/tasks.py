@@ -1,8 +1,17 @@
-"""What the workers are asked to do (django-tasks, database backend)."""
+"""What the workers are asked to do (django-tasks, database backend).
+
+Each task imports its work when it runs: whoever only queues it, a web process, does not load it.
+"""
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from django.dispatch import receiver
+from django.utils import timezone
 from django_tasks import task
+
+from . import signals
 
 
 @task()
@@ -21,7 +30,7 @@ def work_early(batch: int) -> str:
     return early(batch)
 
 
-@task(priority=-10)
+@task(priority=signals.COPIES_PRIORITY)
 def draw_views(after: int = 0) -> int:
     """Dehazed copies and transmission maps of chips that have none yet."""
     from .copies import draw_missing
@@ -35,3 +44,14 @@ def seed_examples() -> int:
     from .examples import seed
 
     return seed()
+
+
+@receiver(signals.batch_waits)
+def _queue_batch(batch: int, seconds: float = 0, **_) -> None:
+    later = timezone.now() + timedelta(seconds=seconds) if seconds else None
+    work_on.using(run_after=later).enqueue(batch)
+
+
+@receiver(signals.copies_missing)
+def _queue_views(after: int = 0, **_) -> None:
+    draw_views.enqueue(after)

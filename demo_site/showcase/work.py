@@ -16,7 +16,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 
 import numpy as np
 from django.conf import settings
@@ -25,7 +24,7 @@ from django.db.models import Exists, F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from . import copies, decoding, engine, health, intake, names, removal, settle, storage
+from . import copies, decoding, engine, health, intake, names, removal, settle, signals, storage
 from .ahead import Ahead, Cut, Failed, Sent, Unpacked
 from .limits import EARLY_FILES, limits
 from .models import Batch, Chip, ModelVersion, Placement, Prediction, Upload, Worker, token
@@ -124,10 +123,7 @@ def early(batch: int) -> str:
 
 
 def _again(batch: int, seconds: float = 0) -> None:
-    from .tasks import work_on
-
-    later = timezone.now() + timedelta(seconds=seconds) if seconds else None
-    work_on.using(run_after=later).enqueue(batch)
+    signals.batch_waits.send(None, batch=batch, seconds=seconds)
 
 
 def patiently(step: Callable[[], object]) -> None:
@@ -492,8 +488,6 @@ def _take_over(pk: int, version: ModelVersion) -> bool:
 
 
 def _finish(pk: int) -> str:
-    from .tasks import draw_views
-
     settle.count(pk)
     batch = Batch.objects.get(pk=pk)
     event = "finish" if batch.chips_labelled or not batch.files_failed else "fail"
@@ -502,7 +496,7 @@ def _finish(pk: int) -> str:
         if not BATCH.step(rows, event, finished_at=timezone.now()):
             return _let_go(pk)
         if copies.missing().filter(placements__batch=pk).exists():
-            draw_views.enqueue()
+            signals.copies_missing.send(None)
     # The chips' pixels are on disk before the upload copies go.
     packs = Chip.objects.filter(placements__batch=pk).exclude(pack="")
     storage.settle(packs.values_list("pack", flat=True).distinct())

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
+from django.db import DatabaseError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
 from ..limits import limits
+
+log = logging.getLogger("showcase.requests")
 
 
 def answer(request: HttpRequest, status: int, title: str, text: str) -> HttpResponse:
@@ -56,8 +60,6 @@ def not_found(request, exception=None):
 
 def server_error(request):
     # What failed before a view was reached, while the form was read: a full disk, say.
-    from ..middleware import answer_trouble
-
     if response := answer_trouble(request, sys.exc_info()[1]):
         return response
     return answer(request, 500, _("Something broke"), _("The fault was logged. Try again later."))
@@ -74,3 +76,15 @@ def too_many(request):
     response = answer(request, 429, _("Too many requests"), text)
     response["Retry-After"] = "600"
     return response
+
+
+def answer_trouble(request, exception):
+    """The 503 page for an exception that passes by itself; None for any other."""
+    if isinstance(exception, OperationalError):
+        what, text = "database", _("The database does not answer. Nothing was lost; try again.")
+    elif isinstance(exception, OSError) and not isinstance(exception, DatabaseError):
+        what, text = "files", _("The file store does not answer or is full. Try again later.")
+    else:
+        return None
+    log.error("trouble", extra={"what": what, "error": str(exception)})
+    return trouble(request, text)
