@@ -20,7 +20,7 @@ test: .venv/ready
 lint: .venv/ready
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/lint-imports --no-logo
+	PYTHONPATH=demo_site $(BIN)/lint-imports --no-logo
 
 format: .venv/ready
 	$(BIN)/nbstripout --keep-id notebooks/*.ipynb
