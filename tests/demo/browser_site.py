@@ -52,6 +52,7 @@ def running(
         "SHOWCASE_FLAGS_PER_HOUR": "0",
         "PLANTED_SECONDS_PER_CHIP": str(seconds_per_chip),
         "PLANTED_HOLD": str(folder / "hold"),
+        "PLANTED_GROUP": "16",  # so that fifty chips are several groups
         "OMP_NUM_THREADS": "1",
     } | settings
     manage = [sys.executable, str(SITE / "manage.py")]

@@ -80,7 +80,14 @@ def mark(image: np.ndarray) -> str:
 
 
 def load() -> PlantedPredictor:
-    """What `SHOWCASE_PREDICTOR=planted.load` calls; no model while `PLANTED_MISSING` is a file."""
+    """What `SHOWCASE_PREDICTOR=planted.load` calls; no model while `PLANTED_MISSING` is a file.
+
+    `PLANTED_GROUP` has the worker predict so many chips together at most.
+    """
+    if group := os.environ.get("PLANTED_GROUP"):
+        from showcase import work
+
+        work.GROUP = int(group)
     missing = os.environ.get("PLANTED_MISSING")
     if missing and Path(missing).exists():
         raise FileNotFoundError(f"model.keras is not there ({len(LABELS)} labels)")

@@ -192,13 +192,13 @@ def test_fifty_chips_by_drag_and_drop(visit, hold):
     # The first results are there, the rest have their places already.
     expect(page.locator("#progress .tile:not(.coming) img")).to_have_count(8)
     assert page.locator("#progress .tile").count() == 50
-    expect(progress).to_have_attribute("data-state", "running")
-    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
     page.locator(".tile a").first.evaluate("(link) => { link.marked = true; }")
     hold(9)  # one group more
     expect(page.locator("#progress .tile:not(.coming) img")).not_to_have_count(8)
+    expect(progress).to_have_attribute("data-state", "running")
+    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
     done = int(progress.get_attribute("data-done"))
-    assert 8 < done <= 50  # a group may be all that is left
+    assert 8 < done < 50
     assert page.locator("#progress .tile:not(.coming) img").count() == done
     assert page.locator("#progress .tile").count() == 50
     assert page.locator("progress").get_attribute("value") == str(2 * done)
@@ -618,7 +618,7 @@ def test_language_switch(visit):
     expect(page.locator("html")).to_have_attribute("lang", "zh-hans")
     assert page.url.endswith("/gallery/?label=water")
     expect(page.get_by_role("heading", name="图库")).to_be_visible()
-    expect(page.locator("#results .said").first).to_contain_text("水")
+    expect(page.locator("#results .said").first).to_contain_text(re.compile("水(?!体)"))
     for path in ("/", "/model/", "/api/", "/login/", "/nowhere"):
         page.goto(path)
         assert re.search(
