@@ -249,7 +249,7 @@ def bootstrap(
         draws = mean_draws(chip_f2(y_true, y_pred), replicates, seed)
     else:
         draws = label_draws(y_true, y_pred, replicates, seed)
-    return _interval(value, draws, level)
+    return percentile_interval(value, draws, level)
 
 
 def paired_bootstrap(
@@ -269,14 +269,14 @@ def paired_bootstrap(
     else:
         draws = label_draws(y_true, pred_b, replicates, seed)
         draws = draws - label_draws(y_true, pred_a, replicates, seed)
-    return _interval(value, draws, level)
+    return percentile_interval(value, draws, level)
 
 
 def mean_interval(
     values: Array, *, replicates: int = 2000, level: float = 0.95, seed: int = 0
 ) -> Interval:
     """Mean over chips of `values` `(N,)` with its bootstrap percentile interval over chips."""
-    return _interval(float(np.mean(values)), mean_draws(values, replicates, seed), level)
+    return percentile_interval(float(np.mean(values)), mean_draws(values, replicates, seed), level)
 
 
 def bootstrap_precision_recall(
@@ -305,7 +305,19 @@ def bootstrap_precision_recall(
     return found[0], found[1]
 
 
-def _interval(value: float | Array, draws: Array, level: float) -> Interval:
+def percentile_interval(value: float | Array, draws: Array, level: float = 0.95) -> Interval:
+    """Percentile bootstrap interval: the quantiles of the draws that hold `level` of them between.
+
+    Parameters
+    ----------
+    value : the estimate, a float or `(L,)`
+    draws : the estimate of each replicate, `(B,)` or `(B, L)`
+    level : fraction of replicates inside, half of the others on either side
+
+    References
+    ----------
+    Efron and Tibshirani 1993, chapter 13.
+    """
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0)
     if draws.ndim == 1:
         return Interval(float(value), float(low), float(high))

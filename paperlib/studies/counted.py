@@ -87,7 +87,7 @@ def label_table(replicates: int = 2000) -> list[Row]:
             a, b = weights @ there[:, INDEX[one]], weights @ there[:, INDEX[other]]
             return (weights @ both(one, other)) * weights.sum(-1) / np.maximum(a * b, 1)
 
-        return _interval(of(chips), of(drawn))
+        return f2.percentile_interval(of(chips), of(drawn))
 
     def beside(weights: Array) -> Array:
         return (weights @ both("water", "primary")) / (weights @ there[:, INDEX["water"]])
@@ -99,16 +99,11 @@ def label_table(replicates: int = 2000) -> list[Row]:
         row("clear-excludes-cloud-and-haze", int(clear)),
         row("cloudy-excludes-haze", int(chips @ both("cloudy", "haze"))),
         *(row("labels-together", lift(*pair), " × ".join(pair)) for pair in TOGETHER),
-        row("rivers-often-in-rainforest", _interval(beside(chips), beside(drawn))),
+        row("rivers-often-in-rainforest", f2.percentile_interval(beside(chips), beside(drawn))),
         *(row("crossing-labels-together", lift(*pair), " × ".join(pair)) for pair in CROSSING),
         row("rare-labels-hundreds", int((rare >= HUNDREDS).sum())),
         row("uncommon-labels", int((rare[:, None] >= others).sum())),
     ]
-
-
-def _interval(value: float, draws: Array) -> Interval:
-    low, high = np.quantile(draws, (0.025, 0.975))
-    return Interval(float(value), float(low), float(high))
 
 
 # ---- arithmetic and built layers -----------------------------------------------------------------

@@ -69,7 +69,7 @@ def rare_labels(kinds: list[Family]) -> list[Row]:
     draws = f2.label_draws(alone.truth, alone.prediction, 2000, 0)
     value = f2.f2_score(alone.truth, alone.prediction, "labels")
     gap = value[few].mean() - value[many].mean()
-    worse = _interval(gap, draws[:, few].mean(1) - draws[:, many].mean(1))
+    worse = f2.percentile_interval(gap, draws[:, few].mean(1) - draws[:, many].mean(1))
     whole = pool.nested()
     change = f2.chip_f2(whole.truth[:, many], whole.prediction[:, many])
     change = change - f2.chip_f2(whole.truth, whole.prediction)
@@ -225,7 +225,7 @@ def _recall(truth: Array, one: Array, other: Array) -> Interval:
     first, second, true = np.split(sums, 3, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         gain = np.nanmean((second - first) / true, axis=1)
-    return _interval(gain[0], gain[1:])
+    return f2.percentile_interval(gain[0], gain[1:])
 
 
 def chosen_thresholds(kinds: list[Family]) -> list[Row]:
@@ -270,8 +270,3 @@ def _log_pairs(kinds: list[Family]) -> Iterator[tuple[str, dict[str, Outcome], d
         if dehazed is not None:
             both = (dehazing.outcomes(original, dehazed, thresholds=t) for t in ("chips", "labels"))
             yield name, *both
-
-
-def _interval(value: float, draws: Array) -> Interval:
-    low, high = np.quantile(draws, (0.025, 0.975))
-    return Interval(float(value), float(low), float(high))
