@@ -76,7 +76,7 @@ def test_each_reading_and_transform_has_its_plain_twin_in_the_main_grid():
 def test_the_command_names_every_grid():
     import inspect
 
-    from paperlib.cli import train
+    from paperlib.cli.networks import train
 
     told = inspect.signature(train).parameters["grid"].default.help
     assert set(grids.GRIDS) == {word.strip(".").split(" ")[0] for word in told.split(", ")}

@@ -1,0 +1,24 @@
+"""What commands of several modules do first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..utils.errors import PaperError
+
+
+def checkout_root() -> Path:
+    """The checkout's root; `PaperError` where there is none."""
+    from ..utils.paths import checkout
+
+    if (root := checkout()) is None:
+        raise PaperError("no checkout here", "run the command in the checkout")
+    return root
+
+
+def name_backend(name: str) -> None:
+    """Fix Keras' backend before anything imports Keras; `""` for the default."""
+    if name:
+        from ..utils.backend import choose
+
+        choose(name)
