@@ -306,17 +306,9 @@ def bootstrap_precision_recall(
 
 
 def percentile_interval(value: float | Array, draws: Array, level: float = 0.95) -> Interval:
-    """Percentile bootstrap interval: the quantiles of the draws that hold `level` of them between.
+    """Percentile bootstrap interval (Efron and Tibshirani 1993, chapter 13).
 
-    Parameters
-    ----------
-    value : the estimate, a float or `(L,)`
-    draws : the estimate of each replicate, `(B,)` or `(B, L)`
-    level : fraction of replicates inside, half of the others on either side
-
-    References
-    ----------
-    Efron and Tibshirani 1993, chapter 13.
+    `draws` `(B,)` or `(B, L)` are the estimates of the replicates of `value`, a float or `(L,)`.
     """
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0)
     if draws.ndim == 1:
@@ -354,10 +346,7 @@ def mean_draws(values: Array, replicates: int, seed: int) -> Array:
 def label_draws(y_true: Array, y_pred: Array, replicates: int, seed: int) -> Array:
     """Bootstrap draws over chips, `(R, L)`, of each label's binary F2; equal seeds are paired.
 
-    Raises
-    ------
-    ValueError
-        unless both are `(N, L)` of 0 and 1.
+    `ValueError` unless both are `(N, L)` of 0 and 1.
     """
     y_true, y_pred = _pair(y_true, y_pred)
     n, count = y_true.shape
