@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import glob
+import hashlib
 import io
+import json
 import os
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,6 +56,9 @@ def write_csv(
 ) -> Report:
     """Label the images of `find_images` into a CSV, and scenes into maps beside it.
 
+    Rows are saved as they come: where the same call was interrupted, it continues after the last of
+    them, with scenes from their beginning.
+
     Parameters
     ----------
     path : str or Path
@@ -83,15 +89,21 @@ def write_csv(
     scenes = {name: file for name, file in images.items() if scene.is_scene(file, chip)}
     plain = {name: file for name, file in images.items() if name not in scenes}
     report, layers = Report(), []
-    with results(path) as file:
+    header = ["image_name", "tags", *model.tags]
+    with results(path, _key(model, images, views, chip)) as file:
+        done = _rows(file, header, plain)
+        report.labelled = len(done)
+        plain = {name: image for name, image in plain.items() if name not in done}
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["image_name", "tags", *model.tags])
+        if not done:
+            writer.writerow(header)
 
         def row(name: str, labels: list[str], probability: Any) -> None:
             writer.writerow([name, " ".join(labels), *(f"{p:.4f}" for p in probability)])
             report.labelled += 1
 
-        with tqdm(total=len(plain), unit="chip", disable=not progress) as bar:
+        total = len(done) + len(plain)
+        with tqdm(initial=len(done), total=total, unit="chip", disable=not progress) as bar:
             found = model.predict_files(plain.values(), views=views, workers=workers)
             for name, result in zip(plain, found, strict=True):
                 bar.update()
@@ -99,6 +111,7 @@ def write_csv(
                     report.failed.append(result.error)
                 else:
                     row(name, result.labels, result.probability)
+                    file.flush()
             for name, source in scenes.items():
                 try:
                     place = scene.look(source, chip)
@@ -140,54 +153,93 @@ def _write_maps(path: Path, model: Predictor, layers: list, raster: bool) -> lis
 
 def check_results(path: str | Path) -> None:
     """`PaperError` where a file of results cannot be written, before anything is computed."""
-    with results(path, keep=False):
-        pass
+    path, _ = _target(path)
+    if not os.path.exists(path) or path.is_file():
+        with _opened(_partial(path, uuid.uuid4().hex), path) as file:
+            os.unlink(file.name)
 
 
 @contextmanager
-def results(path: str | Path, *, keep: bool = True) -> Iterator[IO[str]]:
-    """A text file that appears under its name when the block ends well.
+def results(path: str | Path, key: str) -> Iterator[IO[str]]:
+    """A text file, open for reading and writing, that appears under its name when the block ends
+    well, and until then holds what an interrupted block of the same `key` has written.
 
     A device, pipe or link is written to as it is. Where the file cannot be put in place at the end,
     the error names where its lines are.
-
-    keep  False: only try whether it could be written
     """
-    path = Path(os.path.realpath(path)) if os.path.islink(path) else Path(path)
-    name = files.shown(path)
-    if os.path.isdir(path):  # without an error for a name too long
-        raise PaperError(f"{name}: is a folder", "name a CSV file, as labels.csv")
-    if os.path.exists(path) and not os.path.isfile(path):
-        if not keep:
-            yield io.StringIO()
-            return
+    path, name = _target(path)
+    if os.path.exists(path) and not path.is_file():
         with open(path, "w", newline="", encoding="utf-8") as file:
             yield file
         return
-    partial = path.with_name(f"{path.stem[:100]}.{uuid.uuid4().hex[:8]}.partial{path.suffix[:50]}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.exists()  # a name too long is only found here
-        file = open(partial, "w", newline="", encoding="utf-8")  # noqa: SIM115
-    except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        raise PaperError(f"{name}: cannot be written ({why})", "give another --out") from None
-    done = False
-    try:
-        with file:
+    partial = _partial(path, key)
+    with _opened(partial, path) as file:
+        if not files.try_lock(file):
+            raise PaperError(f"{name}: another run is writing it", "wait for it, or end it first")
+        try:
             yield file
+        finally:
             file.flush()
-            os.fsync(file.fileno())
-        done = True
-    finally:
-        if not (done and keep):
-            partial.unlink(missing_ok=True)
-    if not keep:
-        return
+            if not os.fstat(file.fileno()).st_size:
+                partial.unlink(missing_ok=True)
+        os.fsync(file.fileno())
+        try:
+            os.replace(partial, path)
+        except OSError as error:
+            raise _unwritable(name, error, f"the results are in {files.shown(partial)}") from None
+    for left in path.parent.glob(f"{glob.escape(partial.stem.split('.')[0])}.{'?' * 8}.partial.*"):
+        if not files.is_locked(left):  # of a run that was interrupted, of other images
+            left.unlink(missing_ok=True)
+
+
+def _target(path: str | Path) -> tuple[Path, str]:
+    """The file that is meant, and its name in messages; `PaperError` for a folder."""
+    path = Path(os.path.realpath(path)) if os.path.islink(path) else Path(path)
+    if os.path.isdir(path):  # without an error for a name too long
+        raise PaperError(f"{files.shown(path)}: is a folder", "name a CSV file, as labels.csv")
+    return path, files.shown(path)
+
+
+def _partial(path: Path, key: str) -> Path:
+    return path.with_name(f"{path.stem[:100]}.{key[:8]}.partial{path.suffix[:50]}")
+
+
+def _opened(partial: Path, path: Path) -> IO[str]:
     try:
-        os.replace(partial, path)
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        path.exists()  # a name too long is only found here
+        return open(partial, "a+", newline="", encoding="utf-8")
     except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        raise PaperError(
-            f"{name}: cannot be written ({why})", f"the results are in {files.shown(partial)}"
-        ) from None
+        raise _unwritable(files.shown(path), error, "give another --out") from None
+
+
+def _unwritable(name: str, error: OSError, cure: str) -> PaperError:
+    return PaperError(f"{name}: cannot be written ({(error.strerror or str(error)).lower()})", cure)
+
+
+def _key(model: Predictor, images: Mapping[str, Path], *how: object) -> str:
+    """What the rows are made from: the model, the files as they are now, and the options."""
+    stats = [(name, *_stat(file)) for name, file in images.items()]
+    told = json.dumps([model.card, stats, how], sort_keys=True, default=str)
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _stat(file: Path) -> tuple[int, int]:
+    try:
+        return (found := os.stat(file)).st_size, found.st_mtime_ns
+    except OSError:  # said when it is read
+        return 0, 0
+
+
+def _rows(file: IO[str], header: list[str], images: Container[str]) -> set[str]:
+    """The images whose rows an interrupted run has saved; the rows of scenes are dropped."""
+    if not file.readable():  # a device or pipe
+        return set()
+    file.seek(0)
+    text = file.read()
+    lines = list(csv.reader(io.StringIO(text[: text.rfind("\n") + 1])))  # the last may be cut
+    rows = [row for row in lines[1:] if row[0] in images] if lines[:1] == [header] else []
+    file.truncate(0)
+    if rows:
+        csv.writer(file, lineterminator="\n").writerows([header, *rows])
+    return {row[0] for row in rows}

@@ -335,13 +335,75 @@ def test_results_are_checked_first_and_never_lost(model, tmp_path):
         yield from model.predict_files(paths, **how)
 
     class Slow:
-        tags, predict_files = model.tags, staticmethod(meanwhile)
+        tags, card, predict_files = model.tags, model.card, staticmethod(meanwhile)
 
     with pytest.raises(PaperError, match="the results are in ") as caught:
         predictor.write_csv(late, Slow, {"a": image}, progress=False)
     saved = str(caught.value).split("the results are in ")[1]
     with open(saved, encoding="utf-8") as file:
         assert [row["image_name"] for row in csv.DictReader(file)] == ["a"]
+
+
+def test_an_interrupted_run_continues_after_its_last_row(model, tmp_path):
+    for number, picture in enumerate(pictures(5)):
+        Image.fromarray(picture).save(tmp_path / f"{number}.png")
+    images = predictor.find_images([tmp_path])
+    whole, out = tmp_path / "whole.csv", tmp_path / "out.csv"
+    predictor.write_csv(whole, model, images, progress=False)
+    asked = []
+
+    class Interrupted:
+        tags, card = model.tags, model.card
+
+        def predict_files(self, paths, **how):
+            for number, found in enumerate(model.predict_files(paths, **how)):
+                if number == 3:
+                    raise KeyboardInterrupt
+                asked.append(found.path.stem)
+                yield found
+
+    with pytest.raises(KeyboardInterrupt):
+        predictor.write_csv(out, Interrupted(), images, progress=False)
+    (partial,) = tmp_path.glob("out.*.partial.csv")
+    with open(partial, "a", encoding="utf-8") as file:
+        file.write("3,clear pri")  # killed within a row
+
+    class Counting(Interrupted):
+        def predict_files(self, paths, **how):
+            paths = list(paths)
+            asked.extend(path.stem for path in paths)
+            return model.predict_files(paths, **how)
+
+    report = predictor.write_csv(out, Counting(), images, progress=False)
+    assert asked == ["0", "1", "2", "3", "4"]
+    assert report.labelled == 5
+    assert out.read_bytes() == whole.read_bytes()
+    assert not list(tmp_path.glob("*.partial.*"))
+
+    with pytest.raises(KeyboardInterrupt):
+        predictor.write_csv(out, Interrupted(), images, progress=False)
+    Image.fromarray(pictures(1)[0][::-1]).save(tmp_path / "0.png")  # another picture by now
+    asked.clear()
+    predictor.write_csv(out, Counting(), images, progress=False)
+    assert asked == ["0", "1", "2", "3", "4"]
+    assert not list(tmp_path.glob("*.partial.*"))
+
+
+def test_a_second_run_of_the_same_images_is_refused(model, tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    images = predictor.find_images([tmp_path])
+
+    class Meanwhile:
+        tags, card = model.tags, model.card
+
+        def predict_files(self, paths, **how):
+            with pytest.raises(PaperError, match="another run is writing it"):
+                predictor.write_csv(tmp_path / "o.csv", model, images, progress=False)
+            return model.predict_files(paths, **how)
+
+    assert (
+        predictor.write_csv(tmp_path / "o.csv", Meanwhile(), images, progress=False).labelled == 1
+    )
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux only")
