@@ -194,7 +194,9 @@ def results(path: str | Path, key: str) -> Iterator[IO[str]]:
 
 def _target(path: str | Path) -> tuple[Path, str]:
     """The file that is meant, and its name in messages; `PaperError` for a folder."""
-    path = Path(os.path.realpath(path)) if os.path.islink(path) else Path(path)
+    if os.path.islink(path) and (os.path.isfile(path) or not os.path.exists(path)):
+        path = os.path.realpath(path)  # not of /dev/stdout, which leads to a pipe without a name
+    path = Path(path)
     if os.path.isdir(path):  # without an error for a name too long
         raise PaperError(f"{files.shown(path)}: is a folder", "name a CSV file, as labels.csv")
     return path, files.shown(path)

@@ -406,6 +406,29 @@ def test_a_second_run_of_the_same_images_is_refused(model, tmp_path):
     )
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has neither")
+def test_results_go_through_links_and_into_pipes(model, tmp_path):
+    """Seen failing: the link, the pipe and /dev/stdout were replaced by a file, or not found."""
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    images = predictor.find_images([tmp_path])
+    plain, real, link = (tmp_path / name for name in ("plain.csv", "real.csv", "link.csv"))
+    predictor.write_csv(plain, model, images, progress=False)
+    link.symlink_to(real)
+    predictor.check_results(link)
+    predictor.write_csv(link, model, images, progress=False)
+    assert link.is_symlink()
+    assert real.read_bytes() == plain.read_bytes()
+
+    end, start = os.pipe()
+    named = tmp_path / "named"
+    named.symlink_to(f"/dev/fd/{start}")  # as /dev/stdout is a link to a pipe
+    predictor.check_results(named)
+    predictor.write_csv(named, model, images, progress=False)
+    os.close(start)
+    with open(end, "rb") as file:
+        assert file.read() == plain.read_bytes()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux only")
 def test_a_name_that_is_not_utf8_is_labelled(model, tmp_path):
     Image.new("RGB", (8, 8)).save(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png"))

@@ -65,3 +65,18 @@ def test_a_real_change_of_each_module_shows_where_it_is_reached_and_nowhere_else
     assert "losses.py" in on_the_path["runs"] - on_the_path["dehazed chips"]
     assert "dehaze/fast.py" in on_the_path["dehazed chips"] & on_the_path["runs"]
     assert not {"cli/networks.py", "pipeline/report.py"} & on_the_path["runs"]
+
+
+def test_a_real_change_of_every_module_counts_for_what_reaches_it(library):
+    """All modules at once; the files that are named are those on each path, and no other."""
+    on_the_path = {
+        name: [path for path in code.reached(start) if path.endswith(".py")]
+        for name, start in STARTS.items()
+    }
+    before = {path: path.read_bytes() for path in library.rglob("*.py")}
+    for path, data in before.items():
+        path.write_bytes(data + b"\n_CHANGED = 1\n")
+    assert stale(library) == on_the_path
+    for path, data in before.items():
+        path.write_bytes(data)
+    assert stale(library) == {}
