@@ -15,6 +15,7 @@ from ..utils.errors import PaperError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp")
 CURE = "give an 8-bit JPEG, PNG or TIFF"
+MOST_PIXELS = 100_000_000  # 300 MB decoded, for each thread that reads
 
 
 def read_image(path: str | Path) -> np.ndarray:
@@ -77,10 +78,9 @@ def _decode(data: bytes) -> np.ndarray:
 
 def _check_size(width: int, height: int) -> None:
     from ..chips.archive import BadChip
-    from ..chips.jpeg import LARGEST_SIDE
 
-    if max(height, width) > LARGEST_SIDE:
-        raise BadChip(f"is {width}×{height} pixels, more than {LARGEST_SIDE}: cut it into chips")
+    if height * width > MOST_PIXELS:
+        raise BadChip(f"is {width}×{height} pixels, more than {MOST_PIXELS:,}: cut it into chips")
 
 
 def _depth(data: bytes) -> tuple[int, int]:

@@ -275,6 +275,7 @@ def test_two_files_of_one_name_among_thousands_are_both_found(tmp_path):
         ("c.tif", lambda p: _tiff(p, np.zeros((3, 9, 9), np.float32)), "3 bands of 32 bits"),
         ("d.webp", lambda p: p.write_bytes(b"RIFF, cut"), "it begins with 52 49 46 46"),
         ("e.tif", lambda p: _pages(p), "holds 2 images, not one"),
+        ("f.jpg", lambda p: _claims(p, 60_000), "is 60000×60000 pixels, more than 100,000,000"),
     ],
 )
 def test_an_image_that_cannot_be_labelled_is_named_with_the_cure(tmp_path, name, make, says):
@@ -298,9 +299,27 @@ def _tiff(path, bands):
         file.write(bands)
 
 
+def _claims(path, side):
+    """A JPEG whose header claims that many pixels on a side."""
+    Image.new("RGB", (9, 9)).save(path)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"\xff\xc0") + 5
+    data[at : at + 4] = side.to_bytes(2, "big") * 2
+    path.write_bytes(data)
+
+
 def _pages(path):
     page = Image.new("RGB", (9, 9))
     page.save(path, save_all=True, append_images=[page])
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png"])
+def test_a_picture_of_5000_pixels_a_side_is_labelled(model, tmp_path, kind):
+    """Seen failing: refused, although the same pixels were labelled as an array."""
+    Image.fromarray(pictures(1)[0]).resize((5000, 5000)).save(tmp_path / f"a.{kind}")
+    (found,) = model.predict_files([tmp_path / f"a.{kind}"])
+    assert not found.error
+    assert found.probability.shape == (len(model.tags),)
 
 
 @pytest.mark.parametrize("kind", ["jpg", "png"])
