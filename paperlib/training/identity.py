@@ -57,26 +57,33 @@ def _other(config: Config, facts: dict[str, Any], measure: bool) -> str:
     if (had := facts["environment"]) != (has := backend.settings()):
         name = next(k for k in {**has, **had} if had.get(k) != has.get(k))
         return f"{name} {had.get(name)} before, {has.get(name)} now"
-    if not (changed := code.differing(then, probe.code_now())):
+    changed = code.differing(then, now := probe.code_now())
+    if not changed or facts.get("agrees_with") == code.total(now):
         return ""
     more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
     asked = (config, len(facts["chips"]["tags"]), facts["probe"]["steps"])
-    now = probe.numbers(*asked) if measure else probe.known(*asked)
-    if now is None:
+    numbers = probe.numbers(*asked) if measure else probe.known(*asked)
+    if numbers is None:
         return f"{changed[0]}{more} changed, {UNCOMPARED}"
-    found = probe.difference(facts["probe"]["numbers"], now, config.precision)
+    found = probe.difference(facts["probe"]["numbers"], numbers, config.precision)
     return f"{changed[0]}{more}: {found}" if found else ""
 
 
 def record(folder: Path) -> str:
     """Give a run of before code was recorded its probe, by the code of now; what was done.
 
-    A run that has one is compared. What is recorded says that it was taken after training: it shows
+    A run that has one is compared, and where the code of now agrees with it, that is recorded, so
+    that a fresh clone knows. A probe that is given says that it was taken after training: it shows
     changes from now on, not those between the training and now.
     """
     run = load(folder)
     if "code" in run.metadata:
-        return other_code(run) or "current"
+        if why := other_code(run):
+            return why
+        if code.differing(run.metadata["code"], now := probe.code_now()):
+            facts = run.metadata | {"agrees_with": code.total(now)}
+            files.write_json(folder / "run.json", facts)
+        return "current"
     steps = _steps(run)
     numbers = probe.numbers(run.config, len(run.tags), steps)
     taken = {"steps": steps, "numbers": numbers, "taken": "after training"}

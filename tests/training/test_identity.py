@@ -99,6 +99,21 @@ def test_a_run_without_a_record_is_not_taken_for_current(tmp_path, run):
     assert identity.other_code(runs.load(copy)) == identity.UNKNOWN
 
 
+def test_agreement_is_recorded_for_the_code_of_now_alone(tmp_path, run, monkeypatch):
+    """Seen failing: a fresh clone, without the cache of probes, called every such run uncompared."""
+    copy = shutil.copytree(run.folder, tmp_path / run.folder.name)
+    facts = files.read_json(copy / "run.json")
+    facts["code"]["paperlib/f2.py"] = "0" * 12  # a function moved
+    files.write_json(copy / "run.json", facts)
+    assert identity.record(copy) == "current"
+    monkeypatch.setattr(probe, "known", lambda *asked: None)  # as in a fresh clone
+    assert list(identity.standings(tmp_path)) == [""]
+    changed = {**probe.code_now(), "paperlib/losses.py": "0" * 12}
+    monkeypatch.setattr(probe, "code_now", lambda: changed)
+    (why,) = identity.standings(tmp_path)
+    assert why.endswith(identity.UNCOMPARED)
+
+
 def test_another_switch_is_another_run(tmp_path, run, monkeypatch):
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
     assert identity.other_code(run) == "oneDNN 1 before, 0 now"
