@@ -100,7 +100,7 @@ def test_a_run_without_a_record_is_not_taken_for_current(tmp_path, run):
 
 
 def test_agreement_is_recorded_for_the_code_of_now_alone(tmp_path, run, monkeypatch):
-    """Seen failing: a fresh clone, without the cache of probes, called every such run uncompared."""
+    """Seen failing: a fresh clone, which has no probes cached, called every such run uncompared."""
     copy = shutil.copytree(run.folder, tmp_path / run.folder.name)
     facts = files.read_json(copy / "run.json")
     facts["code"]["paperlib/f2.py"] = "0" * 12  # a function moved
