@@ -21,6 +21,9 @@ def run(
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Go on without unreadable chips."),
     set_: list[str] = typer.Option(None, "--set", metavar="NAME=VALUE", help="A parameter."),
     backend: str = typer.Option("", help="tensorflow (the default), jax or torch."),
+    jobs: int = typer.Option(
+        0, min=0, help="Notebooks at a time; 0: as many as cores and free memory allow."
+    ),
     watch: bool = typer.Option(
         False, "--watch", help="Run again when a file they reach is saved; refresh `paper diff`."
     ),
@@ -33,9 +36,14 @@ def run(
 
     parameters = literals(set_ or ())
     if watch:
-        rerun.watch(lambda: Runner(profile, data, skip_bad=skip_bad), notebooks or (), parameters)
+        rerun.watch(
+            lambda: Runner(profile, data, skip_bad=skip_bad),
+            notebooks or (),
+            parameters,
+            jobs=jobs,
+        )
     runner = Runner(profile, data, skip_bad=skip_bad)
-    done = runner.run(notebooks or (), parameters=parameters, force=force)
+    done = runner.run(notebooks or (), parameters=parameters, force=force, jobs=jobs)
     rerun.remember(runner, done)
 
 

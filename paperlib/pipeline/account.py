@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..training import identity
 from ..utils.code import differing
-from .runner import Runner
+from .standing import Standing
 
 #: What of a manifest's `made_from` is held to account -> how the page calls it.
 _KINDS = {
@@ -35,20 +35,20 @@ class Account:
 
 def hold(root: Path, name: str) -> Account:
     """Compare all results of the profile `name` in a checkout with its code, data and notebooks."""
-    runner = Runner(name, root=root)
+    standing = Standing(name, root=root)
     faults, notes = [], []
-    for notebook in runner.notebooks:
-        entry = runner.manifest["notebooks"].get(notebook.name)
+    for notebook in standing.notebooks:
+        entry = standing.manifest["notebooks"].get(notebook.name)
         if entry is None:
             continue
-        before, now = entry["made_from"], runner.made_from(notebook, entry["parameters"])
-        if not runner.project.data:  # then the data are not at hand to be compared
+        before, now = entry["made_from"], standing.made_from(notebook, entry["parameters"])
+        if not standing.project.data:  # then the data are not at hand to be compared
             now["data"] = before.get("data")
         kinds = [kind for kind in _KINDS if before.get(kind) != now.get(kind)]
         if kinds:
             said = [_KINDS[kind] + _which(before.get(kind), now.get(kind)) for kind in kinds]
             faults.append(f"{name}: {notebook.name} was made by {', '.join(said)}")
-    for why, runs in identity.standings(runner.project.runs).items():
+    for why, runs in identity.standings(standing.project.runs).items():
         if not why:
             continue
         line = f"{name}: {len(runs)} training run{'s' * (len(runs) > 1)}: {why}"

@@ -38,12 +38,14 @@ def watch(
     parameters: Mapping[str, Any] | None = None,
     *,
     revision: str = "HEAD",
+    jobs: int = 1,
     turns: int | None = None,
     screen: Screen | None = None,
 ) -> None:
     """Run, write the page of `paper diff`, wait for a file to be saved, and again.
 
     start     makes the runner anew: the notebooks may have changed
+    jobs      as of `Runner.run`
     revision  what the page compares with: taken once, so that a commit in between changes nothing
     turns     how many runs; by default until interrupted
 
@@ -58,7 +60,7 @@ def watch(
             runner = start()
             against = against or shipped.resolve(runner.root, revision)
             seen = times(runner, wanted)
-            runner.run(wanted, parameters=parameters, screen=screen)
+            runner.run(wanted, parameters=parameters, jobs=jobs, screen=screen)
             changes = diff.diff(runner.root, runner.profile.name, against)
             page = diff.write(runner.root, changes, watched=True)
             screen.line(f"{changes.line}: {page.relative_to(runner.root)}")

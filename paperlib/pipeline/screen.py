@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -27,16 +28,24 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+@dataclass
+class _Row:
+    """What is shown of one notebook that runs."""
+
+    began: float
+    spoke: float
+    cells: str = ""
+    note: str = ""
+    task: TaskID | None = None
+
+
 class Screen:
     """One line per notebook: cell, time, last line of progress, and an estimate from last time."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False, soft_wrap=True)
         self._bar: Progress | None = None
-        self._name = ""
-        self._cells = ""
-        self._note = ""
-        self._began = self._spoke = 0.0
+        self._rows: dict[str, _Row] = {}
 
     def line(self, text: str) -> None:
         """One line that stays."""
@@ -44,57 +53,63 @@ class Screen:
 
     def start(self, name: str, last: float | None, why: str) -> None:
         """A notebook begins; `last` is what it took the last time, in seconds, if known."""
-        self._name, self._cells, self._note = name, "", ""
-        self._began = self._spoke = time.monotonic()
+        now = time.monotonic()
+        self._rows[name] = row = _Row(now, now)
         about = f"about {duration(last)}" if last is not None else "first time"
         if not self.console.is_terminal:
             self.line(f"{name}: running ({why}), {about}")
             return
         self.line(f"{name}: running ({why})")
-        self._bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=16),
-            TextColumn("{task.fields[cells]}", markup=False),
-            TimeElapsedColumn(),
-            TextColumn(f"of {about}" if last is not None else about, markup=False),
-            TextColumn("{task.fields[note]}", markup=False),
-            console=self.console,
-            transient=True,
-        )
-        self._bar.add_task(name, total=None, cells="", note="")
-        self._bar.start()
+        if self._bar is None:
+            self._bar = Progress(
+                TextColumn("{task.description}", markup=False),
+                BarColumn(bar_width=16),
+                TextColumn("{task.fields[cells]}", markup=False),
+                TimeElapsedColumn(),
+                TextColumn("{task.fields[about]}", markup=False),
+                TextColumn("{task.fields[note]}", markup=False),
+                console=self.console,
+                transient=True,
+            )
+            self._bar.start()
+        about = f"of {about}" if last is not None else about
+        row.task = self._bar.add_task(name, total=None, cells="", about=about, note="")
 
-    def cell(self, number: int, total: int) -> None:
+    def cell(self, name: str, number: int, total: int) -> None:
         """Cell `number` of `total` begins."""
-        self._cells, self._note = f"cell {number} of {total}", ""
-        if self._bar:
-            self._bar.update(self._bar.task_ids[0], completed=number - 1, total=total)
-        self._show()
+        row = self._rows[name]
+        row.cells, row.note = f"cell {number} of {total}", ""
+        if self._bar and row.task is not None:
+            self._bar.update(row.task, completed=number - 1, total=total)
+        self._show(name, row)
 
-    def text(self, line: str) -> None:
+    def text(self, name: str, line: str) -> None:
         """The last line of progress that the notebook itself wrote."""
-        self._note = line
-        self._show()
+        row = self._rows[name]
+        row.note = line
+        self._show(name, row)
 
-    def _show(self) -> None:
-        if self._bar:
+    def _show(self, name: str, row: _Row) -> None:
+        if self._bar and row.task is not None:
             room = max(10, self.console.width - 70)
-            task = self._bar.task_ids[0]
-            self._bar.update(task, cells=self._cells, note=self._note[:room])
-        elif time.monotonic() - self._spoke >= QUIET:
-            self._spoke = time.monotonic()
-            spent = duration(self._spoke - self._began)
-            self.line(f"{self._name}: {self._cells}, {spent} {self._note}".rstrip())
+            self._bar.update(row.task, cells=row.cells, note=row.note[:room])
+        elif time.monotonic() - row.spoke >= QUIET:
+            row.spoke = time.monotonic()
+            spent = duration(row.spoke - row.began)
+            self.line(f"{name}: {row.cells}, {spent} {row.note}".rstrip())
 
-    def stop(self) -> None:
-        """Take the live line away."""
-        if self._bar:
+    def stop(self, name: str) -> None:
+        """Take the live line of a notebook away."""
+        row = self._rows.pop(name, None)
+        if self._bar and row and row.task is not None:
+            self._bar.remove_task(row.task)
+        if self._bar and not self._rows:
             self._bar.stop()
             self._bar = None
 
     def done(self, name: str, text: str) -> None:
         """The line that stays of a notebook."""
-        self.stop()
+        self.stop(name)
         self.line(f"{name}: {text}")
 
 

@@ -7,6 +7,7 @@ may edit meanwhile, and what other programs leave behind.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..profiles import PROFILES
@@ -45,8 +46,10 @@ class Watch:
         self.project, self.cache = project, cache
         self.before = self._snapshot()
 
-    def written(self, notebook: Notebook) -> set[str]:
+    def written(self, notebook: Notebook, beside: Sequence[Notebook] = ()) -> set[str]:
         """The training runs that the notebook wrote.
+
+        beside  the notebooks that ran at any time while it did
 
         Raises `NotebookFailed` for declared outputs that it did not make, or not again, and for
         what it wrote or removed without declaring it.
@@ -65,23 +68,33 @@ class Watch:
             raise failed(f"it did not make again {', '.join(stale)}")
         results = f"results/{project.profile.name}"
         own = tuple(f"{results}/{name}" for name in _RUNNERS_OWN)
-        allowed = {f"figures/{project.profile.name}/{name}" for name in notebook.if_possible}
+        allowed = {path for other in beside for path in other.outputs(project.profile.name)}
+        for each in (notebook, *beside):
+            allowed |= {f"figures/{project.profile.name}/{name}" for name in each.if_possible}
         busy = self._busy()
 
         def counts(path: str) -> bool:
             return not path.startswith((*own, *busy)) and path not in declared | allowed
 
+        who = f"it, or {' or '.join(n.name for n in beside)} beside it," if beside else "it"
+        which = "none of them declares" if beside else "it does not declare"
         if undeclared := sorted(filter(counts, changed)):
-            raise failed(f"it wrote {', '.join(undeclared)}, which it does not declare")
+            raise failed(f"{who} wrote {', '.join(undeclared)}, which {which}")
         gone = {p for p in self.before.keys() - after.keys() if p.startswith(_GENERATED)}
         if removed := sorted(filter(counts, gone)):
-            raise failed(f"it removed {', '.join(removed)}")
+            raise failed(f"{who} removed {', '.join(removed)}")
         runs = f"{results}/runs/"
-        return {
+        trained = {
             path.removeprefix(runs).rpartition("/")[0]
             for path in changed
             if path.startswith(runs) and path.endswith(("predictions.npz", "config.json"))
         }
+        if notebook.trains:  # no other one that does ran beside it
+            return trained
+        if trained and not any(other.trains for other in beside):
+            cure = f'write "trains": true under "paper" in the metadata of {notebook.path.name}'
+            raise failed(f"it trained {', '.join(sorted(trained))}")
+        return set()
 
     def _busy(self) -> tuple[str, ...]:
         """Folders of other profiles that another process runs notebooks of."""

@@ -17,10 +17,12 @@ import psutil
 import pytest
 from rich.console import Console
 
-from paperlib.pipeline import code, manifest
+from paperlib.pipeline import code, manifest, side_by_side
+from paperlib.pipeline.execute import NotebookFailed
 from paperlib.pipeline.parameters import literals
 from paperlib.pipeline.runner import Runner
 from paperlib.pipeline.screen import Screen, listing
+from paperlib.pipeline.session import Report, Session
 from paperlib.utils import files
 from paperlib.utils.errors import PaperError
 
@@ -449,6 +451,123 @@ def test_data_counts_by_content_wherever_it_lies(tmp_path):
     assert manifest.data_identity(other, cache)["train-jpg"] != first["train-jpg"]
 
 
+# ---- side by side --------------------------------------------------------------------------------
+
+MEET = """
+import time
+(paper.root / "{mine}").touch()
+deadline = time.monotonic() + 240
+while not (paper.root / "{other}").exists():
+    assert time.monotonic() < deadline, "alone"
+    time.sleep(0.05)
+"""
+
+
+def plant_four(root: Path) -> None:
+    """Two that only end if they run at the same time, one that needs both, one that needs none."""
+    for name, mine, other in (("01_one", "a.tmp", "b.tmp"), ("02_two", "b.tmp", "a.tmp")):
+        met = MEET.format(mine=mine, other=other)
+        save = f"paper.save_json('{name}', '{name}')"
+        plant(root, name, OPEN, met, save, results=[f"{name}.json"])
+    both = """
+    found = [(paper.results / f"{name}.json").read_text() for name in ("01_one", "02_two")]
+    paper.save_json(found, "three")
+    """
+    plant(root, "03_three", OPEN, both, results=["three.json"], needs=["01_one", "02_two.json"])
+    plant(root, "04_four", OPEN, TABLE, results=["table.csv"])
+
+
+def test_notebooks_run_side_by_side_and_make_the_same(tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    for root in (one, two):
+        root.mkdir()
+        plant_four(root)
+    runner, _ = go(two, jobs=3)
+    assert runner.report.ran == ["01_one", "02_two", "03_three", "04_four"]
+    for name in ("a.tmp", "b.tmp"):  # alone, each finds the other's mark
+        (one / name).touch()
+    go(one, jobs=1)
+
+    def made(root: Path) -> dict[str, object]:
+        names = sorted((root / "results/tiny").rglob("*.*"))
+        found = {p.name: p.read_bytes() for p in names if p.name != "manifest.json"}
+        return found | files.read_json(root / "results/tiny/manifest.json")["notebooks"]
+
+    assert made(one) == made(two)
+    assert go(two, jobs=3)[0].report.cached == ["01_one", "02_two", "03_three", "04_four"]
+
+
+def test_those_that_train_take_turns_and_no_more_run_than_were_asked_for(tmp_path):
+    for number in range(1, 7):
+        more = {"trains": True} if number in (2, 3, 5) else {}
+        more |= {"needs": ["02_x"]} if number == 4 else {}
+        plant(tmp_path, f"0{number}_x", OPEN, **more)
+    planted = Runner("tiny", root=tmp_path).notebooks
+    assert side_by_side.before(planted) == {
+        "01_x": set(), "02_x": set(), "03_x": {"02_x"}, "04_x": {"02_x"}, "05_x": {"03_x"},
+        "06_x": set(),
+    }  # fmt: skip
+    running, begun = set(), []
+
+    def begin(new):
+        name = new.notebook.name
+        begun.append(name)
+        running.add(name)
+        assert len(running) <= 2
+        assert len(running & {"02_x", "03_x", "05_x"}) <= 1
+        assert {other.name for other in new.beside} == running - {name}
+        return None if name == "06_x" else lambda: name
+
+    def finish(ended, future):
+        running.remove(future.result())
+
+    def begin_and_leave(new):
+        work = begin(new)
+        if work is None:
+            running.discard(new.notebook.name)
+        return work
+
+    side_by_side.run(planted, 2, begin_and_leave, finish, lambda: None)
+    assert sorted(begun) == [n.name for n in planted]
+    assert begun.index("02_x") < begun.index("03_x") < begun.index("05_x")
+    assert begun.index("02_x") < begun.index("04_x")
+
+
+def test_beside_one_that_fails_the_other_is_finished_and_no_further_one_begun(tmp_path):
+    plant(tmp_path, "01_one", OPEN, MEET.format(mine="a.tmp", other="b.tmp"), "1 / 0")
+    failed = MEET.format(mine="b.tmp", other="results/tiny/failed/01_one.ipynb")
+    plant(tmp_path, "02_two", OPEN, failed, "paper.save_json(2, 'two')", results=["two.json"])
+    plant(tmp_path, "03_three", OPEN)
+    with pytest.raises(NotebookFailed, match=r"01_one failed: .*ZeroDivisionError"):
+        go(tmp_path, jobs=2)
+    entries = files.read_json(tmp_path / "results/tiny/manifest.json")["notebooks"]
+    assert list(entries) == ["02_two"]
+    assert not list(tmp_path.glob("results/**/03_three*"))
+
+
+def test_what_nobody_declares_names_all_that_ran(tmp_path):
+    for name, mine, other, more in (
+        ("01_one", "a.tmp", "b.tmp", "open('x.png', 'w').close()"),
+        ("02_two", "b.tmp", "a.tmp", ""),
+    ):
+        plant(tmp_path, name, OPEN, f"{more}\n{MEET.format(mine=mine, other=other)}")
+    with pytest.raises(NotebookFailed, match=r"it, or 0\d_\w+ beside it, wrote notebooks/x.png"):
+        go(tmp_path, jobs=2)
+
+
+def test_a_notebook_that_trains_must_say_so(tmp_path):
+    train = """
+    (paper.runs / "a").mkdir(parents=True, exist_ok=True)
+    (paper.runs / "a/config.json").write_text("{}")
+    """
+    plant(tmp_path, "01_first", OPEN, train)
+    with pytest.raises(NotebookFailed, match='it trained a — write "trains": true'):
+        go(tmp_path)
+    (tmp_path / "results/tiny/runs/a/config.json").unlink()
+    plant(tmp_path, "01_first", OPEN, train, trains=True)
+    assert go(tmp_path)[0].report.ran == ["01_first"]
+
+
 # ---- killed in the middle ------------------------------------------------------------------------
 
 
@@ -481,7 +600,7 @@ def test_killed_in_the_middle_it_continues(tmp_path):
         """,
         results=["two.json"],
     )
-    command = [*PAPER, "run", "--profile", "tiny"]
+    command = [*PAPER, "run", "--profile", "tiny", "--jobs", "1"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
     kernel = wait_for_kernel(tmp_path / "seen", process)
     process.send_signal(signal.SIGKILL)
@@ -499,28 +618,27 @@ def test_killed_in_the_middle_it_continues(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGINT")
-def test_an_interrupt_ends_the_kernel_and_says_how_to_go_on(tmp_path):
-    plant(
-        tmp_path,
-        "01_first",
-        OPEN,
-        "import os, time; (paper.root / 'seen').write_text(str(os.getpid())); time.sleep(300)",
-        minutes=9,
-    )
+def test_an_interrupt_ends_the_kernels_and_says_how_to_go_on(tmp_path):
+    for name in ("01_first", "02_second"):
+        seen = f"(paper.root / '{name}.tmp').write_text(str(os.getpid()))"
+        plant(tmp_path, name, OPEN, f"import os, time; {seen}; time.sleep(300)", minutes=9)
     process = subprocess.Popen(
-        [*PAPER, "run", "--profile", "tiny"],
+        [*PAPER, "run", "--profile", "tiny", "--jobs", "2"],
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         text=True,
         # a shell that starts the tests in its background hands them an ignored SIGINT
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    kernel = wait_for_kernel(tmp_path / "seen", process)
+    kernels = [
+        wait_for_kernel(tmp_path / f"{name}.tmp", process) for name in ("01_first", "02_second")
+    ]
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert errors.splitlines()[-1].startswith("paper: interrupted; the same command continues")
-    assert not kernel.is_running() or kernel.status() == psutil.STATUS_ZOMBIE
+    for kernel in kernels:
+        assert not kernel.is_running() or kernel.status() == psutil.STATUS_ZOMBIE
 
 
 def test_the_command_line_ends_in_one_line(tmp_path):
@@ -555,8 +673,8 @@ def test_in_a_log_progress_is_plain_lines_at_most_once_a_minute(monkeypatch):
     log.start("05_train", 125.0, "paperlib changed")
     for second in range(130):
         clock[0] = float(second)
-        log.cell(3, 9)
-        log.text(f"epoch {second}")
+        log.cell("05_train", 3, 9)
+        log.text("05_train", f"epoch {second}")
     log.done("05_train", "2 min 10 s")
     assert log.printed.splitlines() == [
         "05_train: running (paperlib changed), about 2 min 05 s",
@@ -570,13 +688,13 @@ def test_trained_now_and_taken_from_an_earlier_run_are_different_words(tmp_path)
     """Seen failing: "42 saved networks used, not trained again" right after they were trained."""
     plant(tmp_path, "01_first", OPEN)
     runner = Runner("tiny", root=tmp_path)
-    runner._trained = set()
+    session = Session(runner, {}, False, Log(), None, Report())
     told = [{"run": "a", "kept": False}, {"run": "b", "kept": True}, {"run": "c", "kept": True}]
-    assert runner._how(told, {"a", "b"}) == (
+    assert session._how(told, {"a", "b"}) == (
         "2 networks trained here, now, 1 network taken from an earlier run, not trained again, "
     )
-    assert runner._how([{"run": "b", "kept": True}], set()) == (
+    assert session._how([{"run": "b", "kept": True}], set()) == (
         "1 network trained by an earlier notebook of this run, "
     )
     other = [{"run": "d", "kept": False, "other_code": "losses.py: loss 1 before, 2 now"}]
-    assert "1 of them anew: losses.py: loss 1 before, 2 now" in runner._how(other, {"d"})
+    assert "1 of them anew: losses.py: loss 1 before, 2 now" in session._how(other, {"d"})
