@@ -20,6 +20,7 @@ def predict(
     workers: int = typer.Option(0, min=0, help="Threads that read; 0: one for each core."),
     chip: int = typer.Option(256, min=8, help="Side of the chips a GeoTIFF is cut into, pixels."),
     raster: bool = typer.Option(False, "--raster", help="Map GeoTIFFs as GeoTIFF, a band a label."),
+    scheduler: str = typer.Option("", help="Address of a Dask scheduler to work on."),
 ) -> None:
     """Label images: image_name, tags, and one probability for each tag.
 
@@ -32,7 +33,7 @@ def predict(
     files = predictor.find_images(inputs)
     done = predictor.write_csv(
         out, predictor.load(model), files, views=views or None, workers=workers or None,
-        chip=chip, raster=raster,
+        chip=chip, raster=raster, scheduler=scheduler or None,
     )  # fmt: skip
     read = len(files) - len(done.failed)
     print(f"{out}: {read} of {len(files)} images labelled, {done.labelled} rows", file=sys.stderr)

@@ -18,7 +18,7 @@ from ._job import Job, read_tile
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from ._executors import Pool
+    from ..utils.executors import Pool
 
 #: Highest values as sensors and products have them: 8, 10, 11 and 12 bits, reflectance, 14, 15.
 USUAL = (255, 1023, 2047, 4095, 10_000, 16_383, 32_767)

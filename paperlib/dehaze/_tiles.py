@@ -18,12 +18,12 @@ from tqdm import tqdm
 
 from ..utils import files
 from ..utils.errors import PaperError
+from ..utils.executors import Pool
 from . import _range as ranges
 from . import _raster as rasters
 from . import _scene_light as lights
 from . import _unpack as unpacked
 from . import _write as writer
-from ._executors import Pool
 from ._headers import frames
 from ._job import How, Job, gdal, key_of, read_tile
 from ._partial import disk_of, partial_of

@@ -27,8 +27,8 @@ from tqdm import tqdm
 
 from ..utils import files
 from ..utils.errors import PaperError
+from ..utils.executors import Pool, pool_of
 from . import _raster as rasters
-from ._executors import Pool, pool_of
 from ._job import How, key_of
 from ._partial import disk_of, held, make_folder
 from ._tiles import one_file, read_text

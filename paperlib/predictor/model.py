@@ -65,6 +65,8 @@ class Predictor:
     ----------
     card : dict
         What `card.json` holds.
+    name : str
+        What `load` finds it by: a name of `names()`, or its folder.
     tags : tuple of str
         The L label names.
     size : int
@@ -73,8 +75,8 @@ class Predictor:
         On the recalibrated probabilities.
     """
 
-    def __init__(self, network: onnxruntime.InferenceSession, card: dict[str, Any]):
-        self.network, self.card = network, card
+    def __init__(self, network: onnxruntime.InferenceSession, card: dict[str, Any], name: str = ""):
+        self.network, self.card, self.name = network, card, name
         self.tags: tuple[str, ...] = tuple(card["tags"])
         self.size = int(card["size"])
         self.thresholds = np.array([card["thresholds"][tag] for tag in self.tags], np.float64)

@@ -60,7 +60,8 @@ def load(name: str | Path = "planet32", *, threads: int = 0) -> Predictor:
         for file, digest in card["sha256"].items():
             if files.sha256(folder / file) != digest:
                 raise ValueError(f"{file} is damaged")
-        return Predictor(_session(folder / NETWORK, threads), card)
+        known = folder.name if folder.parent == RELEASED else str(folder.resolve())
+        return Predictor(_session(folder / NETWORK, threads), card, known)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise PaperError(
             f"{folder}: the model cannot be loaded ({error})", "get it again"

@@ -109,7 +109,9 @@ def look(path: Path, chip: int = CHIP) -> Scene:
         )
 
 
-def chips(model: Predictor, scene: Scene, *, views: int | None = None) -> Iterator[Chip]:
+def chips(
+    model: Predictor, scene: Scene, *, views: int | None = None, rows: range | None = None
+) -> Iterator[Chip]:
     """Every chip of a scene with data, labelled, row by row.
 
     Parameters
@@ -120,6 +122,8 @@ def chips(model: Predictor, scene: Scene, *, views: int | None = None) -> Iterat
         pixels hold data.
     views : int, optional
         As of `Predictor.predict`.
+    rows : range, optional
+        The rows of the grid that are gone through; by default all.
 
     Yields
     ------
@@ -131,7 +135,8 @@ def chips(model: Predictor, scene: Scene, *, views: int | None = None) -> Iterat
     fitted: list[np.ndarray] = []
     with rasterio.Env(GDAL_CACHEMAX=CACHE), _open(scene.path) as source:
         bands = _colours(source)
-        for row, (top, bottom) in enumerate(scene.rows):
+        for row in range(len(scene.rows)) if rows is None else rows:
+            top, bottom = scene.rows[row]
             for column, (left, right) in enumerate(scene.columns):
                 box = (top, bottom, left, right)
                 pixels = _read(source, bands, box)

@@ -10,14 +10,16 @@ import json
 import os
 import uuid
 from collections.abc import Container, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 from ..utils import files
 from ..utils.errors import PaperError
 from . import maps, scene
+from .cluster import cluster
 from .model import Predictor
 
 
@@ -52,6 +54,7 @@ def write_csv(
     workers: int | None = None,
     chip: int = scene.CHIP,
     raster: bool = False,
+    scheduler: str | None = None,
     progress: bool = True,
 ) -> Report:
     """Label the images of `find_images` into a CSV, and scenes into maps beside it.
@@ -76,6 +79,9 @@ def write_csv(
     raster : bool
         Write each scene as a GeoTIFF of probabilities, `<csv>_<scene>.tif`, instead of one
         GeoPackage, `<csv>.gpkg`, with a layer for each scene.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers label; they need this package, and the files at
+        the same paths.
     progress : bool
         Show a bar.
 
@@ -90,7 +96,10 @@ def write_csv(
     plain = {name: file for name, file in images.items() if name not in scenes}
     report, layers = Report(), []
     header = ["image_name", "tags", *model.tags]
-    with results(path, _key(model, images, views, chip)) as file:
+    with (
+        results(path, _key(model, images, views, chip)) as file,
+        cluster(scheduler, model) if scheduler else nullcontext() as others,
+    ):
         done = _rows(file, header, plain)
         report.labelled = len(done)
         plain = {name: image for name, image in plain.items() if name not in done}
@@ -102,9 +111,10 @@ def write_csv(
             writer.writerow([name, " ".join(labels), *(f"{p:.4f}" for p in probability)])
             report.labelled += 1
 
+        chips = others.chips if others else partial(scene.chips, model)
         total = len(done) + len(plain)
         with tqdm(initial=len(done), total=total, unit="chip", disable=not progress) as bar:
-            found = model.predict_files(plain.values(), views=views, workers=workers)
+            found = (others or model).predict_files(plain.values(), views=views, workers=workers)
             for name, result in zip(plain, found, strict=True):
                 bar.update()
                 if result.probability is None:
@@ -116,7 +126,7 @@ def write_csv(
                 try:
                     place = scene.look(source, chip)
                     bar.total += len(place)
-                    labelled = list(_watched(scene.chips(model, place, views=views), bar))
+                    labelled = list(_watched(chips(place, views=views), bar))
                 except PaperError as error:
                     report.failed.append(str(error))
                     continue

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import os
+import signal
+import threading
 
 import numpy as np
 import pyogrio
@@ -161,3 +164,36 @@ def test_a_wide_strip_at_the_border_is_a_chip_and_a_narrow_one_is_not():
     assert scene._steps(200, 64) == [(0, 64), (64, 128), (128, 192)]
     assert scene._steps(224, 64)[-1] == (192, 224)
     assert scene._steps(20, 64) == [(0, 20)]
+
+
+@pytest.mark.slow
+def test_a_cluster_labels_the_same_and_may_lose_a_worker(tmp_path, model, pixels, monkeypatch):
+    from distributed import LocalCluster
+
+    from paperlib.predictor import cluster
+
+    monkeypatch.setattr(cluster, "CHIPS", 4)  # many parts
+    holes = pixels.copy()
+    holes[:CHIP, :CHIP] = 0
+    files = [
+        write(tmp_path / "a.tif", pixels),
+        write(tmp_path / "b.tif", holes, nodata=0),
+        *(tmp_path / f"{number}.png" for number in range(19)),
+    ]
+    for number, path in enumerate(files[2:]):
+        Image.fromarray(np.roll(pixels, number, 0)[:64, :64]).save(path)
+    (tmp_path / "7.png").write_bytes(b"no picture")
+    here, _ = label(tmp_path, model, *files)
+    alone = (tmp_path / "labels.csv").read_bytes()
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs="CRITICAL"
+    ) as workers:
+        victim = next(iter(workers.workers.values())).pid
+        threading.Timer(0.3, os.kill, (victim, signal.SIGKILL)).start()
+        there, _ = label(tmp_path, model, *files, scheduler=workers.scheduler_address)
+    assert (tmp_path / "labels.csv").read_bytes() == alone
+    assert there.labelled == here.labelled
+    assert len(there.failed) == len(here.failed) == 1
+    assert there.left_out == here.left_out
+    with pytest.raises(PaperError, match="no Dask scheduler answers"):
+        label(tmp_path, model, files[0], scheduler="tcp://127.0.0.1:1")

@@ -1,4 +1,4 @@
-"""Who works on the tiles or files of `dehaze_scene`: threads, or the workers of a Dask cluster."""
+"""Who works on the parts of a large job: threads, or the workers of a Dask cluster."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from ..utils.errors import PaperError
+from .errors import PaperError
 
 
 @dataclass(frozen=True)
 class Pool:
-    """An executor, and how many tasks it is given at a time: a scene has thousands."""
+    """An executor, and how many tasks it is given at a time: there may be thousands."""
 
     executor: Executor
     ahead: int
@@ -53,7 +53,7 @@ class Pool:
             if isinstance(error, PaperError) or self.logs is None:
                 raise
             if lost is None:
-                raise PaperError(f"tile {item}: {error}", self.logs) from error
+                raise PaperError(f"part {item}: {error}", self.logs) from error
             return lost(" ".join(str(error).split()))
 
 
