@@ -88,6 +88,20 @@ def transfer(
         print(made.relative_to(root) if made else f"{size} px: nothing yet")
 
 
+@app.command("full-resolution")
+def full_resolution(
+    data: str = typer.Option(..., help="Folder of the UC Merced pictures and their label file."),
+    only_kept: bool = typer.Option(False, "--only-kept", help="Ship what is there, no more."),
+) -> None:
+    """Haze added to UC Merced's pictures, as notebook 16 shows it; a killed run continues."""
+    print("paper: starting …", file=sys.stderr, flush=True)
+    from ..studies import full_resolution
+
+    root = checkout_root()
+    made = full_resolution.ship(data, root / "results", only_kept=only_kept)
+    print(made.relative_to(root) if made else "nothing yet")
+
+
 @app.command()
 def speed(
     profile: str = typer.Option("planet32", help="Whose networks: those of the grid backbones."),
