@@ -19,11 +19,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from tqdm import tqdm
 
+from .. import f2
 from ..chips import Chips, ucmerced
-from ..chips.added_haze import SIZE, Condition, pictures
+from ..chips.added_haze import SIZE, STATES, Condition, pictures
+from ..evaluation import selection
+from ..evaluation.calibration import macro_average_precision
 from ..utils import cache, code, files
+from ..utils.errors import PaperError
 from . import transfer
 
 STRENGTHS = (0.8, 0.6, 0.4, 0.2)  # mean transmission over a picture
@@ -36,6 +41,8 @@ TRAINED = {
     "both": "hazy and dehazed pictures",
 }
 NAME = "full_resolution"
+#: Pictures that are shown, and shipped for it (public domain).
+EXAMPLES = ("mediumresidential46", "forest48", "runway48", "baseballdiamond50", "agricultural00")
 
 
 def conditions() -> list[Condition]:
@@ -141,4 +148,160 @@ def ship(data: str | Path, root: Path, *, only_kept: bool = False) -> Path | Non
         note=np.array(json.dumps(note, sort_keys=True)),
         **{f"{one.condition.key}/{one.trained}": one.probability for one in made},
     )
+    examples = clear.take(np.flatnonzero(np.isin(clear.names, EXAMPLES)))
+    files.write_arrays(
+        path.with_name(f"{NAME}_examples.npz"), names=examples.names, images=examples.images
+    )
     return path
+
+
+def example_pictures() -> dict[str, np.ndarray]:
+    """`clear`, or `STATE/STRENGTH` -> `(5, 224, 224, 3)` uint8, made from the shipped examples."""
+    with np.load(_folder() / f"{NAME}_examples.npz", allow_pickle=False) as stored:
+        names, images = stored["names"], stored["images"]
+    nothing = np.zeros((len(names), len(ucmerced.TAGS)), np.uint8)
+    clear = Chips(names, images, nothing, "UC Merced", ucmerced.TAGS)
+    shown = {"clear": pictures(clear, Condition("clear"))}
+    for strength in STRENGTHS:
+        for state in ("hazy", "dehazed", "dehazed-light", "dehazed-truth"):
+            shown[f"{state}/{strength}"] = pictures(clear, Condition(state, strength))
+    return shown
+
+
+# ---- tables --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Shipped:
+    """What `ship` wrote: names `(M,)`, truth `(M, L)`, tags, and each condition's predictions."""
+
+    names: np.ndarray
+    truth: np.ndarray
+    tags: tuple[str, ...]
+    made: dict[tuple[Condition, str], np.ndarray]
+    note: dict
+
+    def outcome(self, condition: Condition, trained: str) -> selection.Outcome:
+        """Thresholds and ridge by the nested protocol."""
+        probability = self.made[condition, trained].astype(np.float32)
+        return selection.protocol_nested(self.truth, probability, self.names, labels=self.tags)
+
+
+def _folder() -> Path:
+    return Path(__file__).parents[2] / "results" / "ucmerced"
+
+
+def read(folder: Path | None = None) -> Shipped:
+    """The shipped predictions, of `results/ucmerced` in the checkout or of another folder.
+
+    Raises `PaperError` where there are none.
+    """
+    path = (folder or _folder()) / f"{NAME}.npz"
+    if not path.is_file():
+        raise PaperError(f"{path} is not there", "run this in a checkout")
+    with np.load(path, allow_pickle=False) as stored:
+        arrays = dict(stored)
+    note = json.loads(str(arrays.pop("note")))
+    names, truth, tags = (arrays.pop(key) for key in ("names", "truth", "tags"))
+    made = {}
+    for key, probability in arrays.items():
+        size, strength, draw, state, trained = key.split("/")
+        made[Condition(state, float(strength), int(size), int(draw)), trained] = probability
+    return Shipped(names, truth, tuple(tags.tolist()), made, note)
+
+
+def scores(found: Shipped, replicates: int = 2000) -> pd.DataFrame:
+    """A row for each condition and training: F2 and macro average precision with their intervals.
+
+    `f2` is the mean over chips by the nested protocol; `ap` needs no threshold, and is of the
+    probabilities as they come. `gain` and `ap_gain` are minus those of the hazy pictures (without
+    haze: the clear ones) of the same strength, size, draw and training, paired over pictures.
+    Intervals: 95 % bootstrap over pictures.
+    """
+    draws = {
+        each: _precision_draws(found.truth, probability, replicates)
+        for each, probability in found.made.items()
+    }
+    rows = []
+    for (condition, trained), probability in found.made.items():
+        here = found.outcome(condition, trained)
+        ap = macro_average_precision(found.truth, probability.astype(float))
+        row = condition._asdict() | {"trained": trained}
+        row |= _three("f2", here.interval, "")
+        row |= _three("ap", f2.percentile_interval(ap, draws[condition, trained]), "ap_")
+        base = condition._replace(state="hazy" if condition.strength < 1 else "clear"), trained
+        if condition.strength == 1 and trained == "clear":
+            base = base[0], "same"  # trained on clear pictures, too
+        if base in found.made and base[0] != condition:
+            before = found.outcome(*base)
+            gain = f2.paired_bootstrap(
+                found.truth, before.prediction, here.prediction, replicates=replicates
+            )
+            ap -= macro_average_precision(found.truth, found.made[base].astype(float))
+            more = f2.percentile_interval(ap, draws[condition, trained] - draws[base])
+            row |= _three("gain", gain, "gain_") | _three("ap_gain", more, "ap_gain_")
+        rows.append(row)
+    order = ["size", "strength", "draw"]
+    table = pd.DataFrame(rows).sort_values(order, ascending=[False, False, True], kind="stable")
+    return table.reset_index(drop=True)
+
+
+def by_label(found: Shipped, strength: float, trained: str = "same") -> pd.DataFrame:
+    """Each label's F2 on hazy pictures, and what dehazing them adds, with 95 % intervals."""
+    hazy, dehazed = (
+        found.outcome(Condition(state, strength), trained) for state in ("hazy", "dehazed")
+    )
+    gain = f2.paired_bootstrap(found.truth, hazy.prediction, dehazed.prediction, "labels")
+    return pd.DataFrame(
+        {
+            "label": found.tags,
+            "pictures": found.truth.sum(0),
+            "hazy": f2.f2_score(found.truth, hazy.prediction, "labels"),
+            "gain": gain.value,
+            "low": gain.low,
+            "high": gain.high,
+        }
+    )
+
+
+def answers(table: pd.DataFrame) -> list[str]:
+    """A sentence for each way of training, by the notebook's rule, and one for the upper bound."""
+    found = []
+    wanted = [("dehazed", trained) for trained in TRAINED] + [("dehazed-truth", "clear")]
+    for state, trained in wanted:
+        rows = table[(table["state"] == state) & (table["trained"] == trained)]
+        rows = rows[(rows["strength"] == SMALLER_AT) & (rows["size"] == SIZE)].sort_values("draw")
+        if rows.empty:
+            continue
+        first = rows.iloc[0]
+        word = "helps" if first["gain_low"] > 0 else "costs" if first["gain_high"] < 0 else ""
+        if word and (np.sign(rows["gain"]) != np.sign(first["gain"])).any():
+            word = ""
+        values = " and ".join(
+            f"{row.gain:+.4f} ({row.gain_low:+.4f} to {row.gain_high:+.4f})"
+            for row in rows.itertuples()
+        )
+        verdict = f"dehazing **{word}**" if word else "it is **undecided** whether dehazing helps"
+        what = "" if state == "dehazed" else f", {STATES[state]}"
+        found.append(f"Trained on {TRAINED[trained]}{what}: {verdict}: {values}.")
+    return found
+
+
+def _three(name: str, interval: f2.Interval, prefix: str) -> dict[str, float]:
+    return {name: interval.value, f"{prefix}low": interval.low, f"{prefix}high": interval.high}
+
+
+def _precision_draws(truth: np.ndarray, probability: np.ndarray, replicates: int) -> np.ndarray:
+    """Bootstrap draws over chips, `(R,)`, of the macro average precision; equal draws each time."""
+    found = []
+    for times in f2.drawn_counts(len(truth), replicates, 0):
+        values = np.full((len(times), truth.shape[1]), np.nan)
+        for label, (y, p) in enumerate(zip(truth.T, probability.T, strict=True)):
+            order = np.argsort(-p, kind="stable")
+            drawn = times[:, order].astype(float)
+            hits = np.cumsum(drawn * y[order], axis=1)
+            precision = hits / np.maximum(np.cumsum(drawn, axis=1), 1)
+            with np.errstate(invalid="ignore"):
+                values[:, label] = (drawn * y[order] * precision).sum(1) / hits[:, -1]
+        found.append(np.nanmean(values, axis=1))
+    return np.concatenate(found)
