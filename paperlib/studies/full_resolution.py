@@ -49,13 +49,15 @@ def conditions() -> list[Condition]:
     """All that are computed, the most telling first."""
     states = ("hazy", "dehazed", "dehazed-truth", "dehazed-light")
     found = [Condition("clear"), Condition("dehazed")]
-    found += [Condition(s, t) for t in (0.4, 0.2, 0.6, 0.8) for s in states]
+    found += [Condition(s, SMALLER_AT) for s in states]
     for size in SMALLER:
         found.append(Condition("clear", size=size))
         more = ("hazy", "dehazed", "dehazed-small", "dehazed-truth")
         found += [Condition(s, SMALLER_AT, size) for s in more]
-    found += [Condition(s, SMALLER_AT, SIZE, DRAWS[1]) for s in states]
-    return found
+    found += [Condition(s, 0.2) for s in states[:3]]
+    found += [Condition(s, SMALLER_AT, SIZE, DRAWS[1]) for s in states[:3]]
+    found += [Condition(s, 0.6) for s in states[:3]] + [Condition(s, 0.8) for s in states[:3]]
+    return found + [Condition(states[3], t) for t in (0.2, 0.6, 0.8)]
 
 
 # ---- predictions ---------------------------------------------------------------------------------
