@@ -17,6 +17,9 @@ def predict(
     out: str = typer.Option(..., "--out", help="The CSV file to write."),
     model: str = typer.Option("planet32", help="A released model's name, or its folder."),
     views: int = typer.Option(0, min=0, max=8, help="Symmetries to average; 0: as released."),
+    find_rare: bool = typer.Option(
+        False, "--find-rare", help="Thresholds for each label's own F2: rare ones, more alarms."
+    ),
     workers: int = typer.Option(0, min=0, help="Threads that read; 0: one for each core."),
     chip: int = typer.Option(256, min=8, help="Side of the chips a GeoTIFF is cut into, pixels."),
     raster: bool = typer.Option(False, "--raster", help="Map GeoTIFFs as GeoTIFF, a band a label."),
@@ -32,7 +35,8 @@ def predict(
     predictor.check_results(out)
     files = predictor.find_images(inputs)
     done = predictor.write_csv(
-        out, predictor.load(model), files, views=views or None, workers=workers or None,
+        out, predictor.load(model), files, views=views or None,
+        thresholds="labels" if find_rare else "chips", workers=workers or None,
         chip=chip, raster=raster, scheduler=scheduler or None,
     )  # fmt: skip
     read = len(files) - len(done.failed)

@@ -27,28 +27,28 @@ class Cluster:
         self.pool, self.name = pool, model.name
 
     def predict_files(
-        self, paths: Iterable[Path], *, views: int | None = None, workers: int | None = None
+        self, paths: Iterable[Path], *, workers: int | None = None, **how: Any
     ) -> Iterator[FileResult]:
         """As `Predictor.predict_files`; `workers` is the cluster's own affair."""
         paths = [Path(path).resolve() for path in paths]
         parts = [paths[at : at + CHIPS] for at in range(0, len(paths), CHIPS)]
-        for found in self._in_order(_files, parts, views):
+        for found in self._in_order(_files, parts, how):
             yield from found
 
-    def chips(self, scene: Scene, *, views: int | None = None) -> Iterator[Chip]:
+    def chips(self, scene: Scene, **how: Any) -> Iterator[Chip]:
         """As `scene.chips`."""
         step = math.ceil(CHIPS / len(scene.columns))
         total = len(scene.rows)
         parts = [(scene, range(at, min(at + step, total))) for at in range(0, total, step)]
-        for found, empty in self._in_order(_rows, parts, views):
+        for found, empty in self._in_order(_rows, parts, how):
             scene.empty += empty
             yield from found
 
-    def _in_order(self, function: Callable, parts: list, views: int | None) -> Iterator[Any]:
+    def _in_order(self, function: Callable, parts: list, how: dict[str, Any]) -> Iterator[Any]:
         """The results of all parts, each as soon as those before it are there."""
         early: dict[int, Any] = {}
         following = 0
-        done = self.pool.map(_part, (function, self.name, views), [*enumerate(parts)], None)
+        done = self.pool.map(_part, (function, self.name, how), [*enumerate(parts)], None)
         for (number, _), found in done:
             early[number] = found
             while following in early:
@@ -72,19 +72,21 @@ def cluster(scheduler: str, model: Predictor) -> Iterator[Cluster]:
 # In the worker ------------------------------------------------------------------------------------
 
 
-def _part(job: tuple[Callable, str, int | None], item: tuple[int, Any], _: None) -> Any:
-    function, name, views = job
-    return function(_model(name), item[1], views)
+def _part(job: tuple[Callable, str, dict], item: tuple[int, Any], _: None) -> Any:
+    function, name, how = job
+    return function(_model(name), item[1], how)
 
 
-def _files(model: Predictor, paths: list[Path], views: int | None) -> list[FileResult]:
-    return list(model.predict_files(paths, views=views, workers=1))
+def _files(model: Predictor, paths: list[Path], how: dict[str, Any]) -> list[FileResult]:
+    return list(model.predict_files(paths, **how, workers=1))
 
 
-def _rows(model: Predictor, part: tuple[Scene, range], views: int | None) -> tuple[list[Chip], int]:
+def _rows(
+    model: Predictor, part: tuple[Scene, range], how: dict[str, Any]
+) -> tuple[list[Chip], int]:
     scene, rows = part
     scene.empty = 0
-    found = list(chips(model, scene, views=views, rows=rows))
+    found = list(chips(model, scene, **how, rows=rows))
     return found, scene.empty
 
 

@@ -72,7 +72,9 @@ class Predictor:
     size : int
         S, the side in pixels that every image is brought to.
     thresholds : ndarray of shape (L,)
-        On the recalibrated probabilities.
+        On the recalibrated probabilities: for the F2 of a chip, mean over chips.
+    label_thresholds : ndarray of shape (L,) or None
+        For each label's own F2, where the release has them: they find rare labels.
     """
 
     def __init__(self, network: onnxruntime.InferenceSession, card: dict[str, Any], name: str = ""):
@@ -80,6 +82,8 @@ class Predictor:
         self.tags: tuple[str, ...] = tuple(card["tags"])
         self.size = int(card["size"])
         self.thresholds = np.array([card["thresholds"][tag] for tag in self.tags], np.float64)
+        own = card.get("label_thresholds")
+        self.label_thresholds = np.array([own[tag] for tag in self.tags]) if own else None
         recalibration = card.get("recalibration")
         self._coef = np.array(recalibration["coef"]) if recalibration else None
         self._intercept = np.array(recalibration["intercept"]) if recalibration else None
@@ -90,6 +94,7 @@ class Predictor:
         images: np.ndarray | Sequence[np.ndarray],
         *,
         views: int | None = None,
+        thresholds: str = "chips",
         batch: int = _BATCH,
         progress: bool = False,
     ) -> Prediction:
@@ -103,6 +108,9 @@ class Predictor:
             when it shrinks.
         views : int, optional
             Mean over this many of the eight symmetries; by default what the card says.
+        thresholds : str
+            "chips": for the mean-over-chips F2, the competition's; "labels": for each label's own
+            F2. The latter give rare labels, which the former hardly ever do, and more false alarms.
         batch : int
             Chips at once.
         progress : bool
@@ -116,11 +124,12 @@ class Predictor:
         ------
         ValueError
             For arrays that are no 8-bit images, naming which; for one image without its batch
-            axis; for a batch below 1.
+            axis; for a batch below 1; for thresholds that the release does not have.
         """
         from tqdm.auto import tqdm
 
         _check_batch(batch)
+        limits = self._limits(thresholds)
         if isinstance(images, np.ndarray) and images.ndim != 4:
             cure = "; one image is images[None]" if images.ndim == 3 else ""
             raise ValueError(f"images: expected (N, H, W, 3), got {images.shape}{cure}")
@@ -132,13 +141,14 @@ class Predictor:
                 fitted = [self._fit(image, start + i) for i, image in enumerate(part)]
                 raw.append(self._raw(np.stack(fitted), views))
                 bar.update(len(part))
-        return self._prediction(np.concatenate(raw))
+        return self._prediction(np.concatenate(raw), limits)
 
     def predict_files(
         self,
         paths: Iterable[str | Path],
         *,
         views: int | None = None,
+        thresholds: str = "chips",
         batch: int = _BATCH,
         workers: int | None = None,
     ) -> Iterator[FileResult]:
@@ -147,7 +157,7 @@ class Predictor:
         Parameters
         ----------
         paths : iterable of str or Path
-        views, batch
+        views, thresholds, batch
             As of `predict`.
         workers : int, optional
             Threads that read; by default one for each core that may be used.
@@ -158,6 +168,7 @@ class Predictor:
             In the order of the files; one that cannot be read yields its reason.
         """
         _check_batch(batch)
+        limits = self._limits(thresholds)
         queue = iter(Path(path) for path in paths)
         with ThreadPoolExecutor(workers or cores()) as pool:
             following = self._read_many(pool, islice(queue, batch))
@@ -165,7 +176,7 @@ class Predictor:
                 following = self._read_many(pool, islice(queue, batch))  # read on while predicting
                 read = [(path, future.result()) for path, future in waiting]
                 good = [got for _, got in read if isinstance(got, np.ndarray)]
-                found = self._prediction(self._raw(np.stack(good), views)) if good else None
+                found = self._prediction(self._raw(np.stack(good), views), limits) if good else None
                 at = 0
                 for path, got in read:
                     if found is None or isinstance(got, str):
@@ -216,14 +227,22 @@ class Predictor:
         by_view = np.concatenate(parts).reshape(len(seen), len(chips), -1)
         return np.mean(by_view, axis=0, dtype=np.float64).astype(np.float32)
 
-    def _prediction(self, raw: np.ndarray) -> Prediction:
+    def _limits(self, thresholds: str) -> np.ndarray:
+        if thresholds not in ("chips", "labels"):
+            raise ValueError(f'thresholds: "chips" or "labels", not {thresholds!r}')
+        limits = self.thresholds if thresholds == "chips" else self.label_thresholds
+        if limits is None:
+            raise ValueError('thresholds: this release has none for "labels"; make it again')
+        return limits
+
+    def _prediction(self, raw: np.ndarray, thresholds: np.ndarray) -> Prediction:
         probability = raw
         if self._coef is not None:  # as ridge.LabelRecalibrator.predict
             q = raw.astype(np.float64) @ self._coef.T + self._intercept
             probability = np.clip(q, 0.0, 1.0).astype(np.float32)
-        on = probability > self.thresholds
+        on = probability > thresholds
         labels = [[t for t, yes in zip(self.tags, row, strict=True) if yes] for row in on]
-        return Prediction(probability, raw, labels, self.thresholds, self.tags)
+        return Prediction(probability, raw, labels, thresholds, self.tags)
 
 
 def _check_batch(batch: int) -> None:

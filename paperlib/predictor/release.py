@@ -74,6 +74,7 @@ def save(
     *,
     tags: Sequence[str],
     thresholds: np.ndarray,
+    label_thresholds: np.ndarray | None = None,
     recalibrator: Any = None,
     card: dict[str, Any] | None = None,
     views: int = 1,
@@ -88,8 +89,8 @@ def save(
         `networks.onnx_export`.
     tags : sequence of str
         The L label names.
-    thresholds : ndarray of shape (L,)
-        On the recalibrated probabilities.
+    thresholds, label_thresholds : ndarray of shape (L,)
+        On the recalibrated probabilities: for the mean-over-chips F2, and for each label's own.
     recalibrator : ridge.LabelRecalibrator, optional
         Fitted.
     card : dict, optional
@@ -123,13 +124,20 @@ def save(
             **(card or {}),
             "tags": tags,
             "size": int(taken[1]),
-            "thresholds": {t: float(v) for t, v in zip(tags, thresholds, strict=True)},
+            "thresholds": _by_tag(tags, thresholds),
+            "label_thresholds": _by_tag(tags, label_thresholds),
             "recalibration": numbers,
             "views": views,
             "sha256": {NETWORK: files.sha256(folder / NETWORK)},
         },
     )
     return folder
+
+
+def _by_tag(tags: Sequence[str], values: np.ndarray | None) -> dict[str, float] | None:
+    if values is None:
+        return None
+    return {tag: float(value) for tag, value in zip(tags, values, strict=True)}
 
 
 def _session(network: Path | bytes, threads: int) -> onnxruntime.InferenceSession:

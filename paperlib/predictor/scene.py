@@ -110,7 +110,12 @@ def look(path: Path, chip: int = CHIP) -> Scene:
 
 
 def chips(
-    model: Predictor, scene: Scene, *, views: int | None = None, rows: range | None = None
+    model: Predictor,
+    scene: Scene,
+    *,
+    views: int | None = None,
+    thresholds: str = "chips",
+    rows: range | None = None,
 ) -> Iterator[Chip]:
     """Every chip of a scene with data, labelled, row by row.
 
@@ -120,7 +125,7 @@ def chips(
     scene : Scene
         Of `look`; its `empty` counts the chips that are left out because less than half of their
         pixels hold data.
-    views : int, optional
+    views, thresholds
         As of `Predictor.predict`.
     rows : range, optional
         The rows of the grid that are gone through; by default all.
@@ -133,6 +138,7 @@ def chips(
 
     places: list[tuple[int, int, tuple[int, int, int, int]]] = []
     fitted: list[np.ndarray] = []
+    how = {"views": views, "thresholds": thresholds}
     with rasterio.Env(GDAL_CACHEMAX=CACHE), _open(scene.path) as source:
         bands = _colours(source)
         for row in range(len(scene.rows)) if rows is None else rows:
@@ -146,14 +152,14 @@ def chips(
                 places.append((row, column, box))
                 fitted.append(model.fit(pixels))
                 if len(fitted) == GROUP:
-                    yield from _labelled(model, places, fitted, views)
+                    yield from _labelled(model, places, fitted, how)
                     places, fitted = [], []
     if fitted:
-        yield from _labelled(model, places, fitted, views)
+        yield from _labelled(model, places, fitted, how)
 
 
-def _labelled(model: Predictor, places: list, fitted: list, views: int | None) -> Iterator[Chip]:
-    found = model.predict(np.stack(fitted), views=views)
+def _labelled(model: Predictor, places: list, fitted: list, how: dict) -> Iterator[Chip]:
+    found = model.predict(np.stack(fitted), **how)
     for place, probability, labels in zip(places, found.probability, found.labels, strict=True):
         yield Chip(*place, probability, labels)
 

@@ -51,6 +51,7 @@ def write_csv(
     images: Mapping[str, Path],
     *,
     views: int | None = None,
+    thresholds: str = "chips",
     workers: int | None = None,
     chip: int = scene.CHIP,
     raster: bool = False,
@@ -72,6 +73,8 @@ def write_csv(
         Georeferenced TIFFs of two chips or more on a side are scenes: see `scene.chips`.
     views : int, optional
         Symmetries averaged; by default what the card says.
+    thresholds : str
+        As of `Predictor.predict`: "labels" finds rare ones.
     workers : int, optional
         Threads that read files.
     chip : int
@@ -97,7 +100,7 @@ def write_csv(
     report, layers = Report(), []
     header = ["image_name", "tags", *model.tags]
     with (
-        results(path, _key(model, images, views, chip)) as file,
+        results(path, _key(model, images, views, thresholds, chip)) as file,
         cluster(scheduler, model) if scheduler else nullcontext() as others,
     ):
         done = _rows(file, header, plain)
@@ -111,10 +114,11 @@ def write_csv(
             writer.writerow([name, " ".join(labels), *(f"{p:.4f}" for p in probability)])
             report.labelled += 1
 
+        how = {"views": views, "thresholds": thresholds}
         chips = others.chips if others else partial(scene.chips, model)
         total = len(done) + len(plain)
         with tqdm(initial=len(done), total=total, unit="chip", disable=not progress) as bar:
-            found = (others or model).predict_files(plain.values(), views=views, workers=workers)
+            found = (others or model).predict_files(plain.values(), **how, workers=workers)
             for name, result in zip(plain, found, strict=True):
                 bar.update()
                 if result.probability is None:
@@ -126,7 +130,7 @@ def write_csv(
                 try:
                     place = scene.look(source, chip)
                     bar.total += len(place)
-                    labelled = list(_watched(chips(place, views=views), bar))
+                    labelled = list(_watched(chips(place, **how), bar))
                 except PaperError as error:
                     report.failed.append(str(error))
                     continue

@@ -60,6 +60,7 @@ def folder(tmp_path_factory, graph, recalibrator):
         onnx_export.to_bytes(graph),
         tags=LABELS,
         thresholds=np.linspace(0.1, 0.4, 17),
+        label_thresholds=np.linspace(0.05, 0.6, 17),
         recalibrator=recalibrator,
         card={"data": "none", "limits": "a test"},
     )
@@ -311,6 +312,29 @@ def _claims(path, side):
 def _pages(path):
     page = Image.new("RGB", (9, 9))
     page.save(path, save_all=True, append_images=[page])
+
+
+def test_thresholds_of_each_label_are_another_choice(model, tmp_path):
+    images = pictures(9)
+    usual, rare = model.predict(images), model.predict(images, thresholds="labels")
+    assert (usual.probability == rare.probability).all()
+    assert (rare.thresholds == np.linspace(0.05, 0.6, 17)).all()
+    for labels, row in zip(rare.labels, rare.probability, strict=True):
+        assert labels == [
+            t for t, p, at in zip(LABELS, row, rare.thresholds, strict=False) if p > at
+        ]
+    assert usual.labels != rare.labels
+    Image.fromarray(images[0]).save(tmp_path / "a.png")
+    (found,) = model.predict_files([tmp_path / "a.png"], thresholds="labels")
+    assert found.labels == rare.labels[0]
+    with pytest.raises(ValueError, match='thresholds: "chips" or "labels", not \'rare\''):
+        model.predict(images, thresholds="rare")
+
+
+def test_a_release_without_them_says_so(model, monkeypatch):
+    monkeypatch.setattr(model, "label_thresholds", None)
+    with pytest.raises(ValueError, match="this release has none"):
+        model.predict(pictures(1), thresholds="labels")
 
 
 @pytest.mark.parametrize("kind", ["jpg", "png"])
