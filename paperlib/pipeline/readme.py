@@ -247,6 +247,31 @@ def leak(root: Path) -> str:
     return "\n".join(lines)
 
 
+def full_resolution(root: Path) -> str:
+    """What dehazing does to pictures of full size with haze added, from notebook 16's table."""
+    every = _rows(root / "results" / "planet32" / "full_resolution.csv")
+    rows = [row for row in every if (row["size"], row["strength"]) == ("224", "0.4")]
+    rows = [row for row in rows if row["draw"] == "0"]
+    clear = next(row for row in every if row["state"] == "clear" and row["size"] == "224")
+    heads = ["the regression learned from", "hazy", "dehazed", "dehazed with the truth",
+             "dehazed minus hazy"]  # fmt: skip
+    lines = [_line(heads), "|" + " --- |" * len(heads)]
+    for trained, name in (
+        ("same", "the same kind of picture"),
+        ("clear", "clear pictures"),
+        ("both", "hazy and dehazed pictures"),
+    ):
+        found = {row["state"]: row for row in rows if row["trained"] == trained}
+        cells = [f"{float(found[s]['f2']):.4f}" if s in found else "–"
+                 for s in ("hazy", "dehazed", "dehazed-truth")]  # fmt: skip
+        gain = {"value": found["dehazed"]["gain"], "low": found["dehazed"]["gain_low"],
+                "high": found["dehazed"]["gain_high"]}  # fmt: skip
+        lines.append(_line([name, *cells, _signed(gain)]))
+    lines += ["", f"F2, nested, 95 % intervals over pictures; of the clear pictures themselves "
+              f"{float(clear['f2']):.4f}."]  # fmt: skip
+    return "\n".join(lines)
+
+
 def _signed(row: dict[str, str], key: str = "value") -> str:
     value, low, high = (f"{float(row[each]):+.4f}" for each in (key, "low", "high"))
     return f"{value} ({low} to {high})".replace("-", "−")
@@ -328,6 +353,7 @@ PARTS = {
     "results": results,
     "verdicts": verdicts,
     "leak": leak,
+    "full-resolution": full_resolution,
     "completeness": completeness,
     "notebooks": notebooks,
     "measured": measured,
