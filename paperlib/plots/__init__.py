@@ -56,11 +56,14 @@ FORMATS: dict[str, dict[str, None]] = {
     ".png": {"Software": None},
     ".svg": {"Date": None, "Creator": None},
     ".pdf": {"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None},
+    ".csv": {},  # the data drawn: `_drawn`
 }
 
 
 def save(figure: Figure, path: Path, formats: Iterable[str] = tuple(FORMATS)) -> list[Path]:
     """Write `path` + each of `formats` without times or versions in them; return the paths."""
+    from . import _drawn  # pandas takes half a second to import
+
     written = []
     _steady(figure)
     # The style also says how files are written (dpi, text as text), so it is set here as well.
@@ -68,9 +71,21 @@ def save(figure: Figure, path: Path, formats: Iterable[str] = tuple(FORMATS)) ->
         for suffix in formats:
             target = path.with_name(path.name + suffix)
             with files.replacing(target) as partial:
-                figure.savefig(partial, metadata=FORMATS[suffix])
+                if suffix == ".csv":
+                    files.write_text(partial, _drawn.text(figure))
+                else:
+                    figure.savefig(partial, metadata=FORMATS[suffix])
             written.append(target)
     return written
+
+
+def save_styled(figure: Figure, path: Path, style: str) -> tuple[list[Path], list[str]]:
+    """Write a figure as a journal wants it (`_journals.JOURNALS`); the paths, and what could not be
+    made out in print."""
+    from . import _journals
+
+    _steady(figure)
+    return _journals.save(figure, path, _journals.journal(style))
 
 
 def _steady(figure: Figure) -> None:
