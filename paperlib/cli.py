@@ -46,6 +46,7 @@ def run(
     watch: bool = typer.Option(
         False, "--watch", help="Run again when a file they reach is saved; refresh `paper diff`."
     ),
+    style: str = typer.Option("", help="Draw as a journal wants it: nature-single, ieee-double …"),
 ) -> None:
     """Run the notebooks whose sources, data or results have changed."""
     _name_backend(backend)
@@ -57,6 +58,12 @@ def run(
     if watch:
         rerun.watch(lambda: Runner(profile, data, skip_bad=skip_bad), notebooks or (), parameters)
     runner = Runner(profile, data, skip_bad=skip_bad)
+    if style:
+        from .pipeline.restyle import restyle
+
+        for fault in (faults := restyle(runner, notebooks or (), style, parameters)):
+            print(f"paper: {fault}", file=sys.stderr)
+        raise typer.Exit(bool(faults))
     done = runner.run(notebooks or (), parameters=parameters, force=force)
     rerun.remember(runner, done)
 

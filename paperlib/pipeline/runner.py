@@ -179,7 +179,7 @@ class Runner:
                 )
             self._announce(chosen, more, force, screen)
             for notebook in chosen:
-                if reason := self._cannot_run(notebook):
+                if reason := self.cannot_run(notebook):
                     report.skipped[notebook.name] = reason
                     screen.done(notebook.name, f"skipped: {reason}")
                 elif not force and not self.state(notebook, more).reason:
@@ -210,7 +210,8 @@ class Runner:
                     screen.line(f"{source.name} comes first: {notebook.name} needs it")
         return [notebook for notebook in self.notebooks if notebook.name in names]
 
-    def _cannot_run(self, notebook: Notebook) -> str:
+    def cannot_run(self, notebook: Notebook) -> str:
+        """Why a notebook is passed over; `""` where it is run."""
         if not notebook.chips or self.project.has_chips:
             return ""
         missing = self.state(notebook).missing
