@@ -14,7 +14,8 @@ from paperlib.utils.errors import PaperError
 
 DRAW = """
 from matplotlib.figure import Figure
-figure = Figure(figsize=(6, 3), layout="constrained"); axes = figure.add_subplot(); axes.plot([0, 1])
+figure = Figure(figsize=(6, 3), layout="constrained")
+axes = figure.add_subplot(); axes.plot([0, 1])
 axes.set_xlabel("tiny", fontsize=2)
 paper.save_figure(figure, "fig01")
 """

@@ -12,6 +12,9 @@ from matplotlib.figure import Figure
 
 from paperlib.plots import _drawn
 
+#: What a figure may take of the repository: curves of some thousand points.
+LARGEST = 256_000
+
 
 def planted() -> Figure:
     """One of everything that the figures are made of, on panels whose places are fixed."""
@@ -165,3 +168,9 @@ def test_pixels_of_an_image_stay_out_of_the_table():
     figure.add_subplot().imshow(np.full((64, 64, 3), 7, np.uint8))
     (row,) = read(figure).query("part == 'image'").to_dict("records")
     assert (row["text"], row["value"]) == ("64 × 64 × 3", 7)
+
+
+def test_shipped_tables_are_of_a_size_to_be_committed(root):
+    tables = sorted(root.glob("figures/planet32/*.csv"))
+    assert tables
+    assert not [p.name for p in tables if p.stat().st_size > LARGEST]
