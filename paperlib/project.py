@@ -46,6 +46,8 @@ class Project:
         self.data = Path(data).resolve() if data else None
         self.root = Path(root) if root else checkout() or Path.cwd()
         self.figures = self.root / "figures" / self.profile.name
+        #: A journal's style (`paper run --style`): figures go to a folder of its own, tables stay.
+        self.style = os.environ.get("PAPER_STYLE", "")
         self.results = self.root / "results" / self.profile.name
         self.runs = self.results / "runs"
         self._chips: dict[str, Chips] = {}
@@ -129,20 +131,28 @@ class Project:
                 handle.write(json.dumps(what) + "\n")
 
     def save_figure(self, figure: Figure, name: str) -> list[Path]:
-        """Write `name`.png, .svg and .pdf in `figures/<profile>/`; equal figures, equal bytes."""
+        """Write `name`.png, .svg, .pdf and .csv (the data drawn) in `figures/<profile>/`; equal
+        figures, equal bytes. Under a journal's style: what it asks for, in a folder of its own."""
         from . import plots  # Matplotlib takes a second to import
 
-        return plots.save(figure, self.figures / name)
+        if not self.style:
+            return plots.save(figure, self.figures / name)
+        written, faults = plots.save_styled(figure, self.figures / self.style / name, self.style)
+        self._note(figure=name, faults=faults)
+        return written
 
     def save_table(self, frame: pd.DataFrame, name: str) -> Path:
         """Write `name`.csv under `results/<profile>/`, numbers with six significant digits."""
         path = self.results / f"{name}.csv"
-        files.write_text(path, frame.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+        text = frame.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+        if not self.style:
+            files.write_text(path, text)
         return path
 
     def save_json(self, value: Any, name: str) -> Path:
         path = self.results / f"{name}.json"
-        files.write_json(path, value)
+        if not self.style:
+            files.write_json(path, value)
         return path
 
 

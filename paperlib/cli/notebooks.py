@@ -27,6 +27,7 @@ def run(
     watch: bool = typer.Option(
         False, "--watch", help="Run again when a file they reach is saved; refresh `paper diff`."
     ),
+    style: str = typer.Option("", help="Draw as a journal wants it: nature-single, ieee-double …"),
 ) -> None:
     """Run the notebooks whose sources, data or results have changed."""
     name_backend(backend)
@@ -43,6 +44,12 @@ def run(
             jobs=jobs,
         )
     runner = Runner(profile, data, skip_bad=skip_bad)
+    if style:
+        from ..pipeline.restyle import restyle
+
+        for fault in (faults := restyle(runner, notebooks or (), style, parameters)):
+            print(f"paper: {fault}", file=sys.stderr)
+        raise typer.Exit(bool(faults))
     done = runner.run(notebooks or (), parameters=parameters, force=force, jobs=jobs)
     rerun.remember(runner, done)
 

@@ -1,7 +1,7 @@
 """Compares two versions of one output: tables cell by cell, pictures pixel by pixel.
 
 Used by `paper verify` (the shipped version against this machine's) and by `paper diff` (a commit's
-against the one that lies here). What counts as equal stands in `TOLERANCES` and nowhere else.
+against the one that lies here). What counts as equal stands in `tolerances` and nowhere else.
 """
 
 from __future__ import annotations
@@ -16,6 +16,17 @@ from typing import Any
 
 import numpy as np
 
+from .tolerances import (
+    ABSOLUTE,
+    BLUR,
+    BLURRED,
+    CHANNEL,
+    FRACTION,
+    REDUCED,
+    RELATIVE,
+    TALLER,
+)
+
 IDENTICAL = "identical to the byte"
 EQUAL = "equal within tolerance"
 DIFFERS = "differs"
@@ -24,74 +35,7 @@ NEW = "not shipped"
 VERDICTS = (IDENTICAL, EQUAL, DIFFERS, MISSING, NEW)
 
 
-@dataclass(frozen=True)
-class Tolerance:
-    """How far two versions may lie apart and still count as equal, and why so far.
-
-    name   what it is of
-    rule   the rule in words, as pages show it
-    why    where the number comes from
-    """
-
-    name: str
-    rule: str
-    why: str
-
-
 ROW = "the whole row"
-#: One unit in the sixth significant digit is at most 1e-5 of a value.
-RELATIVE = 1e-5
-#: What is a rounding error itself (a gap of 1e-16 where theory says 0) has no digits to agree in.
-ABSOLUTE = 1e-9
-#: Of 255, and the fraction of pixels that may differ by more. A thin line of another colour covers
-#: some thousandths of a figure, and must not pass.
-CHANNEL = 8
-FRACTION = 1e-4
-#: Of 255, in a picture reduced to a few dozen pixels, where each is the mean of hundreds.
-REDUCED = 2
-
-TOLERANCES = (
-    Tolerance(
-        "numbers in tables",
-        f"the difference is at most {RELATIVE:g} of the larger value, or at most {ABSOLUTE:g}",
-        "tables are written with six significant digits, and a sum in another order may end in "
-        "another last one; none did so far (see what was tried)",
-    ),
-    Tolerance(
-        "pictures",
-        f"at most {FRACTION:.2%} of the pixels differ by more than {CHANNEL} of 255 in a channel; "
-        f"where only a reduced copy was shipped, none of its pixels by more than {REDUCED}",
-        "a number that differs in its last digits moves an edge by less than a pixel (measured: by "
-        "1 of 255); a thin line in another colour covers some thousandths of a figure, and must "
-        "not pass",
-    ),
-    Tolerance(
-        "SVG and PDF files",
-        "judged by the PNG of the same figure, which shows the same drawing",
-        "their bytes name ids and fonts in the order of the version of Matplotlib",
-    ),
-)
-
-#: What was run to find how far equal runs lie apart: what differed, and what came of it. Profile
-#: tiny, notebooks 05 to 07, networks trained anew unless the line says otherwise.
-TRIED = (
-    ("1 thread and 1 worker, or 2 and 2", "59 of 59 outputs identical to the byte"),
-    (
-        "a processor with AVX-512, or the code paths of one with AVX2 alone (oneDNN, OpenBLAS, "
-        "NumPy)",
-        "all tables identical; of 14 figures one differs, by at most 1 of 255 in a pixel",
-    ),
-    (
-        "scikit-learn 1.9.1 and SciPy 1.17.1, or 1.8.0 and 1.16.3 (the same networks)",
-        "all outputs of notebooks 06 and 07 identical to the byte",
-    ),
-    (
-        "Matplotlib 3.11.2, or 3.10.9 (the same networks)",
-        "all tables identical; every figure differs (letters, and with them the layout), on 3 to "
-        "12 % of the pixels: no tolerance could tell that from a change, so it counts as one, "
-        "and the versions are named",
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -152,6 +96,29 @@ def tables(old: Sequence[dict[str, str]], new: Sequence[dict[str, str]]) -> Diff
     if first := next((cell for cell in words if cell.column != ROW), None):
         parts.append(f"{first.column} of {first.row}: {_or(first.old)} → {_or(first.new)}")
     return Difference(DIFFERS, "; ".join(filter(None, parts)), cells)
+
+
+def drawn(old: Sequence[dict[str, str]], new: Sequence[dict[str, str]]) -> Difference:
+    """As `tables`, of the data that a figure shows: rows are found by their names.
+
+    A row is named by panel, part and series (or number), and counted where several have one name:
+    a point that was added moves no other.
+    """
+    return tables(_named(old), _named(new))
+
+
+def _named(rows: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    seen: dict[str, int] = {}
+    found = []
+    for row in rows:
+        words = row["text"] if row["part"] == "tick" else ""
+        which = row["series"] or words or row["item"]
+        parts = (f"panel {row['panel']}", row["part"], which)
+        name = " ".join(" ".join(parts).split())
+        seen[name] = seen.get(name, 0) + 1
+        rest = {k: v for k, v in row.items() if k not in ("panel", "part", "item", "series")}
+        found.append({"row": f"{name}, {seen[name]}" if seen[name] > 1 else name, **rest})
+    return found
 
 
 def rows(path: str, data: bytes) -> list[dict[str, str]]:
@@ -269,6 +236,21 @@ def reduced(data: bytes, width: int) -> np.ndarray:
     whole = Image.fromarray(picture(data).astype(np.uint8))
     height = max(1, round(whole.height * width / whole.width))
     return np.asarray(whole.resize((width, height), Image.Resampling.BOX), dtype=np.int16)
+
+
+def near(old: np.ndarray, new: np.ndarray) -> Difference:
+    """How two pictures, as `reduced` gives them, differ when letters are blurred."""
+    from PIL import Image
+
+    tall, other = old.shape[0] / old.shape[1], new.shape[0] / new.shape[1]
+    size = BLURRED, max(1, round(tall * BLURRED))
+    small = [Image.fromarray(p.astype(np.uint8)).resize(size, Image.Resampling.BOX)
+             for p in (old, new)]  # fmt: skip
+    apart = np.abs(np.asarray(small[0], np.int16) - np.asarray(small[1], np.int16)).max(axis=2)
+    fraction, channel = float((apart > BLUR).mean()), int(apart.max())
+    same = channel <= BLUR and abs(tall - other) <= TALLER * tall
+    note = f"{BLURRED} pixels wide, apart by at most {channel} of 255"
+    return Difference(EQUAL if same else DIFFERS, note, fraction=fraction, channel=channel)
 
 
 def pictures(old: np.ndarray, new: np.ndarray, *, small: bool = False) -> Difference:

@@ -128,7 +128,7 @@ def diff(root: Path, profile: str, revision: str = "HEAD") -> Changes:
                 alike += path in old.digests
             elif path.endswith(".png"):
                 pictures.append(_picture(path, notebook, old, new))
-            elif compare.is_table(path):
+            elif compare.is_table(path) and path.startswith("results/"):
                 tables.append(_table(path, notebook, old, new))
     return Changes(
         profile, old.name, tuple(pictures), tuple(tables),
@@ -144,13 +144,23 @@ def _picture(path: str, notebook: Notebook, old: Side, new: Side) -> Picture:
     name, apart = PurePosixPath(path).stem, ""
     if before and now:
         pixels = [compare.picture(data) for data in (before, now)]
-        note = compare.pictures(*pixels).note
+        note = compare.pictures(*pixels).note + _data(path, old, new)
         apart = _apart(*pixels) if pixels[0].shape == pixels[1].shape else ""
     elif path not in old.digests or path not in new.digests:
         note = "new" if now else "not made any more"
     else:
         note = "changed; of the earlier picture only the digest is known"
     return Picture(name, notebook, note, _address(before), _address(now), apart)
+
+
+def _data(path: str, old: Side, new: Side) -> str:
+    """What moved of the data that a figure shows (`figNN.csv`), in words."""
+    table = str(PurePosixPath(path).with_suffix(".csv"))
+    before, now = (s.rows(table) if table in s.digests else None for s in (old, new))
+    if before is None or now is None:
+        return ""
+    found = compare.drawn(before, now)
+    return f"; drawn: {found.note}" if found.cells else "; the same data, colours and words"
 
 
 def _bytes(side: Side, path: str) -> bytes | None:

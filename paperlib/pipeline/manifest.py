@@ -13,6 +13,7 @@ import platform
 import re
 import subprocess
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,8 @@ def versions() -> dict[str, str]:
         if "extra ==" not in requirement
     )
     found = {name: importlib.metadata.version(name) for name in names}
+    with suppress(importlib.metadata.PackageNotFoundError):  # of an extra, and draws every figure
+        found["matplotlib"] = importlib.metadata.version("matplotlib")
     found["python"] = platform.python_version()
     found["keras backend"] = backend.name()
     return found

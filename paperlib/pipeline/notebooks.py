@@ -3,7 +3,7 @@
 A notebook declares in its metadata, under `"paper"`, what it makes and what it needs:
 
     {"title": "The F2 score", "section": "1.3",        the paper's section, for people
-     "figures": ["fig04_f2"],                          figures/<profile>/fig04_f2.{png,svg,pdf}
+     "figures": ["fig04_f2"],                          figures/<profile>/fig04_f2.{png,svg,pdf,csv}
      "results": ["f2_toy.csv"],                        results/<profile>/f2_toy.csv
      "minutes": 5,                                     limit; or {"tiny": 1, "default": 30}
      "needs": ["05_train"],                            earlier notebooks, or outputs of theirs
@@ -37,7 +37,7 @@ if _HELD_BACK:
 
 from ..utils.errors import PaperError  # noqa: E402
 
-FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
+FIGURE_SUFFIXES = (".png", ".svg", ".pdf", ".csv")
 REQUIRED = {"title": str, "section": str, "figures": list, "results": list, "minutes": object}
 OPTIONAL = {"needs": list, "if_possible": list, "chips": str, "trains": bool}
 _NAME = re.compile(r"(\d\d)_[a-z0-9_]+")

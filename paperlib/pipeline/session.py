@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ class Session:
     def begin(self, running: Running) -> Callable[[], Executed] | None:
         """The work of one notebook; None where there is none, which is said and reported."""
         notebook, standing = running.notebook, self.standing
-        if reason := self._cannot_run(notebook):
+        if reason := self.standing.cannot_run(notebook):
             self.report.skipped[notebook.name] = reason
             self.screen.done(notebook.name, f"skipped: {reason}")
             return None
@@ -83,8 +84,8 @@ class Session:
                     PAPER_SKIP_BAD="1" if standing.skip_bad else "",
                 ),
                 watcher=Watcher(
-                    lambda number, total: self.screen.cell(name, number, total),
-                    lambda line: self.screen.text(name, line),
+                    partial(self.screen.cell, name),
+                    partial(self.screen.text, name),
                     self.lock.kernel,
                 ),
             )
@@ -146,14 +147,6 @@ class Session:
         folder = self.standing.cache / "run" / self.standing.profile.name
         failed = self.standing.project.results / "failed" / f"{notebook.name}.ipynb"
         return folder / f"{notebook.name}.jsonl", folder / f"{notebook.name}.ipynb", failed
-
-    def _cannot_run(self, notebook: Notebook) -> str:
-        if not notebook.chips or self.standing.project.has_chips:
-            return ""
-        missing = self.standing.state(notebook).missing
-        if missing:
-            return f"it needs the chips (--data DIR), and {missing[0]} was not shipped"
-        return "it needs the chips (--data DIR); its figures and tables are shown as shipped"
 
     def _how(self, told: list[dict[str, Any]], written: set[str]) -> str:
         """What a reader must know of how results came about: nothing is passed over in silence.

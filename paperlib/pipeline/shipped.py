@@ -13,6 +13,7 @@ import io
 import json
 import shutil
 import subprocess
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -36,11 +37,13 @@ class Side:
     name     what it is called on pages
     digests  path -> sha256 of what it has
     read     path -> bytes, None where only the digest is known
+    made     how it was made, as far as it is known: `matplotlib` is the version that drew it
     """
 
     name: str
     digests: Mapping[str, str]
     read: Callable[[str], bytes | None]
+    made: Mapping[str, Any] = field(default_factory=dict)
 
     def rows(self, path: str) -> list[dict[str, str]] | None:
         """A table as `compare.rows` gives it; None where its values are not known."""
@@ -119,6 +122,8 @@ def write_expected(root: Path, profile: str, paths: Iterable[str], made: Mapping
         outputs[path] = {"sha256": sha256(data).hexdigest()}
         if path.endswith(".npz"):
             outputs[path]["arrays"] = compare.rows(path, data)
+        elif path.startswith("figures/") and compare.is_table(path):
+            outputs[path]["packed"] = base64.b64encode(zlib.compress(data, 9)).decode("ascii")
         elif compare.is_table(path):
             outputs[path]["text"] = data.decode("utf-8")
         elif path.endswith(".png"):
@@ -133,15 +138,20 @@ class Expected(Side):
     """The side that an expected file describes: tables whole, pictures reduced."""
 
     entries: Mapping[str, Any] = field(default_factory=dict)
-    made: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, text: bytes | str, name: str) -> Expected:
         found = json.loads(text)
         entries = found["outputs"]
         digests = {path: entry["sha256"] for path, entry in entries.items()}
-        texts = {p: e["text"].encode("utf-8") for p, e in entries.items() if "text" in e}
-        return cls(name, digests, texts.get, entries, found["made"])
+
+        def read(path: str) -> bytes | None:
+            entry = entries.get(path, {})
+            if "packed" in entry:
+                return zlib.decompress(base64.b64decode(entry["packed"]))
+            return entry["text"].encode("utf-8") if "text" in entry else None
+
+        return cls(name, digests, read, found["made"], entries)
 
     def rows(self, path: str) -> list[dict[str, str]] | None:
         arrays = self.entries.get(path, {}).get("arrays")
@@ -179,7 +189,9 @@ def shipped(root: Path, profile: str, paths: Iterable[str]) -> Side:
             f"nothing was shipped of profile {profile} to compare with",
             f"paper verify --write --profile {profile}, and commit {expected_path(profile)}",
         )
-    return Side("the commit HEAD", side.digests, side.read)
+    manifest = blob(root, "HEAD", f"results/{profile}/manifest.json")
+    made = json.loads(manifest).get("versions", {}) if manifest else {}
+    return Side("the commit HEAD", side.digests, side.read, made)
 
 
 def earlier(root: Path, profile: str, revision: str, paths: Iterable[str]) -> Side:

@@ -100,6 +100,15 @@ class Standing:
                 return f"{path} was changed"
         return ""
 
+    def cannot_run(self, notebook: Notebook) -> str:
+        """Why a notebook is passed over; `""` where it is run."""
+        if not notebook.chips or self.project.has_chips:
+            return ""
+        missing = self.state(notebook).missing
+        if missing:
+            return f"it needs the chips (--data DIR), and {missing[0]} was not shipped"
+        return "it needs the chips (--data DIR); its figures and tables are shown as shipped"
+
     def made_from(self, notebook: Notebook, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Everything a notebook's outputs depend on, by name, each as a digest."""
         return {

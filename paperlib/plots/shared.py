@@ -227,9 +227,12 @@ def iso_f2(ax: Axes) -> None:
     recall, precision = np.meshgrid(grid, grid)
     score = 5 * precision * recall / (4 * precision + recall)
     levels = np.arange(0.1, 1.0, 0.1)
-    lines = ax.contour(recall, precision, score, levels, colors="#AAAAAA", linewidths=0.8)
+    # Drawn apart: Matplotlib 3.10 puts no label at a given place where only some levels have one.
+    named = levels[1::2]
+    for some in (levels[::2], named):
+        lines = ax.contour(recall, precision, score, some, colors="#AAAAAA", linewidths=0.8)
     # On the diagonal F2 is precision is recall: a contour's label stands at its value.
-    ax.clabel(lines, levels[1::2], fmt="%.1f", fontsize=7, manual=[(v, v) for v in levels[1::2]])
+    ax.clabel(lines, named, fmt="%.1f", fontsize=7, manual=[(v, v) for v in named])
     ax.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1), aspect="equal")
 
 

@@ -41,6 +41,7 @@ TRAINED = {
     "both": "hazy and dehazed pictures",
 }
 NAME = "full_resolution"
+_COMPUTING = ("paperlib.chips.added_haze", "paperlib.training.features")  # what features depend on
 #: Pictures that are shown, and shipped for it (public domain).
 EXAMPLES = ("mediumresidential46", "forest48", "runway48", "baseballdiamond50", "agricultural00")
 
@@ -49,14 +50,15 @@ def conditions() -> list[Condition]:
     """All that are computed, the most telling first."""
     states = ("hazy", "dehazed", "dehazed-truth", "dehazed-light")
     found = [Condition("clear"), Condition("dehazed")]
-    found += [Condition(s, SMALLER_AT) for s in states]
+    found += [Condition(s, SMALLER_AT) for s in states[:3]]
+    found += [Condition(s, SMALLER_AT, SIZE, DRAWS[1]) for s in states[:2]]
     for size in SMALLER:
         found.append(Condition("clear", size=size))
         more = ("hazy", "dehazed", "dehazed-small", "dehazed-truth")
         found += [Condition(s, SMALLER_AT, size) for s in more]
-    found += [Condition(s, 0.2) for s in states[:3]]
-    found += [Condition(s, SMALLER_AT, SIZE, DRAWS[1]) for s in states[:3]]
+    found += [Condition(s, 0.2) for s in states[:3]] + [Condition(states[3], SMALLER_AT)]
     found += [Condition(s, 0.6) for s in states[:3]] + [Condition(s, 0.8) for s in states[:3]]
+    found += [Condition(states[2], SMALLER_AT, SIZE, DRAWS[1])]
     return found + [Condition(states[3], t) for t in (0.2, 0.6, 0.8)]
 
 
@@ -79,7 +81,7 @@ def predictions(
 
     only_kept  what earlier calls have finished, and no more
     """
-    made_by = code.stamp("paperlib.chips.added_haze", "paperlib.training.features")
+    made_by = code.stamp(*_COMPUTING)
     read_by = code.total(code.reached(alone=[transfer.__name__]))
     train, held = clear.split == "train", clear.split == "validation"
     labels = clear.labels[train]
@@ -130,25 +132,33 @@ def predictions(
 
 
 def ship(data: str | Path, root: Path, *, only_kept: bool = False) -> Path | None:
-    """Write the predictions of all conditions into `root`/ucmerced; None where there is none."""
+    """Write the predictions of all conditions into `root`/ucmerced; None where there is none.
+
+    What was shipped before of the same pictures, by the same code, and is not computed now stays.
+    """
     clear = ucmerced.read(data, ucmerced.SIDE)
     held = clear.part("validation")
-    made = list(predictions(clear, only_kept=only_kept))
-    if not made:
-        return None
-    path = root / "ucmerced" / f"{NAME}.npz"
+    made = {(one.condition, one.trained): one.probability
+            for one in predictions(clear, only_kept=only_kept)}  # fmt: skip
     note = {
         "chips": clear.source,
+        "pictures": clear.fingerprint,
         "train": int((clear.split == "train").sum()),
         "weights": transfer.IMAGENET,
+        "made_by": code.stamp(*_COMPUTING),
     }
+    path = root / "ucmerced" / f"{NAME}.npz"
+    if path.is_file() and (before := read(path.parent)).note == note:
+        made = before.made | made
+    if not made:
+        return None
     files.write_arrays(
         path,
         names=held.names,
         truth=held.labels,
         tags=np.array(held.tags),
         note=np.array(json.dumps(note, sort_keys=True)),
-        **{f"{one.condition.key}/{one.trained}": one.probability for one in made},
+        **{f"{condition.key}/{trained}": p for (condition, trained), p in made.items()},
     )
     examples = clear.take(np.flatnonzero(np.isin(clear.names, EXAMPLES)))
     files.write_arrays(

@@ -187,7 +187,7 @@ def test_two_runs_in_two_folders_differ_in_nothing_but_the_run_key(tmp_path):
         made = json.loads(tree.pop("results/tiny/manifest.json"))
         assert made.pop("run")["notebooks"]["01_line"]["seconds"] > 0
         trees.append((tree, made))
-    assert len(trees[0][0]) == 5
+    assert len(trees[0][0]) == 6
     assert trees[0] == trees[1]
 
 

@@ -11,12 +11,23 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 from PIL import Image
 from test_runner import go, plant
 from typer.testing import CliRunner
 
 from paperlib import cli
-from paperlib.pipeline import code, compare, diff, manifest, notebooks, rerun, shipped, verify
+from paperlib.pipeline import (
+    code,
+    compare,
+    diff,
+    manifest,
+    notebooks,
+    rerun,
+    shipped,
+    tolerances,
+    verify,
+)
 from paperlib.utils import files
 from paperlib.utils.errors import PaperError
 
@@ -119,6 +130,64 @@ def test_another_matplotlib_is_named_where_a_figure_differs(planted, monkeypatch
     assert "drawn by Matplotlib 9.9, shipped from 3." in found(planted)["fig01.png"][1]
 
 
+# Planted in the second drawing: what it does to the figure, and what verify must say of it.
+CHANGES = {
+    "letters": (lambda ax: None, compare.EQUAL, "the same data, colours and words"),
+    "a colour": (lambda ax: ax.lines[0].set_color("#D55E00"), compare.DIFFERS, "colour of panel 1"),
+    "a value": (lambda ax: ax.lines[0].set_ydata([0, 0.51, 1]), compare.DIFFERS, "y by up to 0.01"),
+    "a word": (lambda ax: ax.set_xlabel("recalls"), compare.DIFFERS, "recall → recalls"),
+    "a name": (lambda ax: ax.legend_.texts[0].set_text("our"), compare.DIFFERS, "ours → our"),
+    "beside": (
+        lambda ax: ax.set_facecolor("#888888"), compare.DIFFERS, "apart by at most",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("against", ["commit", "expected"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_figure_of_another_matplotlib_is_judged_by_what_it_draws(
+    tmp_path, monkeypatch, change, against
+):
+    """Another font stands for the other version, whose letters are others."""
+    from matplotlib.figure import Figure
+
+    from paperlib import plots
+
+    plant(tmp_path, "01_first", figures=["fig01"])
+    results = tmp_path / "results/tiny"
+    files.write_json(results / "manifest.json", {"schema": manifest.SCHEMA, "notebooks": {},
+                     "run": {"notebooks": {}}, "versions": {"matplotlib": "3.0"}})  # fmt: skip
+
+    def save(font: str, plan) -> None:
+        figure = Figure(figsize=(4, 3), layout="constrained")
+        ax = figure.add_subplot()
+        ax.plot([0, 1, 2], [0, 0.5, 1], "o-", color="#0072B2", label="ours")
+        ax.set(xlabel="recall", title="A figure")
+        ax.legend()
+        plan(ax)
+        for text in figure.findobj(Text):
+            text.set_fontfamily(font)
+        plots.save(figure, tmp_path / "figures/tiny/fig01")
+
+    def verdicts() -> dict[str, tuple[str, str]]:
+        return {k.rpartition(".")[2]: v for k, v in found(tmp_path).items()}
+
+    save("DejaVu Sans", lambda ax: None)
+    commit(tmp_path)
+    if against == "expected":
+        monkeypatch.setattr(verify, "version", lambda name: "3.0")
+        verify.write_expected(tmp_path, "tiny")
+    plan, verdict, words = CHANGES[change]
+    save("DejaVu Serif", plan)
+    monkeypatch.setattr(verify, "version", lambda name: "3.0")
+    assert verdicts()["png"][0] == compare.DIFFERS, "the same version draws the same letters"
+    monkeypatch.setattr(verify, "version", lambda name: "3.1")
+    now = verdicts()
+    assert now["png"][0] == now["svg"][0] == now["pdf"][0] == verdict
+    assert words in now["png"][1]
+    assert "drawn by Matplotlib 3.1, shipped from 3.0" in now["png"][1]
+
+
 def test_what_was_not_shipped_or_not_made_here_is_said(planted):
     plant(planted, "03_third", results=["new.csv"])
     files.write_text(planted / "results/tiny/new.csv", TABLE)
@@ -161,7 +230,7 @@ def test_the_command_ends_with_one_line_an_exit_code_a_page_and_a_certificate(pl
     assert {"lock", "commits", "machines", "finished"} <= set(certificate["made"])
     page = (planted / "results/verify.html").read_text()
     assert "0.71" in page
-    for tolerance in compare.TOLERANCES:
+    for tolerance in tolerances.TOLERANCES:
         assert tolerance.name in page
     assert not re.search(r'(src|href)="https?:', page)
 
