@@ -10,7 +10,7 @@ import base64
 import io
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -25,6 +25,7 @@ from .compare import Cell
 from .notebooks import Notebook
 from .report_page import LOOKS
 from .shipped import Side
+from .standing import Standing
 from .verdict_rules import ERROR
 
 PAGE = "results/diff.html"
@@ -76,6 +77,7 @@ class Changes:
 
     alike    how many outputs did not move
     unknown  notebooks of whose outputs nothing is known then: not run at that commit
+    stale    notebook -> why what moved of it was not made by the code, data and results of now
     """
 
     profile: str
@@ -85,6 +87,7 @@ class Changes:
     verdicts: tuple[Verdict, ...]
     alike: int
     unknown: tuple[str, ...] = ()
+    stale: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def line(self) -> str:
@@ -98,6 +101,7 @@ class Changes:
             f"{', '.join(moved)} and {count(len(self.verdicts), 'verdict')} moved since "
             f"{self.against}; {count(self.alike, 'output')} did not"
             + (f"; not known then: {', '.join(self.unknown)}" if self.unknown else "")
+            + "".join(f"; {name} is not current, run it: {why}" for name, why in self.stale.items())
         )
 
     @property
@@ -116,12 +120,14 @@ def diff(root: Path, profile: str, revision: str = "HEAD") -> Changes:
     paths = verify.declared_paths(declared, profile)
     paths += [f"figures/{profile}/{name}" for n in declared for name in n.if_possible]
     old, new = shipped.earlier(root, profile, revision, paths), shipped.folder(root, paths)
-    pictures, tables, alike, unknown = [], [], 0, []
+    standing = Standing(profile, root=root)
+    pictures, tables, alike, unknown, stale = [], [], 0, [], {}
     for notebook in declared:
         if not any(path in old.digests for path in notebook.outputs(profile)):
             if any(path in new.digests for path in notebook.outputs(profile)):
                 unknown.append(notebook.name)
             continue
+        moved = len(pictures) + len(tables)
         more = [f"figures/{profile}/{name}" for name in notebook.if_possible]
         for path in (*notebook.outputs(profile), *more):
             if old.digests.get(path) == new.digests.get(path):
@@ -130,9 +136,13 @@ def diff(root: Path, profile: str, revision: str = "HEAD") -> Changes:
                 pictures.append(_picture(path, notebook, old, new))
             elif compare.is_table(path) and path.startswith("results/"):
                 tables.append(_table(path, notebook, old, new))
+        ran = notebook.name in standing.manifest["notebooks"]
+        if len(pictures) + len(tables) > moved and ran and (why := standing.state(notebook).reason):
+            stale[notebook.name] = why
     return Changes(
         profile, old.name, tuple(pictures), tuple(tables),
         tuple(_verdicts(root, profile, declared, old, new)), alike, tuple(unknown),
+        stale,
     )  # fmt: skip
 
 

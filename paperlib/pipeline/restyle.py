@@ -15,7 +15,6 @@ from ..utils import files
 from ..utils.errors import PaperError
 from . import notebooks
 from .execute import Watcher, execute, kernel_environment
-from .notebooks import Notebook
 from .screen import Screen, duration
 from .standing import Standing
 from .trace import read_trace

@@ -284,6 +284,12 @@ def test_a_change_in_one_function_is_found_by_verify_and_shown_by_diff_at_its_fi
     (table,) = changes.tables
     (cell,) = [part["cell"] for row in table.rows for part in row["cells"]]
     assert (cell.row, cell.column, cell.old, cell.new) == ("water", "f2", "0.5", "0.625")
+    assert not changes.stale
+    path = tmp_path / "notebooks/02_changed.ipynb"  # what moved is of before this edit
+    path.write_text(path.read_text().replace("'water'", "'road'"))
+    changes = diff.diff(tmp_path, "tiny")
+    assert changes.stale == {"02_changed": "notebook changed"}
+    assert changes.line.endswith("; 02_changed is not current, run it: notebook changed")
     commit(tmp_path)  # a newer commit that was never run: compared with the last one that was
     assert "the last run before" in diff.diff(tmp_path, "tiny").against
 
