@@ -21,6 +21,7 @@ import numpy as np
 from django.conf import settings
 
 from . import limits as site
+from .decoder import sandbox
 from .reasons import REASONS
 
 log = logging.getLogger("showcase.reading")
@@ -276,6 +277,7 @@ class Reader:
                 env["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
             command = [sys.executable, "-I", "-B", "-c", _SCRIPT]
             command.append(str(int(settings.SHOWCASE["READ_MEGABYTES"])))
+            sandbox.hide()  # this process, from its child
             size = 2 * (FILES + PIXELS)
             shared = _shared_memory(size) if self.shared else None
             try:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import stat
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pictures
@@ -365,3 +369,57 @@ def test_the_decoder_can_neither_shrink_the_shared_memory_nor_point_outside_it(m
         assert reader.child is None
     finally:
         reader.close()
+
+
+#: What somebody who took the decoder over would try; answers of `try_out` are 1 where it worked.
+BREAK_OUT = """
+import json, os, socket, sys, threading
+sys.path[:0] = [{root!r}]; sys.path += [{here!r}]
+from decoder import child
+missing = child.enter(2048)
+secret, written = {secret!r}, {written!r}
+def try_out(step):
+    try:
+        step()
+    except BaseException as error:
+        return repr(error)
+    return 1
+def fork():
+    if os.fork() == 0:
+        os._exit(0)
+tried = {{
+    "parent's environment": try_out(lambda: open(f"/proc/{{os.getppid()}}/environ", "rb").read(1)),
+    "parent's memory": try_out(lambda: open(f"/proc/{{os.getppid()}}/mem", "rb")),
+    "key file": try_out(lambda: open(secret).read()),
+    "delete": try_out(lambda: os.unlink(secret)),
+    "write": try_out(lambda: open(written, "w")),
+    "folder": try_out(lambda: os.mkdir(written)),
+    "socket": try_out(lambda: socket.socket()),
+    "local socket": try_out(lambda: socket.socketpair()),
+    "fork": try_out(fork),
+    "program": try_out(lambda: os.execv("/bin/true", ["true"])),
+    "signal": try_out(lambda: os.kill(os.getppid(), 0)),
+}}
+print(json.dumps([missing, tried]))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the layers are Linux's")
+def test_whoever_takes_the_decoder_over_gets_nowhere(tmp_path):
+    here = Path(reading.__file__).parent
+    secret, written = tmp_path / "secret_key", tmp_path / "written"
+    secret.write_text("secret")
+    script = BREAK_OUT.format(
+        root=str(here.parents[1]), here=str(here), secret=str(secret), written=str(written)
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-B", "-c", script],
+        capture_output=True, text=True, env={"OPENBLAS_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    missing, tried = json.loads(done.stdout)
+    if "seccomp" in missing and "landlock" in missing:
+        pytest.skip(f"this kernel lacks {missing}")
+    assert {what: answer for what, answer in tried.items() if answer == 1} == {}
+    assert secret.read_text() == "secret"
+    assert not written.exists()

@@ -18,7 +18,7 @@ import sys
 import zipfile
 from itertools import pairwise
 
-from . import plain_jpeg
+from . import plain_jpeg, sandbox
 from .archives import members
 from .pictures import Refused, grid, orientation, picture, sniff
 
@@ -152,6 +152,7 @@ def limit(megabytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+        resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
 
 
 def limit_time(seconds: float) -> None:
@@ -163,18 +164,52 @@ def limit_time(seconds: float) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.RLIM_INFINITY))
 
 
+def enter(megabytes: int) -> list[str]:
+    """Read all that will be needed, then give up everything else; what the kernel lacks for that.
+
+    Before any library is loaded, since those start threads.
+    """
+    missing = sandbox.leave()
+    preload()
+    limit(megabytes)
+    return missing + sandbox.close()
+
+
+def preload() -> None:
+    """Whatever is read from disk at the first file of a kind is read here."""
+    import codecs
+    import io
+
+    import cv2
+    import numpy as np
+    from PIL import Image, ImageOps, MpoImagePlugin, TiffImagePlugin  # noqa: F401
+
+    from .pictures import geotiff
+
+    cv2.setNumThreads(1)
+    for name in ("cp437", "ascii", "latin-1", "utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"):
+        codecs.lookup(name)
+    tile = np.zeros((16, 16, 3), np.uint8)
+    for kind in ("JPEG", "PNG"):
+        buffer = io.BytesIO()
+        Image.fromarray(tile).save(buffer, kind)
+        most = {"least_side": 1, "pixels": 2**20, "chip": 16, "chips": 1}
+        list(picture(buffer.getvalue(), kind.lower(), most))
+    list(picture(geotiff(tile), "tiff", most))
+
+
 def main() -> None:
     """Answer until the parent closes its end; arguments: memory in MiB, then what it shares."""
     # Whatever a library prints must not be taken for an answer.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     source = sys.stdin.buffer
-    limit(int(sys.argv[1]))
     memory = None
     if len(sys.argv) > 2:
         import mmap
 
         memory = memoryview(mmap.mmap(int(sys.argv[2]), int(sys.argv[3])))
+    enter(int(sys.argv[1]))
     while len(size := source.read(4)) == 4:
         most = json.loads(source.read(struct.unpack(">I", size)[0]))
         try:

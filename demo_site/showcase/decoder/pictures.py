@@ -205,3 +205,18 @@ def tiff(data: bytes, most: dict):
         yield image.width
         yield image.height
         yield cut
+
+
+def geotiff(pixels) -> bytes:
+    """RGB `(H, W, 3)` uint8 as a small GeoTIFF with a projection."""
+    from rasterio.io import MemoryFile
+    from rasterio.transform import from_origin
+
+    height, width = pixels.shape[:2]
+    with MemoryFile() as memory:
+        with memory.open(
+            driver="GTiff", count=3, height=height, width=width, dtype="uint8",
+            crs="EPSG:32720", transform=from_origin(0, 0, 3, 3),
+        ) as image:  # fmt: skip
+            image.write(pixels.transpose(2, 0, 1))
+        return memory.read()
