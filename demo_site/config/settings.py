@@ -157,6 +157,10 @@ TIME_ZONE = env.text("SHOWCASE_TIME_ZONE", "UTC")
 # --- security -------------------------------------------------------------------------------------
 HTTPS = env.flag("SHOWCASE_HTTPS")
 PROXIES = env.number("SHOWCASE_PROXIES", 0)  # how many trusted proxies append X-Forwarded-For
+# From where that header is believed: machines of one's own, unless it is said otherwise.
+PROXY_NETWORKS = env.words(
+    "SHOWCASE_PROXY_NETWORKS", "127.0.0.0/8 ::1 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 fc00::/7"
+)
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 60 * 60 * 24 * 30
@@ -171,8 +175,9 @@ if HTTPS:
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = True
     SECURE_SSL_REDIRECT = True
     SECURE_HSTS_SECONDS = 60 * 60 * 24 * 365
-    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
-    SECURE_HSTS_PRELOAD = True
+    # It holds for all names below this one, and for years: only where that was said.
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = env.flag("SHOWCASE_HSTS_SUBDOMAINS")
+    SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # ask for the two above
     if PROXIES:
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 

@@ -24,6 +24,7 @@ from ninja.security import APIKeyHeader
 from paperlib.labels import CHINESE, ENGLISH, GROUP, LABELS
 
 from . import exports, intake, progress, visitors
+from .limits import USUAL_DAYS
 from .models import ApiKey, Batch, Chip, ModelVersion, Prediction
 
 api = NinjaAPI(
@@ -186,7 +187,7 @@ def upload(
     files: File[list[UploadedFile]],
     title: Form[str] = "",
     private: Form[bool] = True,
-    days: Form[Literal[0, 1, 7, 30]] = 0,
+    days: Form[Literal[0, 1, 7, 30]] = USUAL_DAYS,
 ):
     """Send pictures (JPEG, PNG, TIFF, GeoTIFF) or zips of them; they are labelled while you wait.
 

@@ -6,11 +6,12 @@ import csv
 import functools
 import io
 import json
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
-from django.db.models import Case, Count, Max, Value, When
-from django.http import StreamingHttpResponse
+from django.db.models import Count, Max
+from django.http import FileResponse
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
@@ -20,9 +21,14 @@ from . import names, tags
 from .models import Batch, Flag, Placement, Prediction, Upload
 
 
-def download(rows: Iterable[str], name: str, kind: str) -> StreamingHttpResponse:
-    response = StreamingHttpResponse(rows, content_type=f"{kind}; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
+def download(rows: Iterable[str], name: str, kind: str) -> FileResponse:
+    """A file to save. All rows are read first: a reader who takes his time holds no query open."""
+    file = tempfile.SpooledTemporaryFile(2**20)  # noqa: SIM115  the response closes it
+    for row in rows:
+        file.write(row.encode())
+    file.seek(0)
+    response = FileResponse(file, as_attachment=True, filename=name, content_type=kind)
+    response["Content-Type"] = f"{kind}; charset=utf-8"
     response["Cache-Control"] = "no-store"
     return response
 
@@ -117,19 +123,17 @@ def chip_entry(place: Placement, name: str) -> dict:
 
 
 def flag_rows() -> Iterator[str]:
-    """`image_name,tags` of each shown chip's flag: the newest accepted one, else the newest open.
+    """`image_name,tags` of each shown chip's newest flag among those that staff has accepted.
 
-    What a stranger says never overrides what staff has accepted; rejected flags stay out, and so
-    do those from a time when only few could see the chip. Chips of the same name have their keys
-    behind it.
+    What nobody has looked at stays out, and so does what was said while only few could see the
+    chip. Chips of the same name have their keys behind it.
     """
     yield _line(["image_name", "tags"])
-    flags = Flag.objects.exclude(state="rejected").filter(chip__shown=True, private=False)
+    flags = Flag.objects.filter(state="accepted", chip__shown=True, private=False)
     named = flags.order_by().values_list("chip", "chip__name").distinct()
     same = Counter(names.image_name(name) for _, name in named.iterator(chunk_size=500))
     seen: set[int] = set()
-    accepted_first = Case(When(state="accepted", then=Value(0)), default=Value(1))
-    rows = flags.select_related("chip").order_by(accepted_first, "-id").iterator(chunk_size=500)
+    rows = flags.select_related("chip").order_by("-id").iterator(chunk_size=500)
     for flag in rows:
         if flag.chip_id not in seen:
             seen.add(flag.chip_id)
@@ -137,16 +141,6 @@ def flag_rows() -> Iterator[str]:
             if same[name] > 1 or not name:
                 name = f"{name}_{flag.chip.key}" if name else flag.chip.key
             yield _line([name, " ".join(tags.names(flag.labels))])
-
-
-def legend(upload: Upload) -> list[dict]:
-    """The labels that occur in a mosaic, with the number of chips that carry each."""
-    counts: dict[str, int] = {}
-    said = upload.placements.filter(prediction__isnull=False, chip__hidden=False)
-    for mask in said.values_list("prediction__labels", flat=True):
-        for name in tags.names(mask):
-            counts[name] = counts.get(name, 0) + 1
-    return [{"name": n, "title": tags.title(n), "count": counts[n]} for n in LABELS if n in counts]
 
 
 def _line(values: list[str]) -> str:

@@ -18,12 +18,31 @@ _VISITOR = "visitor"  # session key: a random name of this browser
 
 def address(request: HttpRequest) -> str:
     """The visitor's address; `X-Forwarded-For` counts only as far as trusted proxies wrote it."""
+    peer = request.META.get("REMOTE_ADDR", "")
     trusted = int(settings.PROXIES)
-    if trusted:
+    if trusted and _is_proxy(peer):
         chain = [a.strip() for a in request.headers.get("X-Forwarded-For", "").split(",") if a]
         if len(chain) >= trusted:
-            return chain[-trusted]
-    return request.META.get("REMOTE_ADDR", "")
+            return _without_port(chain[-trusted])
+    return peer
+
+
+def _is_proxy(peer: str) -> bool:
+    """Whether a header of this peer is believed; one without an address is a local socket."""
+    try:
+        found = ipaddress.ip_address(peer) if peer else None
+    except ValueError:
+        return False
+    return found is None or any(
+        found in ipaddress.ip_network(network) for network in settings.PROXY_NETWORKS
+    )
+
+
+def _without_port(text: str) -> str:
+    """`1.2.3.4:5555` and `[2001:db8::1]:5555`, as some proxies write them."""
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.partition(":")[0] if text.count(":") == 1 else text
 
 
 def network(text: str) -> str:
@@ -89,7 +108,7 @@ def owns(request: HttpRequest, batch: Batch) -> bool:
 
 def may_change(request: HttpRequest, batch: Batch) -> bool:
     """Cancel and retry: the browser that opened the batch, or staff."""
-    return owns(request, batch) or (request.user.is_authenticated and request.user.is_staff)
+    return owns(request, batch) or request.user.has_perm("showcase.change_batch")
 
 
 def own_batches(request: HttpRequest, most: int = 10) -> list[Batch]:

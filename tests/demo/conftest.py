@@ -122,6 +122,11 @@ def showcase(client, db) -> Showcase:
 
 @pytest.fixture
 def staff(django_user_model, db):
-    return django_user_model.objects.create_user(
+    """Somebody who may do all that the site's own pages let staff do."""
+    from django.contrib.auth.models import Permission
+
+    found = django_user_model.objects.create_user(
         "keeper", password="a long password", is_staff=True
     )
+    found.user_permissions.set(Permission.objects.filter(content_type__app_label="showcase"))
+    return found

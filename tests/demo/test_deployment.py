@@ -39,6 +39,19 @@ def test_the_deploy_check_is_clean(tmp_path):
     assert "no issues" in done.stdout
 
 
+def test_a_database_on_a_network_file_system_is_refused(tmp_path):
+    from showcase.checks import file_system
+
+    mounts = tmp_path / "mounts"
+    mounts.write_text(
+        f"/dev/sda / ext4 rw 0 0\nserver:/home {tmp_path}/home nfs4 rw 0 0\n"
+        f"tmpfs {tmp_path}/homework tmpfs rw 0 0\n"
+    )
+    for place, kind in (("home/a/b", "nfs4"), ("homework/a", "tmpfs"), ("other", "ext4")):
+        assert file_system(tmp_path / place, mounts) == kind
+    assert file_system(tmp_path, tmp_path / "no such file") == ""
+
+
 def test_the_deploy_check_finds_what_is_missing(tmp_path):
     done = manage(tmp_path, "check", "--deploy", "--fail-level", "WARNING")
     assert done.returncode == 1
@@ -112,7 +125,7 @@ def test_https_is_demanded_and_its_cookies_are_secure(tmp_path):
         assert plain.headers["Location"].startswith("https://")
         behind = site.client.get("/", headers={"X-Forwarded-Proto": "https"})
         assert behind.status_code == 200
-        assert "max-age=31536000" in behind.headers["Strict-Transport-Security"]
+        assert behind.headers["Strict-Transport-Security"] == "max-age=31536000"
         assert "Secure" in behind.headers["Set-Cookie"]
         wrong = site.client.get("/", headers={"Host": "evil.example", "X-Forwarded-Proto": "https"})
         assert wrong.status_code == 400

@@ -6,9 +6,12 @@ import re
 
 import pictures
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.test import Client
-from showcase.models import Batch, Chip, Count, Flag
+from django.test.utils import CaptureQueriesContext
+from showcase.models import Batch, Chip, Count, Flag, Placement
 
 pytestmark = pytest.mark.django_db
 PAGES = ["/", "/gallery/", "/model/", "/api/", "/login/", "/api/v1/docs", "/admin/login/", "/nope"]
@@ -92,9 +95,14 @@ def test_deleting_and_hiding_need_staff(
     plain = django_user_model.objects.create_user("visitor", password="a long password")
     paths = [f"/chip/{chip.key}/hide/", f"/chip/{chip.key}/delete/", f"/batch/{done.token}/delete/"]
     other = Client()
+    other.force_login(plain)
     for path in paths:
-        assert client.post(path).status_code == 403  # even the one who opened the batch
-        other.force_login(plain)
+        if "batch" not in path:
+            assert client.post(path).status_code == 403  # even the one who opened the batch
+        assert other.post(path).status_code == 403
+    plain.is_staff = True  # of another part of the site, without rights here
+    plain.save()
+    for path in paths:
         assert other.post(path).status_code == 403
     assert Batch.objects.exists()
     other.force_login(staff)
@@ -114,6 +122,74 @@ def test_deleting_and_hiding_need_staff(
         assert other.post(paths[2]).status_code == 302
     assert not Batch.objects.exists()
     assert not Chip.objects.exists()
+    journal = LogEntry.objects.order_by("pk").values_list("user", "change_message")
+    assert list(journal) == [
+        (staff.pk, "hidden"),
+        (staff.pk, "shown again"),
+        (staff.pk, "deleted on its page"),
+        (staff.pk, "deleted on its page"),
+    ]
+
+
+def test_who_opened_a_batch_may_delete_it(client, done, django_capture_on_commit_callbacks):
+    page = done.get_absolute_url()
+    assert f"{page}delete/" not in Client().get(page).content.decode()
+    assert Client().post(f"{page}delete/").status_code == 403
+    assert f"{page}delete/" in client.get(page).content.decode()
+    with django_capture_on_commit_callbacks(execute=True):
+        assert client.post(f"{page}delete/").status_code == 302
+    assert not Batch.objects.exists()
+    assert not Chip.objects.exists()
+
+
+def test_a_form_is_private_and_for_a_month_unless_the_visitor_says_otherwise(client, showcase):
+    page = client.get("/").content.decode()
+    assert re.search(r'name="private" value="1" checked', page)
+    assert '<option value="30" selected>' in page
+    assert showcase.batch([("a.png", pictures.png(1))]).vanishes_at is not None
+    assert showcase.batch([("a.png", pictures.png(1))], days="0").vanishes_at is None
+
+
+def test_what_is_taken_down_is_soon_gone_from_caches(client, done):
+    answer = client.get(f"/chip/{Chip.objects.first().key}/thumb.image")
+    age = re.search(r"max-age=(\d+)", answer["Cache-Control"])
+    assert int(age[1]) <= 600
+    assert "immutable" not in answer["Cache-Control"]
+
+
+def test_a_picture_of_thousands_of_chips_comes_in_parts(client, showcase, done):
+    """One page of all its cells took minutes of the processor, for anybody who asked."""
+    upload = done.uploads.get(name="big")
+    upload.rows, upload.columns = 100, 70
+    upload.save()
+    chip = Chip.objects.first()
+    upload.placements.all().delete()
+    said = chip.predictions.get()
+    Placement.objects.bulk_create(
+        Placement(batch=done, upload=upload, chip=chip, row=row, column=column, state="labelled",
+                  prediction=said)
+        for row in range(100) for column in range(70)
+    )  # fmt: skip
+    path, seen = f"/batch/{done.token}/picture/{upload.pk}/", 0
+    for part in range(1, 13):
+        page = client.get(f"{path}?part={part}").content.decode()
+        count = page.count("<image ")
+        assert 0 < count <= 32 * 32
+        seen += count
+        assert (f"?part={part + 1}" in page) is (part < 12)
+    assert seen == 7000
+    for nonsense in ("0", "-1", "99", "x", "9" * 400):
+        assert client.get(f"{path}?part={nonsense}").status_code == 200
+
+
+def test_a_reader_who_takes_his_time_holds_no_query_open(client, done):
+    """Else the journal of SQLite grows for as long as the download takes."""
+    for path in (f"{done.get_absolute_url()}labels.csv", "/flags.csv"):
+        with CaptureQueriesContext(connection) as queries:
+            answer = client.get(path)
+            before = len(queries)
+            assert b"".join(answer.streaming_content).startswith(b"image_name,tags")
+            assert len(queries) == before > 0
 
 
 def test_only_who_opened_a_batch_may_add_cancel_or_retry(client, showcase):
@@ -178,6 +254,37 @@ def test_a_forged_address_does_not_help(client, settings):
         for i in range(3)
     ]
     assert codes == [201, 429, 429]
+
+
+def test_a_port_behind_an_address_is_no_other_visitor(client, settings):
+    settings.SHOWCASE["UPLOADS_PER_HOUR"] = 1
+    settings.PROXIES = 1
+    for chain in (
+        ["9.9.9.9:1111", "9.9.9.9:2222", "9.9.9.9"],
+        ["[2001:db8::1]:1111", "[2001:db8::1]:2222", "2001:db8::1"],
+    ):
+        sent = [{"X-Forwarded-For": text} for text in chain]
+        codes = [client.post("/upload/", headers=headers).status_code for headers in sent]
+        assert codes == [201, 429, 429]
+
+
+def test_who_asks_without_the_proxy_cannot_choose_an_address(client, settings):
+    settings.SHOWCASE["UPLOADS_PER_HOUR"] = 1
+    settings.PROXIES = 1
+    codes = [
+        client.post(
+            "/upload/", headers={"X-Forwarded-For": f"1.2.3.{i}"}, REMOTE_ADDR="198.51.100.7"
+        ).status_code
+        for i in range(3)
+    ]
+    assert codes == [201, 429, 429]
+
+
+def test_an_account_is_not_tried_from_many_addresses(client, staff, settings):
+    settings.SHOWCASE["LOGINS_PER_HOUR"] = 2
+    given = {"username": "Keeper", "password": "wrong"}
+    codes = [client.post("/login/", given, REMOTE_ADDR=f"10.0.0.{i}").status_code for i in range(4)]
+    assert codes == [200, 200, 429, 429]
 
 
 def test_no_address_is_stored(client, settings):

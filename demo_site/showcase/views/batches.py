@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from .. import exports, health, intake, visitors
+from .. import exports, health, intake, mosaic, visitors
 from .. import progress as progress_of
 from ..models import Batch, Upload
 from . import errors
@@ -30,6 +30,8 @@ def _context(request: HttpRequest, batch: Batch) -> dict:
         "failed_uploads": _page(request, batch.uploads.filter(state="failed"), "why"),
         "mosaics": _page(request, mosaics, "large"),
         "may_change": may_change,
+        "may_delete": batch.finished
+        and (visitors.owns(request, batch) or request.user.has_perm("showcase.delete_batch")),
         "may_retry": may_change and batch.finished and intake.may_retry(batch),
         "workers": health.workers(),
     }
@@ -111,6 +113,14 @@ def picture(request: HttpRequest, token: str, upload: int) -> HttpResponse:
     part = get_object_or_404(Upload, pk=upload, batch=found)
     if not part.rows:
         raise Http404
-    rows = part.placements.select_related("chip", "prediction").order_by("row", "column")
-    context = {"batch": found, "upload": part, "placements": rows, "legend": exports.legend(part)}
+    window = mosaic.window(part, request.GET.get("part"))
+    context = {
+        "batch": found,
+        "upload": part,
+        "window": window,
+        "cells": mosaic.cells(
+            part, window, all_of_them=request.user.has_perm("showcase.change_chip")
+        ),
+        "legend": mosaic.legend(part),
+    }
     return render(request, "showcase/picture.html", context)

@@ -40,7 +40,7 @@ def gallery(request: HttpRequest) -> HttpResponse:
 def chip(request: HttpRequest, key: str) -> HttpResponse:
     """A chip's key is as hard to guess as a batch's; who has it was given it."""
     found = get_object_or_404(Chip, key=key)
-    if found.hidden and not request.user.is_staff:
+    if found.hidden and not request.user.has_perm("showcase.change_chip"):
         raise Http404
     history = list(
         found.predictions.filter(probability__isnull=False)
@@ -49,7 +49,7 @@ def chip(request: HttpRequest, key: str) -> HttpResponse:
     )
     newest = history[0] if history else None
     public = found.placements.filter(batch__in=Batch.objects.present().filter(private=False))
-    flags = found.flags.exclude(state="rejected")
+    flags = found.flags.filter(state="accepted")  # strangers' words are looked at first
     if found.public:  # what those few said who saw it before stays among them
         flags = flags.filter(private=False)
     context = {
@@ -75,14 +75,15 @@ def image(request: HttpRequest, key: str, kind: str) -> HttpResponse:
     if kind not in copies.KINDS:
         raise Http404
     chip = get_object_or_404(Chip, key=key)
-    if chip.hidden and not request.user.is_staff:
+    if chip.hidden and not request.user.has_perm("showcase.change_chip"):
         raise Http404
     try:
         data = copies.read(chip, kind)
     except FileNotFoundError:
         raise Http404 from None
     response = HttpResponse(data, content_type=copies.KINDS[kind])
-    response["Cache-Control"] = "private, max-age=31536000, immutable"
+    # Not for long: what is taken down shall not be shown from caches.
+    response["Cache-Control"] = "private, max-age=600"
     response["Content-Disposition"] = f'inline; filename="{kind}.{copies.SUFFIX[kind]}"'
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
     return response

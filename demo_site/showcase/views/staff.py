@@ -1,11 +1,14 @@
-"""What only a signed-in staff member may do: hide and delete."""
+"""Hiding and deleting, by staff that has the right to; owners delete their own batches."""
 
 from __future__ import annotations
 
-from functools import wraps
+import hashlib
 
+from django.conf import settings
 from django.contrib import messages
+from django.contrib.admin.models import CHANGE, DELETION, LogEntry
 from django.contrib.auth import views as auth_views
+from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
@@ -16,37 +19,40 @@ from ..models import Batch, Chip
 from . import errors
 
 
-def staff_only(view):
-    @wraps(view)
-    def guarded(request: HttpRequest, *args, **kwargs) -> HttpResponse:
-        if not (request.user.is_authenticated and request.user.is_staff):
-            return errors.forbidden(request)
-        return view(request, *args, **kwargs)
-
-    return guarded
+def _logged(request: HttpRequest, row, action: int, what: str) -> None:
+    """Who did it, in the administration's own journal."""
+    LogEntry.objects.log_actions(request.user.pk, [row], action, what, single_object=True)
 
 
 @require_POST
-@staff_only
 def delete_batch(request: HttpRequest, token: str) -> HttpResponse:
-    removal.remove_batch(get_object_or_404(Batch, token=token))
+    """By the browser that opened it, or by staff."""
+    batch = get_object_or_404(Batch, token=token)
+    if not visitors.owns(request, batch):
+        if not request.user.has_perm("showcase.delete_batch"):
+            return errors.forbidden(request)
+        _logged(request, batch, DELETION, "deleted on its page")
+    removal.remove_batch(batch)
     messages.success(request, _("The batch was deleted."))
-    return redirect("gallery")
+    return redirect("home")
 
 
 @require_POST
-@staff_only
+@permission_required("showcase.change_chip", raise_exception=True)
 def hide_chip(request: HttpRequest, key: str) -> HttpResponse:
     """Take a chip out of the gallery, or put it back."""
     chip = get_object_or_404(Chip, key=key)
     removal.set_hidden(chip, not chip.hidden)
+    _logged(request, chip, CHANGE, "hidden" if chip.hidden else "shown again")
     return redirect(chip)
 
 
 @require_POST
-@staff_only
+@permission_required("showcase.delete_chip", raise_exception=True)
 def delete_chip(request: HttpRequest, key: str) -> HttpResponse:
-    removal.remove_chip(get_object_or_404(Chip, key=key))
+    chip = get_object_or_404(Chip, key=key)
+    _logged(request, chip, DELETION, "deleted on its page")
+    removal.remove_chip(chip)
     messages.success(request, _("The chip was deleted."))
     return redirect("gallery")
 
@@ -56,6 +62,11 @@ class Login(auth_views.LoginView):
 
     def post(self, request, *args, **kwargs):
         if visitors.limited(request, "logins"):
+            return errors.too_many(request)
+        account, most = request.POST.get("username", ""), settings.SHOWCASE["LOGINS_PER_HOUR"]
+        who = hashlib.sha256(account.casefold().encode()).hexdigest()[:32]
+        # An account has its own limit, from however many addresses it is tried.
+        if account and not visitors.within("account", who, int(most)):
             return errors.too_many(request)
         return super().post(request, *args, **kwargs)
 

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from .. import health, intake, visitors
-from ..limits import EARLY_FILES, VANISH_DAYS
+from ..limits import EARLY_FILES, USUAL_DAYS, VANISH_DAYS
 from ..models import Batch, Chip, ModelVersion
 from ..tasks import work_early
 from . import errors
@@ -31,11 +31,11 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 def _open(request: HttpRequest) -> Batch:
-    days = request.POST.get("days", "0")
+    days = request.POST.get("days")
     return intake.open_batch(
         title=request.POST.get("title", ""),
         private=request.POST.get("private") in ("1", "on", "true"),
-        days=int(days) if days in map(str, VANISH_DAYS) else 0,
+        days=int(days) if days in map(str, VANISH_DAYS) else USUAL_DAYS,
         owner=visitors.owner(request),
     )
 
