@@ -29,8 +29,6 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "django_tasks",
-    "django_tasks_db",
     "django_htmx",
 ]
 
@@ -89,7 +87,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
         # Readers never wait for the writer; a writer takes its lock at once and waits for it,
         # instead of failing at the first write of a transaction that began as a reader.
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; "
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; "
         "PRAGMA cache_size=-32000; PRAGMA mmap_size=268435456; PRAGMA wal_autocheckpoint=4000;",
         "transaction_mode": "IMMEDIATE",
         "timeout": env.number("SHOWCASE_DATABASE_PATIENCE", 20),
@@ -100,9 +98,6 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
 ]
-
-# --- work -----------------------------------------------------------------------------------------
-TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": ["default"]}}
 
 # --- files ----------------------------------------------------------------------------------------
 # One storage for the upload copies and the gallery's copies. Neither has a public address: the
@@ -123,9 +118,9 @@ if env.text("SHOWCASE_S3_BUCKET"):
             "querystring_auth": True,
             # A store that is away is said to be, instead of holding a visitor for minutes.
             "client_config": Config(
-                connect_timeout=5,
-                read_timeout=20,
-                retries={"max_attempts": 3, "mode": "standard"},
+                connect_timeout=2,
+                read_timeout=10,
+                retries={"max_attempts": 2, "mode": "standard"},
             ),
         },
     }
@@ -185,12 +180,7 @@ if HTTPS:
 DATA_UPLOAD_MAX_NUMBER_FILES = 520
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 600
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # of everything that is not a file
-FILE_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
-FILE_UPLOAD_HANDLERS = [
-    "showcase.uploads.Ceiling",  # stops reading a request that is too large
-    "django.core.files.uploadhandler.MemoryFileUploadHandler",
-    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
-]
+FILE_UPLOAD_HANDLERS = ["showcase.upload_handlers.IntoTheStore"]
 
 UPLOADS_PER_HOUR = env.number("SHOWCASE_UPLOADS_PER_HOUR", 60)  # 0 lifts the others, too
 SHOWCASE = {
@@ -210,13 +200,15 @@ SHOWCASE = {
     "BATCH_READ_SECONDS": env.number("SHOWCASE_BATCH_READ_SECONDS", 900, least=0.1),
     "READ_MEGABYTES": env.number("SHOWCASE_READ_MEGABYTES", 2048, least=512),
     "HEARTBEAT_SECONDS": env.number("SHOWCASE_HEARTBEAT_SECONDS", 2, least=0.05),
-    "LOST_SECONDS": env.number("SHOWCASE_LOST_SECONDS", 20, least=0.2),
+    "LOST_SECONDS": env.number("SHOWCASE_LOST_SECONDS", 30, least=0.2),
     "SLICE_SECONDS": env.number("SHOWCASE_SLICE_SECONDS", 10, least=0.1),
     "EXAMPLES": env.number("SHOWCASE_EXAMPLES", 48),
     # events per hour and address; 0 lifts a limit
     "UPLOADS_PER_HOUR": UPLOADS_PER_HOUR,
     "FILES_PER_HOUR": env.number("SHOWCASE_FILES_PER_HOUR", 200 * UPLOADS_PER_HOUR),
     "MEGABYTES_PER_HOUR": env.number("SHOWCASE_MEGABYTES_PER_HOUR", 200 * UPLOADS_PER_HOUR),
+    "CHIPS_PER_HOUR": env.number("SHOWCASE_CHIPS_PER_HOUR", 800 * UPLOADS_PER_HOUR),
+    "READ_SECONDS_PER_HOUR": env.number("SHOWCASE_READ_SECONDS_PER_HOUR", 30 * UPLOADS_PER_HOUR),
     "RETRIES_PER_HOUR": env.number("SHOWCASE_RETRIES_PER_HOUR", UPLOADS_PER_HOUR),
     "FLAGS_PER_HOUR": env.number("SHOWCASE_FLAGS_PER_HOUR", 120),
     "LOGINS_PER_HOUR": env.number("SHOWCASE_LOGINS_PER_HOUR", 20),

@@ -7,8 +7,9 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from . import removal, tags
+from . import tags
 from .models import ApiKey, Batch, Chip, Flag, ModelVersion, Worker
+from .services import deletion
 from .states import decide
 
 
@@ -26,11 +27,11 @@ class BatchAdmin(LookOnly):
     list_filter = ("state", "private")
 
     def delete_model(self, request, obj) -> None:
-        removal.remove_batch(obj)
+        deletion.remove_batch(obj)
 
     def delete_queryset(self, request, queryset) -> None:
         for batch in queryset:
-            removal.remove_batch(batch)
+            deletion.remove_batch(batch)
 
 
 @admin.register(Chip)
@@ -52,14 +53,13 @@ class FlagAdmin(admin.ModelAdmin):
         "page",
         "given",
         "proposed",
-        "private",
         "state",
         "comment",
         "created_at",
     )
-    list_filter = ("state", "private")
-    fields = ("picture", "page", "given", "proposed", "private", "comment", "created_at", "state")
-    readonly_fields = ("picture", "page", "given", "proposed", "private", "comment", "created_at")
+    list_filter = ("state", "chip__public")
+    fields = ("picture", "page", "given", "proposed", "comment", "created_at", "state")
+    readonly_fields = ("picture", "page", "given", "proposed", "comment", "created_at")
     list_select_related = ("chip",)
     list_per_page = 50
     actions = ("accept", "reject")
@@ -99,7 +99,7 @@ def _titles(mask: int) -> str:
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(admin.ModelAdmin):
-    """Made with `manage.py apikey`, which shows the key once."""
+    """Made with `manage.py create_api_key`, which shows the key once."""
 
     list_display = ("name", "per_hour", "created_at", "used_at", "revoked")
     fields = ("name", "per_hour", "revoked")

@@ -23,9 +23,10 @@ from ninja.security import APIKeyHeader
 
 from paperlib.labels import CHINESE, ENGLISH, GROUP, LABELS
 
-from . import exports, intake, progress, visitors
+from . import exports, progress
 from .limits import USUAL_DAYS
 from .models import ApiKey, Batch, Chip, ModelVersion, Prediction
+from .services import batches, rate_limits, uploads
 
 api = NinjaAPI(
     title="Showcase API",
@@ -47,7 +48,7 @@ class KeyHeader(APIKeyHeader):
         if found is None:
             return None
         most = found.per_hour or int(settings.SHOWCASE["KEY_REQUESTS_PER_HOUR"])
-        if not visitors.within("key", str(found.pk), most):
+        if not rate_limits.within("key", str(found.pk), most):
             raise HttpError(429, _("This key may send %(n)d requests per hour.") % {"n": most})
         ApiKey.objects.filter(pk=found.pk).update(used_at=timezone.now())
         return found
@@ -193,14 +194,20 @@ def upload(
 
     The batch vanishes after so many days as you give, 0 keeps it.
     """
-    batch = intake.open_batch(title=title[:200], private=private, days=days)
-    batch.key = request.auth
-    batch.save(update_fields=["key"])
-    taken = intake.add_files(batch, files)
+    sender = f"key:{request.auth.pk}"
+    if not rate_limits.within("files", sender, rate_limits.per_hour("files"), len(files)):
+        raise HttpError(429, _("Too many files with this key in this hour."))
     try:
-        intake.submit(batch)
-    except intake.Refused:
-        intake.cancel(batch)
+        batch = uploads.open_batch(
+            title=title[:200], private=private, days=days, sender=sender, key=request.auth
+        )
+    except uploads.Refused as refusal:
+        raise HttpError(429, str(refusal)) from None
+    taken = uploads.add_files(batch, files)
+    try:
+        uploads.submit(batch)
+    except uploads.Refused:
+        batches.cancel(batch)
         reasons = "; ".join(f"{one['name']}: {one['reason']}" for one in taken[:5])
         return Status(400, {"detail": _("No file was accepted: %(why)s") % {"why": reasons}})
     batch.refresh_from_db()
@@ -264,7 +271,7 @@ def cancel(request: HttpRequest, token: str = Token):
     batch = get_object_or_404(Batch.objects.present(), token=token)
     if batch.key_id != request.auth.pk:  # a public batch's token stands in the gallery
         return Status(403, {"detail": _("Only the key that a batch came with may cancel it.")})
-    if not intake.cancel(batch):
+    if not batches.cancel(batch):
         return Status(409, {"detail": _("The batch has ended already.")})
     batch.refresh_from_db()
     return Status(200, _status(request, batch))
@@ -274,7 +281,7 @@ def cancel(request: HttpRequest, token: str = Token):
 def chip(request: HttpRequest, key: str = Token):
     """One chip's newest labels and probabilities."""
     found = get_object_or_404(Chip, key=key, hidden=False)
-    newest = found.predictions.filter(probability__isnull=False).order_by("-model__used_at")
+    newest = found.predictions.order_by("-model__used_at")
     prediction = newest.select_related("model").first()
     if prediction is None:
         raise HttpError(404, "Not Found")

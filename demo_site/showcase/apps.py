@@ -6,5 +6,4 @@ class ShowcaseConfig(AppConfig):
     verbose_name = "Showcase"
 
     def ready(self) -> None:
-        # The system checks, and who listens to `signals`.
-        from . import checks, tasks  # noqa: F401
+        from . import checks  # noqa: F401  they are registered

@@ -125,11 +125,10 @@ def chip_entry(place: Placement, name: str) -> dict:
 def flag_rows() -> Iterator[str]:
     """`image_name,tags` of each shown chip's newest flag among those that staff has accepted.
 
-    What nobody has looked at stays out, and so does what was said while only few could see the
-    chip. Chips of the same name have their keys behind it.
+    What nobody has looked at stays out. Chips of the same name have their keys behind it.
     """
     yield _line(["image_name", "tags"])
-    flags = Flag.objects.filter(state="accepted", chip__shown=True, private=False)
+    flags = Flag.objects.filter(state="accepted", chip__shown=True)
     named = flags.order_by().values_list("chip", "chip__name").distinct()
     same = Counter(names.image_name(name) for _, name in named.iterator(chunk_size=500))
     seen: set[int] = set()

@@ -8,7 +8,8 @@ import time
 
 from django.core.exceptions import RequestDataTooBig
 
-from . import uploads, visitors
+from . import upload_handlers, visitors
+from .services import rate_limits
 
 log = logging.getLogger("showcase.requests")
 
@@ -45,7 +46,7 @@ class ContentSecurityPolicy:
 
 
 class Health:
-    """`/healthz` and `/readyz`, before anything asks for the name the site was called by.
+    """`/healthz`, `/readyz` and `/workerz`, before anything asks for the site's name.
 
     A probe of the machine beside calls it by whatever address it knows, which is no name of the
     site: Django would answer 400 to it.
@@ -57,7 +58,11 @@ class Health:
     def __call__(self, request):
         from .views import health
 
-        view = {"/healthz": health.alive, "/readyz": health.ready}.get(request.path_info)
+        view = {
+            "/healthz": health.alive,
+            "/readyz": health.ready,
+            "/workerz": health.working,
+        }.get(request.path_info)
         return view(request) if view else self.get_response(request)
 
 
@@ -84,14 +89,18 @@ class Bodies:
     """How large a form may be, and how much an address may send: asked before anything is read.
 
     Whatever looks at the form first, the check against forgery for one, has all of it read and its
-    files kept on disk.
+    files stored. What counts is what has come, not what the request said would come.
     """
 
     def __init__(self, get_response):
         self.get_response = get_response
 
     def __call__(self, request):
-        return self.get_response(request)
+        try:
+            return self.get_response(request)
+        finally:
+            if (taken := getattr(request, "bytes_taken", 0)) and rate_limits.per_hour("megabytes"):
+                rate_limits.add("megabytes", visitors.alias(request), math.ceil(taken / 1e6))
 
     def process_view(self, request, view, args, kwargs):
         if request.content_type != "multipart/form-data":
@@ -100,11 +109,12 @@ class Bodies:
             size = int(request.META.get("CONTENT_LENGTH") or 0)
         except ValueError:
             size = 0  # Django reads nothing then
-        if size > uploads.most(request) + uploads.HEADS:
+        if size > upload_handlers.most(request) + upload_handlers.HEADS:
             raise RequestDataTooBig("the form is larger than this address takes")
-        if not uploads.takes_files(request):
+        if not upload_handlers.takes_files(request):
             return None
-        if visitors.limited(request, "megabytes", math.ceil(size / 1e6)):
+        spent = rate_limits.spent("megabytes", visitors.alias(request))
+        if (allowed := rate_limits.per_hour("megabytes")) and spent >= allowed:
             from .views.errors import too_many
 
             return too_many(request)

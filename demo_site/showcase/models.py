@@ -68,14 +68,20 @@ class Batch(models.Model):
     queued_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
-    touched_at = models.DateTimeField(default=timezone.now)  # the last file or the last heartbeat
+    touched_at = models.DateTimeField(default=timezone.now)  # the last file
     vanishes_at = models.DateTimeField(null=True, blank=True)
     key = models.ForeignKey(  # that it came with through the API: only this one may cancel it
         "ApiKey", null=True, blank=True, on_delete=models.SET_NULL, related_name="batches"
     )
     owner = models.CharField(max_length=32, blank=True)  # keyed hash of the browser's name
+    sender = models.CharField(max_length=40, blank=True)  # keyed hash of its address, or its key
+    # The batch is its own place in the queue: a worker has it until `lease_until`, by the
+    # database's clock, and whoever takes it later continues where the rows end.
     worker = models.CharField(max_length=64, blank=True)
-    attempts = models.PositiveIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    taken_at = models.DateTimeField(null=True, blank=True)  # last, for the turns of senders
+    not_before = models.DateTimeField(null=True, blank=True)
+    attempts = models.PositiveIntegerField(default=0)  # without progress
     read_seconds = models.FloatField(default=0)  # that the decoder took for its files
     setback = models.CharField(max_length=300, blank=True)  # a code of reasons.SETBACKS
     size = models.PositiveBigIntegerField(default=0)  # bytes of its files as they were sent
@@ -96,6 +102,7 @@ class Batch(models.Model):
             models.Index(fields=["state", "queued_at"], name="batch_queue"),
             models.Index(fields=["private", "-id"], name="batch_public"),
             models.Index(fields=["owner", "-id"], name="batch_owner"),
+            models.Index(fields=["sender", "-taken_at"], name="batch_sender"),
             models.Index(
                 fields=["vanishes_at"], name="batch_vanish", condition=Q(vanishes_at__isnull=False)
             ),
@@ -117,12 +124,13 @@ class Batch(models.Model):
         return self.state in BATCH.final
 
     @property
-    def chips_left(self) -> int:
-        return max(self.chips - self.chips_labelled - self.chips_failed, 0)
+    def scope(self) -> str:
+        """Among whose chips its own are known again: everybody's, or those of one owner only."""
+        return (self.owner or self.token) if self.private else ""
 
 
 class Upload(models.Model):
-    """One file as it was sent, or one member of a zip; its copy lies in the storage until read."""
+    """One file as it was sent, or one member of a zip; its copy lies in the storage until drawn."""
 
     batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="uploads")
     parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.CASCADE)
@@ -161,26 +169,27 @@ class Upload(models.Model):
 
 
 class Chip(models.Model):
-    """One chip by content; `labels` and `confidence` repeat its newest prediction."""
+    """One chip by content; `labels` and `confidence` repeat its newest prediction.
+
+    A private batch shares no chip with others: the same pixels are then another chip, so that
+    nothing of it (comments, dates, its page) is seen by whoever has the same picture.
+    """
 
     key = models.CharField(max_length=32, unique=True, default=token, editable=False)
-    sha256 = models.CharField(max_length=64, unique=True)  # ahead.fingerprint
-    name = models.CharField(max_length=160, blank=True)  # of its first public upload
+    sha256 = models.CharField(max_length=64, unique=True)  # of content and scope
+    content = models.CharField(max_length=64, db_index=True)  # sha256 of shape and pixels
+    name = models.CharField(max_length=160, blank=True)  # of its first upload
     width = models.PositiveIntegerField()
     height = models.PositiveIntegerField()
     added_at = models.DateTimeField(default=timezone.now)
-    public = models.BooleanField(default=False)  # part of a batch that is not private
+    public = models.BooleanField(default=False)  # of batches that are not private
     hidden = models.BooleanField(default=False)  # taken out of the gallery by staff
     shown = models.BooleanField(default=False)  # public, labelled and not hidden
     labels = models.PositiveIntegerField(default=0)
-    confidence = models.FloatField(default=0)  # 0 only until its first prediction
+    confidence = models.FloatField(default=0)  # 0 only where the model refused it
+    drawn = models.BooleanField(default=False)  # original and thumbnail are there
     views = models.BooleanField(default=False)  # dehazed copy and transmission map are there
-    tries = models.PositiveSmallIntegerField(default=0)  # to make its copies, that failed
-    # Until its own copies are made, it lies in a pack, from this byte on: its pixels, or a JPEG of
-    # so many bytes.
-    pack = models.CharField(max_length=60, blank=True)
-    pack_at = models.PositiveBigIntegerField(default=0)
-    pack_jpeg = models.PositiveIntegerField(default=0)
+    tries = models.PositiveSmallIntegerField(default=0)  # to draw it, that failed
 
     class Meta:
         indexes = [
@@ -197,7 +206,6 @@ class Chip(models.Model):
                 condition=Q(shown=True),
             ),
             models.Index(fields=["id"], name="chip_undrawn", condition=Q(views=False)),
-            models.Index(fields=["pack"], name="chip_packed", condition=~Q(pack="")),
         ]
 
     def __str__(self) -> str:
@@ -208,13 +216,12 @@ class Chip(models.Model):
 
 
 class Prediction(models.Model):
-    """What one model version says about one chip; claimed first, then filled in."""
+    """What one model version says about one chip."""
 
     chip = models.ForeignKey(Chip, on_delete=models.CASCADE, related_name="predictions")
     model = models.ForeignKey(ModelVersion, on_delete=models.PROTECT)
-    worker = models.CharField(max_length=64)  # who claimed it
-    probability = models.BinaryField(null=True)  # (17,) float32, recalibrated; null while claimed
-    raw = models.BinaryField(null=True)  # (17,) float32, before the ridge step
+    probability = models.BinaryField()  # (17,) float32, recalibrated
+    raw = models.BinaryField()  # (17,) float32, before the ridge step
     labels = models.PositiveIntegerField(default=0)
     confidence = models.FloatField(default=0)
     created_at = models.DateTimeField(default=timezone.now)
@@ -247,7 +254,7 @@ class Placement(models.Model):
     chip = models.ForeignKey(Chip, on_delete=models.PROTECT, related_name="placements")
     row = models.PositiveIntegerField(default=0)
     column = models.PositiveIntegerField(default=0)
-    state = models.CharField(max_length=12, choices=_choices(PLACEMENT), default="waiting")
+    state = models.CharField(max_length=12, choices=_choices(PLACEMENT), default="labelled")
     code = models.CharField(max_length=40, blank=True)  # of reasons.REASONS
     known = models.BooleanField(default=False)  # its prediction was there before this batch
     prediction = models.ForeignKey(Prediction, null=True, blank=True, on_delete=models.SET_NULL)
@@ -285,9 +292,8 @@ class Flag(models.Model):
     chip = models.ForeignKey(Chip, on_delete=models.CASCADE, related_name="flags")
     labels = models.PositiveIntegerField()
     comment = models.CharField(max_length=500, blank=True)
-    private = models.BooleanField(default=False)  # given while the chip was in no public batch
+    owner = models.CharField(max_length=32, blank=True)  # keyed hash of the browser's name
     state = models.CharField(max_length=10, choices=STATES, default="open", db_index=True)
-    address = models.CharField(max_length=64, blank=True)  # keyed hash, never the address itself
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -321,6 +327,7 @@ class Worker(models.Model):
     seen_at = models.DateTimeField(default=timezone.now, db_index=True)
     ready = models.BooleanField(default=False)  # its model is loaded
     trouble = models.CharField(max_length=300, blank=True)
+    unprotected = models.CharField(max_length=60, blank=True)  # layers its decoder lacks
     chip_seconds = models.FloatField(default=0)  # running mean, for the estimate
 
     def __str__(self) -> str:

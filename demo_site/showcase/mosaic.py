@@ -93,10 +93,8 @@ def cells(upload: Upload, part: Window, *, all_of_them: bool) -> SafeString:
                 'preserveAspectRatio="none"/><rect class="net" width="256" height="256"/>'
                 f'<g class="said-here" aria-hidden="true">{drawn}</g></a>'
             )
-        elif state == "failed":
-            inner = _blank("failed", escape(reasons.sentence(code)))
         else:
-            inner = _blank("coming", escape(_("not labelled yet")))
+            inner = _blank("failed", escape(reasons.sentence(code)))
         found.append(
             f'<svg x="{column * width:.6g}" y="{row * height:.6g}" width="{width:.6g}" '
             f'height="{height:.6g}" viewBox="0 0 256 256" preserveAspectRatio="none" '

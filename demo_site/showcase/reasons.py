@@ -31,6 +31,9 @@ REASONS = {
 }
 
 
+#: What another try may mend; a copy of a file that failed for other reasons is of no use.
+PASSING = {"memory", "time", "batch_time", "crashed", "worker_died", "predictor"}
+
 SETBACKS = {
     "model": _("The model is not loaded. The batch waits and starts by itself when it is."),
     "worker": _("The worker stopped in the middle. Another one continues; nothing is lost."),
@@ -42,6 +45,9 @@ SETBACKS = {
         "The decoder does not start. The batch waits and goes on when it does; nothing is lost."
     ),
     "database": _("The database did not answer. It is tried again in a moment; nothing is lost."),
+    "ration": _(
+        "Your address has used up what one may have labelled in an hour. The batch goes on later."
+    ),
     "fault": _("Something broke. It is tried again in a moment; nothing is lost."),
 }
 

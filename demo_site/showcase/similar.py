@@ -9,12 +9,10 @@ from __future__ import annotations
 import threading
 
 import numpy as np
-from django.db.models import BooleanField, ExpressionWrapper, Q
 
 from paperlib.labels import COUNT
 
 from .models import Chip, ModelVersion, Prediction
-from .rows import find_rows
 
 _MOST = 200_000  # the newest so many
 _LATE = 1000  # keys: a prediction may become visible after others whose keys are that much larger
@@ -30,7 +28,6 @@ class _Index:
         self.model = 0
         self.last = 0  # the largest key seen
         self.recent: set[int] = set()  # keys that are held already, of the last `_LATE`
-        self.open: set[int] = set()  # keys of claims: their numbers are still to come
         self.held = np.zeros(0, np.int64), np.zeros((0, COUNT), np.float32)
 
     def refresh(self, model: int) -> tuple[np.ndarray, np.ndarray]:
@@ -45,19 +42,16 @@ class _Index:
 
     def _new(self) -> list[int]:
         """Keys of the predictions that came since the last call, newest first."""
-        there = ExpressionWrapper(Q(probability__isnull=False), BooleanField())
-        rows = Prediction.objects.filter(model_id=self.model).annotate(there=there)
-        late = rows.filter(pk__gt=self.last - _LATE).values_list("pk", "there")
-        found = dict(late) | dict(rows.filter(pk__in=self.open).values_list("pk", "there"))
-        self.open = {pk for pk, whole in found.items() if not whole}
+        rows = Prediction.objects.filter(model_id=self.model, pk__gt=self.last - _LATE)
+        found = set(rows.values_list("pk", flat=True))
         self.last = max(found, default=self.last)
-        return sorted({pk for pk, whole in found.items() if whole} - self.recent, reverse=True)
+        return sorted(found - self.recent, reverse=True)
 
     def _add(self, keys: list[int]) -> None:
-        names, rows = ("id", "chip", "probability"), []
+        rows = []
         for start in range(0, len(keys[:_MOST]), _PART):
-            part = find_rows(Prediction, names, "id", keys[start : start + _PART])
-            rows += sorted(part, key=lambda row: -row[0])
+            part = Prediction.objects.filter(pk__in=keys[start : start + _PART]).order_by("-pk")
+            rows += part.values_list("pk", "chip", "probability")
         ids, vectors = self.held
         new = np.frombuffer(b"".join(bytes(p) for _, _, p in rows), "<f4").reshape(-1, COUNT)
         chips = np.array([chip for _, chip, _ in rows], np.int64)
@@ -76,7 +70,7 @@ def to(chip: Chip, most: int = 8) -> list[Chip]:
     model = ModelVersion.current()
     if model is None:
         return []
-    own = Prediction.objects.filter(chip=chip, model=model, probability__isnull=False).first()
+    own = Prediction.objects.filter(chip=chip, model=model).first()
     if own is None:
         return []
     ids, vectors = _index.refresh(model.pk)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-import time
 
 from django.conf import settings
-from django.db import transaction
-from django.db.models import F
+from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-from .models import Batch, Count, token
+from .models import Batch, token
+from .services import rate_limits
 
 _VISITOR = "visitor"  # session key: a random name of this browser
 
@@ -64,25 +63,12 @@ def alias(request: HttpRequest) -> str:
     return salted_hmac("showcase.visitor", who, algorithm="sha256").hexdigest()[:32]
 
 
-def within(kind: str, who: str, most: int, events: int = 1) -> bool:
-    """Count events; False once there were more than `most` in this hour. 0 lifts the limit."""
-    if not most:
-        return True
-    hour, what = int(time.time() // 3600), f"{kind}:{who}"
-    with transaction.atomic():
-        Count.objects.bulk_create([Count(what=what, hour=hour)], ignore_conflicts=True)
-        row = Count.objects.filter(what=what, hour=hour)
-        row.update(events=F("events") + events)
-        return row.values_list("events", flat=True).get() <= most
-
-
 def limited(request: HttpRequest, kind: str, events: int = 1) -> bool:
     """True where this address has used up its hour's share of `kind`.
 
     kind  uploads, files, megabytes, retries, flags, logins
     """
-    most = int(settings.SHOWCASE[f"{kind.upper()}_PER_HOUR"])
-    return not within(kind, alias(request), most, events)
+    return not rate_limits.within(kind, alias(request), rate_limits.per_hour(kind), events)
 
 
 def owner(request: HttpRequest) -> str:
@@ -109,6 +95,11 @@ def owns(request: HttpRequest, batch: Batch) -> bool:
 def may_change(request: HttpRequest, batch: Batch) -> bool:
     """Cancel and retry: the browser that opened the batch, or staff."""
     return owns(request, batch) or request.user.has_perm("showcase.change_batch")
+
+
+def own_flags(request: HttpRequest) -> Q:
+    """Of corrections, those of this browser that staff has not rejected."""
+    return Q(owner=_owner(request), state="open") & ~Q(owner="")
 
 
 def own_batches(request: HttpRequest, most: int = 10) -> list[Batch]:

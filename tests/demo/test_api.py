@@ -10,9 +10,9 @@ import pytest
 from conftest import Showcase
 from django.core.files.uploadedfile import SimpleUploadedFile
 from hypothesis import HealthCheck, given, settings
-from showcase import engine
 from showcase.api import new_key
 from showcase.models import ApiKey, Batch
+from showcase.services import predictor
 
 from paperlib.labels import LABELS
 
@@ -197,7 +197,7 @@ def test_the_api_keeps_to_its_own_description(transactional_db, client):
     )
 
     key = new_key("schemathesis", per_hour=100_000)
-    engine.load()
+    predictor.load()
     batch = Showcase(client).run([("a.png", pictures.png(1)), ("b.png", b"nothing")])
     real = {"token": batch.token, "key": batch.placements.get().chip.key}
     schema = _schema()

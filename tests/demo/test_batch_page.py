@@ -8,22 +8,20 @@ import pictures
 import pytest
 from django.test import Client
 from django.utils import timezone
-from showcase import progress
+from showcase import progress, storage
 from showcase.models import Batch, Chip, Placement, Upload, Worker
 
 pytestmark = pytest.mark.django_db
 
 
-def test_places_of_a_mosaic_that_wait_are_not_drawn_as_failed(showcase, client):
+def test_chips_of_a_mosaic_that_failed_are_drawn_so(showcase, client):
     batch = showcase.run([("big.png", pictures.png(1, 512))])
     upload = batch.uploads.get()
-    first, second, *_ = upload.placements.order_by("pk")
-    Placement.objects.filter(pk=first.pk).update(state="waiting", prediction=None)
-    Placement.objects.filter(pk=second.pk).update(state="failed", code="predictor", prediction=None)
+    first = upload.placements.first()
+    Placement.objects.filter(pk=first.pk).update(state="failed", code="predictor", prediction=None)
     page = client.get(f"/batch/{batch.token}/picture/{upload.pk}/").content.decode()
-    assert page.count('<g class="coming"><title>not labelled yet</title>') == 1
     assert page.count('<g class="failed"><title>The model could not predict this chip.') == 1
-    assert page.count('<a href="/chip/') == 2
+    assert page.count('<a href="/chip/') == 3
 
 
 def shown(client, batch, query: str = "") -> str:
@@ -64,9 +62,12 @@ def test_the_waiting_page_asks_for_the_page_it_shows(showcase, client):
 def test_trying_again_is_offered_where_something_can_be(showcase, client):
     members = [("one.png", pictures.png(1)), ("../up.png", pictures.png(2))]
     batch = showcase.run([("pack.zip", pictures.archive(members)), ("bad.png", b"nothing")])
+    bad = Upload.objects.filter(batch=batch, name="bad")
+    assert bad.get().copy == ""  # no new try would read it
+    bad.update(copy="uploads/bad", code="time")
     offer = "Try the failed ones again"
-    assert offer in shown(client, batch)  # the copy of bad.png is kept for a day
-    Upload.objects.filter(batch=batch, name="bad").update(copy="")
+    assert offer in shown(client, batch)
+    bad.update(copy="")
     page = shown(client, batch)
     assert "points outside its folder" in page
     assert offer not in page
@@ -74,6 +75,10 @@ def test_trying_again_is_offered_where_something_can_be(showcase, client):
     assert "Nothing of this batch can be tried again." in said
     assert "are tried again" not in said
     Placement.objects.filter(batch=batch).update(state="failed", code="predictor", prediction=None)
+    copy = batch.placements.get().upload
+    copy.copy = "uploads/one"
+    copy.save()
+    storage.write(copy.copy, pictures.png(1))
     assert offer in shown(client, batch)
     assert offer not in shown(Client(), batch)  # to a guest
     said = client.post(f"/batch/{batch.token}/retry/", follow=True).content.decode()
@@ -205,7 +210,8 @@ def test_batches_opened_at_the_same_time_both_belong_to_the_browser(client, show
     """Both requests have read the session before either has written it."""
     from django.contrib.sessions.backends.db import SessionStore
     from django.test import RequestFactory
-    from showcase import intake, visitors
+    from showcase import visitors
+    from showcase.services import uploads
 
     showcase.batch([("a.png", pictures.png(1))])
     key = client.cookies["sessionid"].value
@@ -213,7 +219,7 @@ def test_batches_opened_at_the_same_time_both_belong_to_the_browser(client, show
     for request in requests:
         request.session = SessionStore(key)
         request.session.load()
-    batches = [intake.open_batch(owner=visitors.owner(request)) for request in requests]
+    batches = [uploads.open_batch(owner=visitors.owner(request)) for request in requests]
     for request in requests:
         request.session.save()
     for batch in batches:
@@ -221,6 +227,6 @@ def test_batches_opened_at_the_same_time_both_belong_to_the_browser(client, show
     home = client.get("/").content.decode()
     assert all(batch.token in home for batch in batches)
     assert Client().post(f"{batches[0].get_absolute_url()}cancel/").status_code == 403
-    nobodys = intake.open_batch()  # through the API, say
+    nobodys = uploads.open_batch()  # through the API, say
     assert client.post(f"{nobodys.get_absolute_url()}cancel/").status_code == 403
     assert Client().post(f"{nobodys.get_absolute_url()}cancel/").status_code == 403

@@ -148,7 +148,7 @@ def test_a_chips_page_holds_what_every_model_said(showcase, client):
     )  # fmt: skip
     values = np.full(17, 0.123, np.float32)
     Prediction.objects.create(
-        chip=chip, model=old, worker="w", labels=2, confidence=0.5,
+        chip=chip, model=old, labels=2, confidence=0.5,
         probability=Prediction.pack(values), raw=Prediction.pack(values + 0.2),
     )  # fmt: skip
     page = client.get(chip.get_absolute_url()).content.decode()

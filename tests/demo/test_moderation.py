@@ -7,8 +7,9 @@ import json
 import pictures
 import pytest
 from django.test import Client
-from showcase import removal, tags
+from showcase import tags
 from showcase.models import ApiKey, Chip, Flag, ModelVersion, Worker
+from showcase.services import deletion
 
 pytestmark = pytest.mark.django_db
 
@@ -39,7 +40,7 @@ def test_a_chip_that_is_taken_down_is_told_nowhere(showcase, client, keeper):
     before = {path: text(client, path) for path in pages}
     assert gone[0].key in before[f"/batch/{token}/"] + before[mosaic]
     for chip in gone:
-        removal.set_hidden(chip, True)
+        deletion.set_hidden(chip, True)
     for path in pages:
         page = text(client, path)
         assert not any(chip.key in page for chip in gone), path
@@ -76,10 +77,6 @@ def test_a_correction_is_decided_on_with_everything_in_sight(showcase, keeper):
         assert "&lt;script&gt;fire" in page
         assert "<script>fire" not in page
     assert keeper.get(f"/chip/{chip.key}/thumb.image").status_code == 200
-    Flag.objects.create(chip=chip, labels=proposed, private=True)
-    for private, count in ((0, 2), (1, 1)):
-        page = text(keeper, f"/admin/showcase/flag/?private__exact={private}")
-        assert page.count('class="field-private"') == count
     chosen = {"_selected_action": [flags[0].pk]}
     keeper.post("/admin/showcase/flag/", chosen | {"action": "accept"})
     keeper.post("/admin/showcase/flag/", {"_selected_action": [flags[1].pk], "action": "reject"})

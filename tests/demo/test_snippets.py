@@ -26,7 +26,7 @@ def site(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def key(site) -> str:
-    return site.manage("apikey", "tests").strip().splitlines()[-1]
+    return site.manage("create_api_key", "tests").strip().splitlines()[-1]
 
 
 def snippet(site, name: str) -> str:

@@ -10,9 +10,10 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from .. import exports, health, intake, mosaic, visitors
+from .. import exports, health, mosaic, visitors
 from .. import progress as progress_of
 from ..models import Batch, Upload
+from ..services import batches, rate_limits
 from . import errors
 
 SHOWN = 60  # chips on one page of a batch; failed files and large pictures as well
@@ -32,7 +33,7 @@ def _context(request: HttpRequest, batch: Batch) -> dict:
         "may_change": may_change,
         "may_delete": batch.finished
         and (visitors.owns(request, batch) or request.user.has_perm("showcase.delete_batch")),
-        "may_retry": may_change and batch.finished and intake.may_retry(batch),
+        "may_retry": may_change and batch.finished and batches.may_retry(batch),
         "workers": health.workers(),
     }
 
@@ -69,9 +70,9 @@ def _change(request: HttpRequest, token: str, act, done: str, not_done: str) -> 
     if not visitors.may_change(request, found):
         return errors.forbidden(request)
     # Each retry has the decoder work on the same files again, of one batch from any address.
-    if act is intake.retry and (
+    if act is batches.retry and (
         visitors.limited(request, "retries")
-        or not visitors.within("retry", str(found.pk), intake.RETRIES_PER_HOUR)
+        or not rate_limits.within("retry", str(found.pk), batches.RETRIES_PER_HOUR)
     ):
         return errors.too_many(request)
     if act(found):
@@ -84,14 +85,14 @@ def _change(request: HttpRequest, token: str, act, done: str, not_done: str) -> 
 @require_POST
 def cancel(request: HttpRequest, token: str) -> HttpResponse:
     done, not_done = _("The batch was cancelled."), _("The batch has ended already.")
-    return _change(request, token, intake.cancel, done, not_done)
+    return _change(request, token, batches.cancel, done, not_done)
 
 
 @require_POST
 def retry(request: HttpRequest, token: str) -> HttpResponse:
     done = _("The failed chips are tried again.")
     not_done = _("Nothing of this batch can be tried again. Send the files once more.")
-    return _change(request, token, intake.retry, done, not_done)
+    return _change(request, token, batches.retry, done, not_done)
 
 
 @require_safe

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import messages
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -10,10 +11,11 @@ from django.views.decorators.http import require_POST, require_safe
 
 from paperlib.labels import LABELS, WEATHER
 
-from .. import copies, exports, results, similar, tags, visitors
+from .. import exports, results, similar, tags, visitors
 from .. import gallery as gallery_of
 from ..detail import bars
 from ..models import Batch, Chip, Flag
+from ..services import chip_images
 from . import errors
 
 
@@ -42,16 +44,9 @@ def chip(request: HttpRequest, key: str) -> HttpResponse:
     found = get_object_or_404(Chip, key=key)
     if found.hidden and not request.user.has_perm("showcase.change_chip"):
         raise Http404
-    history = list(
-        found.predictions.filter(probability__isnull=False)
-        .select_related("model")
-        .order_by("-model__used_at")[:5]
-    )
+    history = list(found.predictions.select_related("model").order_by("-model__used_at")[:5])
     newest = history[0] if history else None
     public = found.placements.filter(batch__in=Batch.objects.present().filter(private=False))
-    flags = found.flags.filter(state="accepted")  # strangers' words are looked at first
-    if found.public:  # what those few said who saw it before stays among them
-        flags = flags.filter(private=False)
     context = {
         "chip": found,
         "prediction": newest,
@@ -60,7 +55,8 @@ def chip(request: HttpRequest, key: str) -> HttpResponse:
         "history": [{"prediction": p, "bars": bars(p)} for p in history],
         "similar": similar.to(found) if newest else [],
         "placements": public.select_related("batch", "upload").order_by("-id")[:10],
-        "flags": flags[:5],
+        # Strangers' words are looked at first; one's own are there at once.
+        "flags": found.flags.filter(visitors.own_flags(request) | Q(state="accepted"))[:5],
         "all_labels": [
             {"name": n, "title": tags.title(n), "on": bool(found.labels >> i & 1)}
             for i, n in enumerate(LABELS)
@@ -72,19 +68,19 @@ def chip(request: HttpRequest, key: str) -> HttpResponse:
 @require_safe
 def image(request: HttpRequest, key: str, kind: str) -> HttpResponse:
     """A picture that this site encoded itself; never an upload's bytes, name or type."""
-    if kind not in copies.KINDS:
+    if kind not in chip_images.KINDS:
         raise Http404
     chip = get_object_or_404(Chip, key=key)
     if chip.hidden and not request.user.has_perm("showcase.change_chip"):
         raise Http404
     try:
-        data = copies.read(chip, kind)
+        data = chip_images.read(chip, kind)
     except FileNotFoundError:
         raise Http404 from None
-    response = HttpResponse(data, content_type=copies.KINDS[kind])
+    response = HttpResponse(data, content_type=chip_images.KINDS[kind])
     # Not for long: what is taken down shall not be shown from caches.
     response["Cache-Control"] = "private, max-age=600"
-    response["Content-Disposition"] = f'inline; filename="{kind}.{copies.SUFFIX[kind]}"'
+    response["Content-Disposition"] = f'inline; filename="{kind}.{chip_images.SUFFIX[kind]}"'
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
     return response
 
@@ -101,10 +97,9 @@ def flag(request: HttpRequest, key: str) -> HttpResponse:
         return redirect(found)
     Flag.objects.create(
         chip=found,
-        private=not found.public,
+        owner=visitors.owner(request),
         labels=tags.mask(names),
         comment=request.POST.get("comment", "").replace("\x00", "").strip()[:500],
-        address=visitors.alias(request),
     )
     messages.success(request, _("Thank you. Your labels were kept for review."))
     return redirect(found)

@@ -28,9 +28,9 @@ def bad_request(request, exception=None):
     from django.core.exceptions import RequestDataTooBig, TooManyFilesSent
     from django.http.multipartparser import MultiPartParserError
 
-    from .. import uploads
+    from .. import upload_handlers
 
-    if isinstance(exception, RequestDataTooBig) and not uploads.takes_files(request):
+    if isinstance(exception, RequestDataTooBig) and not upload_handlers.takes_files(request):
         return answer(request, 413, _("Too large"), _("No files are taken at this address."))
     if isinstance(exception, RequestDataTooBig):
         text = _("A batch holds at most %(mb)g MB.") % {"mb": limits().batch_mb}
@@ -71,8 +71,8 @@ def trouble(request, text: str):
     return response
 
 
-def too_many(request):
-    text = _("Too many requests from your address in this hour. Please come back later.")
+def too_many(request, text: str = ""):
+    text = text or _("Too many requests from your address in this hour. Please come back later.")
     response = answer(request, 429, _("Too many requests"), text)
     response["Retry-After"] = "600"
     return response

@@ -18,6 +18,14 @@ def alive(request: HttpRequest) -> JsonResponse:
 @require_safe
 @never_cache
 def ready(request: HttpRequest) -> JsonResponse:
-    """200 where database, file store and a worker with a model are there, else 503."""
+    """200 where this process can serve: database and file store are there; else 503."""
     found = health.report()
     return JsonResponse(found, status=200 if found["ready"] else 503)
+
+
+@require_safe
+@never_cache
+def working(request: HttpRequest) -> JsonResponse:
+    """200 where a worker with a model is there, else 503."""
+    found, _ = health.working()
+    return JsonResponse({"worker": found}, status=200 if found == "ok" else 503)

@@ -14,8 +14,9 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from .. import removal, visitors
+from .. import visitors
 from ..models import Batch, Chip
+from ..services import deletion, rate_limits
 from . import errors
 
 
@@ -32,7 +33,7 @@ def delete_batch(request: HttpRequest, token: str) -> HttpResponse:
         if not request.user.has_perm("showcase.delete_batch"):
             return errors.forbidden(request)
         _logged(request, batch, DELETION, "deleted on its page")
-    removal.remove_batch(batch)
+    deletion.remove_batch(batch)
     messages.success(request, _("The batch was deleted."))
     return redirect("home")
 
@@ -42,7 +43,7 @@ def delete_batch(request: HttpRequest, token: str) -> HttpResponse:
 def hide_chip(request: HttpRequest, key: str) -> HttpResponse:
     """Take a chip out of the gallery, or put it back."""
     chip = get_object_or_404(Chip, key=key)
-    removal.set_hidden(chip, not chip.hidden)
+    deletion.set_hidden(chip, not chip.hidden)
     _logged(request, chip, CHANGE, "hidden" if chip.hidden else "shown again")
     return redirect(chip)
 
@@ -52,7 +53,7 @@ def hide_chip(request: HttpRequest, key: str) -> HttpResponse:
 def delete_chip(request: HttpRequest, key: str) -> HttpResponse:
     chip = get_object_or_404(Chip, key=key)
     _logged(request, chip, DELETION, "deleted on its page")
-    removal.remove_chip(chip)
+    deletion.remove_chip(chip)
     messages.success(request, _("The chip was deleted."))
     return redirect("gallery")
 
@@ -66,7 +67,7 @@ class Login(auth_views.LoginView):
         account, most = request.POST.get("username", ""), settings.SHOWCASE["LOGINS_PER_HOUR"]
         who = hashlib.sha256(account.casefold().encode()).hexdigest()[:32]
         # An account has its own limit, from however many addresses it is tried.
-        if account and not visitors.within("account", who, int(most)):
+        if account and not rate_limits.within("account", who, int(most)):
             return errors.too_many(request)
         return super().post(request, *args, **kwargs)
 

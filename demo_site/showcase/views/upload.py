@@ -9,10 +9,10 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from .. import health, intake, visitors
-from ..limits import EARLY_FILES, USUAL_DAYS, VANISH_DAYS
+from .. import health, visitors
+from ..limits import USUAL_DAYS, VANISH_DAYS
 from ..models import Batch, Chip, ModelVersion
-from ..tasks import work_early
+from ..services import batches, uploads
 from . import errors
 
 
@@ -32,11 +32,12 @@ def home(request: HttpRequest) -> HttpResponse:
 
 def _open(request: HttpRequest) -> Batch:
     days = request.POST.get("days")
-    return intake.open_batch(
+    return uploads.open_batch(
         title=request.POST.get("title", ""),
         private=request.POST.get("private") in ("1", "on", "true"),
         days=int(days) if days in map(str, VANISH_DAYS) else USUAL_DAYS,
         owner=visitors.owner(request),
+        sender=visitors.alias(request),
     )
 
 
@@ -49,14 +50,17 @@ def _whole_batch(request: HttpRequest) -> HttpResponse:
         return redirect("home")
     if visitors.limited(request, "files", len(files)):
         return errors.too_many(request)
-    batch = _open(request)
-    taken = intake.add_files(batch, files)
+    try:
+        batch = _open(request)
+    except uploads.Refused as refusal:
+        return errors.too_many(request, str(refusal))
+    taken = uploads.add_files(batch, files)
     for one in (one for one in taken if not one["accepted"]):
         messages.warning(request, f"{one['name']}: {one['reason']}")
     try:
-        intake.submit(batch)
-    except intake.Refused as refusal:
-        intake.cancel(batch)
+        uploads.submit(batch)
+    except uploads.Refused as refusal:
+        batches.cancel(batch)
         messages.error(request, str(refusal))
         return redirect("home")
     return redirect(batch)
@@ -67,7 +71,10 @@ def start(request: HttpRequest) -> JsonResponse | HttpResponse:
     """JavaScript, step 1: open a batch. Answers with the addresses of the next steps."""
     if visitors.limited(request, "uploads"):
         return errors.too_many(request)
-    batch = _open(request)
+    try:
+        batch = _open(request)
+    except uploads.Refused as refusal:
+        return errors.too_many(request, str(refusal))
     return JsonResponse(
         {
             "token": batch.token,
@@ -95,14 +102,10 @@ def add(request: HttpRequest, token: str) -> JsonResponse | HttpResponse:
         return errors.forbidden(request)
     after = request.POST.get("after", "")
     known = int(after) if after.isascii() and after.isdigit() and len(after) < 7 else None
-    there, files = batch.files, request.FILES.getlist("files")
+    files = request.FILES.getlist("files")
     if visitors.limited(request, "files", max(len(files), 1)):
         return errors.too_many(request)
-    answers = intake.add_files(batch, files, known)
-    arrived = there + sum(one["accepted"] for one in answers)
-    if arrived // EARLY_FILES > there // EARLY_FILES:
-        work_early.enqueue(batch.pk)
-    return JsonResponse({"files": answers})
+    return JsonResponse({"files": uploads.add_files(batch, files, known)})
 
 
 @require_POST
@@ -111,7 +114,7 @@ def submit(request: HttpRequest, token: str) -> JsonResponse | HttpResponse:
     if (batch := _mine(request, token)) is None:
         return errors.forbidden(request)
     try:
-        intake.submit(batch)
-    except intake.Refused as refusal:
+        uploads.submit(batch)
+    except uploads.Refused as refusal:
         return JsonResponse({"detail": str(refusal)}, status=400)
     return JsonResponse({"url": batch.get_absolute_url()})

@@ -1,4 +1,4 @@
-"""The predictor, loaded once per worker process; web processes never load it.
+"""The predictor, loaded once per worker process; a web process loads none.
 
 Its interface is that of `paperlib.predictor`: `predict(images)` gives `probability` and `raw`
 `(N, 17)` and `thresholds` `(17,)`; `card` is a dict.
@@ -14,14 +14,14 @@ from pathlib import Path
 
 import numpy as np
 from django.conf import settings
-from django.utils import timezone
+from django.db.models.functions import Now
 from django.utils.module_loading import import_string
 
 from paperlib.labels import COUNT
 from paperlib.utils.errors import PaperError
 
-from . import tags
-from .models import ModelVersion
+from .. import tags
+from ..models import ModelVersion
 
 _loaded: tuple[object, ModelVersion] | None = None
 _made: object | None = None  # the predictor, before its row is in the database
@@ -66,7 +66,7 @@ def _load() -> tuple[object, ModelVersion]:
                 "name": str(card.get("name") or settings.SHOWCASE["MODEL"])[:100],
                 "card": card,
                 "thresholds": limits,
-                "used_at": timezone.now(),
+                "used_at": Now(),
             },
         )
         _loaded = predictor, version
@@ -114,10 +114,10 @@ def fingerprint(predictor, card: dict, limits: list[float]) -> str:
     return digest.hexdigest()
 
 
-def fitting():
-    """A function: pixels -> what `predict` needs of them, in memory of its own."""
-    fit = getattr(load()[0], "fit", np.asarray)
-    return lambda pixels: np.array(fit(pixels))
+def fit(pixels: np.ndarray) -> np.ndarray:
+    """What `predict` needs of a chip, in memory of its own."""
+    own = getattr(load()[0], "fit", None)
+    return pixels if own is None else np.array(own(pixels))
 
 
 def side() -> int | None:

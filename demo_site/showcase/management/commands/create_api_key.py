@@ -1,4 +1,4 @@
-"""`manage.py apikey NAME`: make a key for the API, shown once."""
+"""`manage.py create_api_key NAME`: make a key for the API, shown once."""
 
 from __future__ import annotations
 

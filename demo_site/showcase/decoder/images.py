@@ -45,10 +45,7 @@ def check_size(width: int, height: int, most: dict) -> None:
 
 
 def picture(data: bytes, kind: str, most: dict):
-    """Yield the head `{kind, width, height, rows, columns}`, then `(row, column, pixels)`.
-
-    Whoever sends an array for the next chip instead of asking for it gets the pixels in there.
-    """
+    """Yield the head `{kind, width, height, rows, columns}`, then `(row, column, pixels)`."""
     source = {"jpeg": jpeg, "tiff": tiff}.get(kind, pillow)(data, most)
     width, height = next(source), next(source)
     xs, ys = grid(width, height, most["chip"])
@@ -56,12 +53,11 @@ def picture(data: bytes, kind: str, most: dict):
     if rows * columns > most["chips"]:
         raise Refused("too_many_chips")
     head = {"kind": kind, "width": width, "height": height, "rows": rows, "columns": columns}
-    into = yield head
+    yield head
     cut = next(source)
     for row in range(rows):
         for column in range(columns):
-            corners = xs[column], ys[row], xs[column + 1], ys[row + 1]
-            into = yield row, column, cut(*corners, into)
+            yield row, column, cut(xs[column], ys[row], xs[column + 1], ys[row + 1])
     source.close()
 
 
@@ -111,15 +107,10 @@ def upright(pixels, turn: int):
 
 
 def from_array(pixels):
-    """A function that cuts `(left, top, right, bottom)` out of RGB pixels, `into` an array."""
-    import numpy as np
+    """A function that cuts `(left, top, right, bottom)` out of RGB pixels."""
 
-    def cut(left: int, top: int, right: int, bottom: int, into=None):
-        part = pixels[top:bottom, left:right]
-        if into is None:
-            return part
-        np.copyto(into, part)
-        return into
+    def cut(left: int, top: int, right: int, bottom: int):
+        return pixels[top:bottom, left:right]
 
     return cut
 
@@ -189,7 +180,7 @@ def tiff(data: bytes, most: dict):
                 raise Refused("unreadable")
             low, high = np.nanpercentile(few, (2, 98), axis=1)[..., None, None]
 
-        def cut(left: int, top: int, right: int, bottom: int, into=None) -> np.ndarray:
+        def cut(left: int, top: int, right: int, bottom: int) -> np.ndarray:
             pixels = image.read(bands, window=Window(left, top, right - left, bottom - top))
             if palette is not None:
                 pixels = palette[pixels[0]].transpose(2, 0, 1)
@@ -197,9 +188,7 @@ def tiff(data: bytes, most: dict):
                 spread = np.maximum(high - low, 1e-12)
                 pixels = np.nan_to_num(np.clip((pixels - low) / spread, 0, 1))
                 pixels = np.rint(255 * pixels).astype(np.uint8)
-            into = np.empty((*pixels.shape[1:], 3), np.uint8) if into is None else into
-            np.copyto(into, pixels.transpose(1, 2, 0))
-            return into
+            return np.ascontiguousarray(pixels.transpose(1, 2, 0))
 
         del rasterio
         yield image.width
