@@ -33,12 +33,12 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "showcase.middleware.Health",
-    "showcase.middleware.LogRequests",
-    "showcase.middleware.Head",
+    "showcase.web.middleware.Health",
+    "showcase.web.middleware.LogRequests",
+    "showcase.web.middleware.Head",
     "django.middleware.security.SecurityMiddleware",
-    "showcase.middleware.ContentSecurityPolicy",
-    "showcase.middleware.Bodies",
+    "showcase.web.middleware.ContentSecurityPolicy",
+    "showcase.web.middleware.Bodies",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -48,7 +48,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "showcase.middleware.DatabaseTrouble",
+    "showcase.web.middleware.DatabaseTrouble",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -57,7 +57,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "home"
-CSRF_FAILURE_VIEW = "showcase.views.errors.csrf_failure"
+CSRF_FAILURE_VIEW = "showcase.web.views.errors.csrf_failure"
 
 TEMPLATES = [
     {
@@ -69,7 +69,7 @@ TEMPLATES = [
                 "django.template.context_processors.i18n",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "showcase.context.site",
+                "showcase.web.context.site",
             ],
         },
     }
@@ -180,7 +180,7 @@ if HTTPS:
 DATA_UPLOAD_MAX_NUMBER_FILES = 520
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 600
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # of everything that is not a file
-FILE_UPLOAD_HANDLERS = ["showcase.upload_handlers.IntoTheStore"]
+FILE_UPLOAD_HANDLERS = ["showcase.web.upload_handlers.IntoTheStore"]
 
 UPLOADS_PER_HOUR = env.number("SHOWCASE_UPLOADS_PER_HOUR", 60)  # 0 lifts the others, too
 SHOWCASE = {
@@ -219,7 +219,7 @@ SHOWCASE = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"json": {"()": "showcase.logs.JsonFormatter"}},
+    "formatters": {"json": {"()": "showcase.web.logs.JsonFormatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": env.text("SHOWCASE_LOG_LEVEL", "WARNING").upper()},
     "loggers": {

@@ -6,4 +6,4 @@ class ShowcaseConfig(AppConfig):
     verbose_name = "Showcase"
 
     def ready(self) -> None:
-        from . import checks  # noqa: F401  they are registered
+        from .web import admin, checks  # noqa: F401  both register what they hold

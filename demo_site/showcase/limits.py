@@ -1,4 +1,4 @@
-"""What the site accepts, in one place: pages show the numbers, intake and worker enforce them."""
+"""What the site accepts, in one place: pages show the numbers, uploads and worker enforce them."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from paperlib.labels import COUNT
 
-from . import names, reasons, tags
+from . import failure_reasons, filenames, label_sets
 from .states import BATCH, PLACEMENT, UPLOAD
 
 
@@ -83,7 +83,7 @@ class Batch(models.Model):
     not_before = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveIntegerField(default=0)  # without progress
     read_seconds = models.FloatField(default=0)  # that the decoder took for its files
-    setback = models.CharField(max_length=300, blank=True)  # a code of reasons.SETBACKS
+    setback = models.CharField(max_length=300, blank=True)  # a code of failure_reasons.SETBACKS
     size = models.PositiveBigIntegerField(default=0)  # bytes of its files as they were sent
     files = models.PositiveIntegerField(default=0)
     files_read = models.PositiveIntegerField(default=0)
@@ -117,7 +117,7 @@ class Batch(models.Model):
     @property
     def trouble(self) -> str:
         """What holds the batch up, as a sentence; "" where nothing does."""
-        return "" if self.finished else reasons.setback(self.setback)
+        return "" if self.finished else failure_reasons.setback(self.setback)
 
     @property
     def finished(self) -> bool:
@@ -137,7 +137,7 @@ class Upload(models.Model):
     position = models.PositiveIntegerField(default=0)  # order in the batch, or in the zip
     name = models.CharField(max_length=160)  # cleaned for display; never part of a path
     state = models.CharField(max_length=12, choices=_choices(UPLOAD), default="stored")
-    code = models.CharField(max_length=40, blank=True)  # of reasons.REASONS
+    code = models.CharField(max_length=40, blank=True)  # of failure_reasons.REASONS
     copy = models.CharField(max_length=160, blank=True)  # storage name; "" once it is deleted
     size = models.PositiveBigIntegerField(default=0)
     sha256 = models.CharField(max_length=64, blank=True)
@@ -165,7 +165,7 @@ class Upload(models.Model):
     @property
     def reason(self) -> str:
         """Why it failed, as a sentence."""
-        return reasons.sentence(self.code)
+        return failure_reasons.sentence(self.code)
 
 
 class Chip(models.Model):
@@ -255,7 +255,7 @@ class Placement(models.Model):
     row = models.PositiveIntegerField(default=0)
     column = models.PositiveIntegerField(default=0)
     state = models.CharField(max_length=12, choices=_choices(PLACEMENT), default="labelled")
-    code = models.CharField(max_length=40, blank=True)  # of reasons.REASONS
+    code = models.CharField(max_length=40, blank=True)  # of failure_reasons.REASONS
     known = models.BooleanField(default=False)  # its prediction was there before this batch
     prediction = models.ForeignKey(Prediction, null=True, blank=True, on_delete=models.SET_NULL)
 
@@ -275,13 +275,13 @@ class Placement(models.Model):
     @property
     def reason(self) -> str:
         """Why it failed, as a sentence."""
-        return reasons.sentence(self.code)
+        return failure_reasons.sentence(self.code)
 
     @property
     def name(self) -> str:
         """The upload's name, with row and column where the upload is a mosaic."""
         chips = self.upload.rows * self.upload.columns
-        return names.place_name(self.upload.name, chips, self.row, self.column)
+        return filenames.place_name(self.upload.name, chips, self.row, self.column)
 
 
 class Flag(models.Model):
@@ -300,7 +300,7 @@ class Flag(models.Model):
         ordering = ["-id"]
 
     def __str__(self) -> str:
-        return f"{self.chip_id}: {' '.join(tags.names(self.labels))}"
+        return f"{self.chip_id}: {' '.join(label_sets.names(self.labels))}"
 
 
 class ApiKey(models.Model):

@@ -56,8 +56,8 @@ def _reader_ends():
 @pytest.fixture(autouse=True)
 def _own_files(tmp_path, settings):
     """Each test has its own file store, and the model is loaded anew."""
-    from showcase import health, similar, storage
-    from showcase.services import predictor
+    from showcase import storage
+    from showcase.services import health, predictor, similar
 
     store = django_settings.STORAGES["default"]
     options = {**store["OPTIONS"], "location": str(tmp_path / "files")}

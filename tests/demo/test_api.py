@@ -10,9 +10,9 @@ import pytest
 from conftest import Showcase
 from django.core.files.uploadedfile import SimpleUploadedFile
 from hypothesis import HealthCheck, given, settings
-from showcase.api import new_key
 from showcase.models import ApiKey, Batch
 from showcase.services import predictor
+from showcase.web.api import new_key
 
 from paperlib.labels import LABELS
 
@@ -69,7 +69,8 @@ def test_results_come_in_pages(client, key, showcase):
 
 
 def test_every_failed_file_is_given_once(client, key, showcase, monkeypatch):
-    from showcase import api, exports
+    from showcase.services import exports
+    from showcase.web import api
 
     monkeypatch.setattr(api, "_FAILED", 2)
     files = [(f"{i}.png", pictures.png(i)) for i in range(4)]

@@ -8,8 +8,9 @@ import pictures
 import pytest
 from django.test import Client
 from django.utils import timezone
-from showcase import progress, storage
+from showcase import storage
 from showcase.models import Batch, Chip, Placement, Upload, Worker
+from showcase.services import progress
 
 pytestmark = pytest.mark.django_db
 
@@ -210,8 +211,8 @@ def test_batches_opened_at_the_same_time_both_belong_to_the_browser(client, show
     """Both requests have read the session before either has written it."""
     from django.contrib.sessions.backends.db import SessionStore
     from django.test import RequestFactory
-    from showcase import visitors
     from showcase.services import uploads
+    from showcase.web import ownership
 
     showcase.batch([("a.png", pictures.png(1))])
     key = client.cookies["sessionid"].value
@@ -219,7 +220,7 @@ def test_batches_opened_at_the_same_time_both_belong_to_the_browser(client, show
     for request in requests:
         request.session = SessionStore(key)
         request.session.load()
-    batches = [uploads.open_batch(owner=visitors.owner(request)) for request in requests]
+    batches = [uploads.open_batch(owner=ownership.owner(request)) for request in requests]
     for request in requests:
         request.session.save()
     for batch in batches:

@@ -10,8 +10,8 @@ import pytest
 from django.conf import settings as site
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
-from showcase import results
 from showcase.models import Batch, Chip, Flag, ModelVersion, Upload
+from showcase.services import model_card
 
 from paperlib import predictor
 from paperlib.labels import LABELS
@@ -169,7 +169,7 @@ def test_the_released_model_speaks_chinese(ask, db):
 def test_tables_of_every_profile_speak_chinese(ask, db, tmp_path, settings, profile):
     """Each of the tables that this checkout holds, whatever stands in it."""
     there = site.SHOWCASE["RESULTS"] / profile
-    names = [name for name in results.SHOWN if (there / f"{name}.csv").is_file()]
+    names = [name for name in model_card.SHOWN if (there / f"{name}.csv").is_file()]
     if not names:
         pytest.skip(f"no results of {profile} here: paper run --profile {profile}")
     (tmp_path / "planet32").mkdir()

@@ -40,7 +40,7 @@ def test_the_deploy_check_is_clean(tmp_path):
 
 
 def test_a_database_on_a_network_file_system_is_refused(tmp_path):
-    from showcase.checks import file_system
+    from showcase.web.checks import file_system
 
     mounts = tmp_path / "mounts"
     mounts.write_text(

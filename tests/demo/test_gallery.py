@@ -13,8 +13,9 @@ from django.http import QueryDict
 from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from showcase import gallery, names, similar, tags
+from showcase import filenames, label_sets
 from showcase.models import Chip, Flag, ModelVersion, Prediction
+from showcase.services import gallery, similar
 
 from paperlib.labels import CHINESE, COUNT, ENGLISH, LABELS, WEATHER
 
@@ -77,7 +78,7 @@ def test_the_pages_hold_what_brute_force_finds_in_order(chips, asked):
     query = QueryDict(mutable=True)
     for key, value in asked.items():
         query.setlist(key, [str(v) for v in value] if isinstance(value, list) else [str(value)])
-    wanted = tags.mask(asked.get("label", []))
+    wanted = label_sets.mask(asked.get("label", []))
 
     def passes(chip: Chip) -> bool:
         if not chip.shown:
@@ -85,7 +86,7 @@ def test_the_pages_hold_what_brute_force_finds_in_order(chips, asked):
         met = chip.labels & wanted
         if wanted and (met == 0 if asked.get("match") == "any" else met != wanted):
             return False
-        if "weather" in asked and not chip.labels & tags.mask([asked["weather"]]):
+        if "weather" in asked and not chip.labels & label_sets.mask([asked["weather"]]):
             return False
         if not asked.get("least", 0) / 100 <= chip.confidence <= asked.get("most", 100) / 100:
             return False
@@ -113,7 +114,7 @@ def test_going_back_shows_the_same_pages(chips, sort):
 
 
 def test_search_finds_names_and_labels_in_both_languages(chips):
-    water = {c.pk for c in chips if c.shown and c.labels & tags.mask(["water"])}
+    water = {c.pk for c in chips if c.shown and c.labels & label_sets.mask(["water"])}
     assert set(walk("q=water")) == set(walk("q=水")) == water
     assert [Chip.objects.get(pk=pk).name for pk in walk("q=chip_149")] == ["chip_149"]
     assert walk("q=chip_149 nothing") == []
@@ -122,11 +123,11 @@ def test_search_finds_names_and_labels_in_both_languages(chips):
 
 @pytest.mark.parametrize("label", LABELS)
 def test_search_finds_a_label_by_any_of_its_names(chips, label):
-    wanted = {c.pk for c in chips if c.shown and c.labels & tags.mask([label])}
+    wanted = {c.pk for c in chips if c.shown and c.labels & label_sets.mask([label])}
     spellings = {label, ENGLISH[label], CHINESE[label], ENGLISH[label].upper().replace(" ", "-")}
     for spelling in spellings:
         assert set(walk(f"q={spelling}")) == wanted, spelling
-    road = {pk for pk in wanted if Chip.objects.get(pk=pk).labels & tags.mask(["road"])}
+    road = {pk for pk in wanted if Chip.objects.get(pk=pk).labels & label_sets.mask(["road"])}
     assert set(walk(f"q=road {ENGLISH[label]}")) == set(walk(f"q={ENGLISH[label]} road")) == road
     some = [c for c in chips if c.pk in wanted][-1]
     assert set(walk(f"q={ENGLISH[label]} {some.name}")) == {some.pk}
@@ -239,7 +240,7 @@ def test_a_flag_is_kept_and_exported_as_the_competitions_csv(showcase, client):
     send = {"label": ["water", "clear", "no such label"], "comment": "a river\0!"}
     assert client.post(f"/chip/{chip.key}/flag/", send).status_code == 302
     flag = Flag.objects.get()
-    assert tags.names(flag.labels) == ["clear", "water"]
+    assert label_sets.names(flag.labels) == ["clear", "water"]
     assert flag.comment == "a river!"
     # Until staff has looked at it, nobody reads it and nobody trains on it.
     assert b"train_7" not in b"".join(client.get("/flags.csv").streaming_content)
@@ -262,7 +263,7 @@ def test_a_strangers_flag_does_not_override_an_accepted_one(showcase, client):
     showcase.run([("train_7.png", pictures.png(1)), ("train_8.png", pictures.png(2))])
     chip = Chip.objects.get(name="train_7")
     for label, state in (("water", "accepted"), ("road", "accepted"), ("haze", "open")):
-        flag = Flag.objects.create(chip=chip, labels=tags.mask([label]), state=state)
+        flag = Flag.objects.create(chip=chip, labels=label_sets.mask([label]), state=state)
     text = b"".join(client.get("/flags.csv").streaming_content).decode()
     assert text == "image_name,tags\ntrain_7,road\n"
     Flag.objects.filter(state="accepted").update(state="rejected")
@@ -316,7 +317,7 @@ def test_downloads_hold_every_chip_with_its_probabilities(showcase, client):
     assert data["state"] == "done"
     for row, entry, place in zip(rows, data["chips"], batch.placements.order_by("pk"), strict=True):
         own = Prediction.unpack(place.prediction.probability)
-        assert row["tags"].split() == entry["tags"] == tags.names(place.prediction.labels)
+        assert row["tags"].split() == entry["tags"] == label_sets.names(place.prediction.labels)
         assert np.allclose([float(row[n]) for n in LABELS], own, atol=1e-6)
         assert np.allclose([entry["probability"][n] for n in LABELS], own, atol=1e-6)
 
@@ -346,13 +347,13 @@ def test_files_of_the_same_name_are_told_apart(showcase, client):
 
 @given(st.lists(st.sampled_from(["a", "a_2", "a_3", "b", "a_r000_c001", "b_r000_c001_2"])))
 def test_distinct_names_are_distinct_and_the_first_keeps_its_own(given_names):
-    found = names.distinct(given_names)
+    found = filenames.distinct(given_names)
     assert len(set(found)) == len(given_names)
     assert found[:1] == given_names[:1]
     assert all(new.startswith(old) for new, old in zip(found, given_names, strict=True))
     # What came first is called the same when more comes.
-    assert names.distinct(given_names[:3]) == found[:3]
-    assert names.distinct(["a"] * 5000)[-1] == "a_5000"
+    assert filenames.distinct(given_names[:3]) == found[:3]
+    assert filenames.distinct(["a"] * 5000)[-1] == "a_5000"
 
 
 def test_an_empty_batch_downloads_as_valid_json(showcase, client):

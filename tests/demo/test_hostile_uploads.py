@@ -17,7 +17,7 @@ import pictures
 import pytest
 from conftest import DECODER
 from PIL import Image, PngImagePlugin
-from showcase import names, storage
+from showcase import filenames, storage
 from showcase.decoder import client as decoder_client
 from showcase.decoder import images as formats
 from showcase.decoder.client import Away, Decoder, Head, Member
@@ -250,17 +250,17 @@ NAMES = [
 
 @pytest.mark.parametrize("name", NAMES, ids=[str(i) for i in range(len(NAMES))])
 def test_a_name_becomes_a_label_that_does_nothing(name):
-    cleaned = names.clean(name)
+    cleaned = filenames.clean(name)
     assert 1 <= len(cleaned) <= 120
     assert not set(cleaned) & set("<>\"'&/\\\n\r\0:|=+@`$;\u202e\u200f\u2066")
     assert cleaned[0] not in "=+-@\t."
-    assert names.clean(cleaned) == cleaned
+    assert filenames.clean(cleaned) == cleaned
 
 
 def test_letters_of_any_script_stay():
-    assert names.clean("卫星图像 1.tif") == "卫星图像 1"
-    assert names.clean("C:\\chips\\train_12.jpg") == "train_12"
-    assert names.clean("folder/sub/façade_é.PNG") == "façade_é"
+    assert filenames.clean("卫星图像 1.tif") == "卫星图像 1"
+    assert filenames.clean("C:\\chips\\train_12.jpg") == "train_12"
+    assert filenames.clean("folder/sub/façade_é.PNG") == "façade_é"
 
 
 LONG = ("a" * 4000 + ".png", pictures.png(99))

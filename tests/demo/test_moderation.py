@@ -7,7 +7,7 @@ import json
 import pictures
 import pytest
 from django.test import Client
-from showcase import tags
+from showcase import label_sets
 from showcase.models import ApiKey, Chip, Flag, ModelVersion, Worker
 from showcase.services import deletion
 
@@ -63,7 +63,7 @@ def test_a_chip_that_is_taken_down_is_told_nowhere(showcase, client, keeper):
 def test_a_correction_is_decided_on_with_everything_in_sight(showcase, keeper):
     showcase.run([("train_7.png", pictures.png(1))])
     chip = Chip.objects.get()
-    proposed = tags.mask(["haze", "slash_burn"])
+    proposed = label_sets.mask(["haze", "slash_burn"])
     flags = [
         Flag.objects.create(chip=chip, labels=proposed, comment="<script>fire</script>")
         for _ in range(2)
@@ -72,8 +72,8 @@ def test_a_correction_is_decided_on_with_everything_in_sight(showcase, keeper):
         page = text(keeper, path)
         assert f'src="/chip/{chip.key}/thumb.image"' in page
         assert f'href="/chip/{chip.key}/"' in page
-        assert ", ".join(tags.title(name) for name in ("haze", "slash_burn")) in page
-        assert ", ".join(tags.title(name) for name in tags.names(chip.labels)) in page
+        assert ", ".join(label_sets.title(name) for name in ("haze", "slash_burn")) in page
+        assert ", ".join(label_sets.title(name) for name in label_sets.names(chip.labels)) in page
         assert "&lt;script&gt;fire" in page
         assert "<script>fire" not in page
     assert keeper.get(f"/chip/{chip.key}/thumb.image").status_code == 200

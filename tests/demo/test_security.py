@@ -402,7 +402,8 @@ def test_health_says_what_is_missing_and_no_secrets(client):
 
 def test_a_store_that_hangs_holds_no_probe(client, monkeypatch):
     """Eight probes held all threads of the site while the store did not answer."""
-    from showcase import health, storage
+    from showcase import storage
+    from showcase.services import health
 
     over, asked = threading.Event(), []
 
@@ -457,7 +458,8 @@ def test_probes_may_call_the_site_by_any_name(client, settings):
 
 def test_asking_for_health_does_not_write_each_time(client, monkeypatch):
     """Anybody may ask; on S3 every write is billed."""
-    from showcase import health, storage
+    from showcase import storage
+    from showcase.services import health
 
     written, now = [], [1000.0]
     monkeypatch.setattr(storage, "write", lambda name, data: written.append(name))
@@ -481,7 +483,7 @@ def test_asking_for_health_does_not_write_each_time(client, monkeypatch):
 
 def test_a_locked_database_answers_503_with_a_page(client, monkeypatch):
     from django.db import OperationalError
-    from showcase.views import chips
+    from showcase.web.views import chips
 
     def locked(*args):
         raise OperationalError("database is locked")
@@ -495,7 +497,7 @@ def test_a_locked_database_answers_503_with_a_page(client, monkeypatch):
 
 def test_a_file_store_that_is_away_answers_503(client, showcase, monkeypatch):
     from showcase import storage
-    from showcase.api import new_key
+    from showcase.web.api import new_key
 
     exceptions = pytest.importorskip("botocore.exceptions")
     chip = Chip.objects.create(sha256="a", content="a", width=8, height=8, shown=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from showcase import similar
 from showcase.models import Chip, ModelVersion, Prediction
+from showcase.services import similar
 
 from paperlib.labels import COUNT
 

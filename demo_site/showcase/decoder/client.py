@@ -18,7 +18,7 @@ import numpy as np
 from django.conf import settings
 
 from .. import limits as site
-from ..reasons import REASONS
+from ..failure_reasons import REASONS
 from . import sandbox
 from .process import HEAD
 
@@ -46,7 +46,7 @@ _ENVIRONMENT = {
 
 
 class Refused(Exception):
-    """A file is not read; the argument is a code of `reasons.REASONS`."""
+    """A file is not read; the argument is a code of `failure_reasons.REASONS`."""
 
 
 class Away(OSError):

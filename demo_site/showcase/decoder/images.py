@@ -19,7 +19,7 @@ _ORIENTATION, _ACROSS = 0x0112, {5, 6, 7, 8}  # EXIF's tag; values that exchange
 
 
 class Refused(Exception):
-    """A reason from `reasons.REASONS`."""
+    """A reason from `failure_reasons.REASONS`."""
 
 
 def sniff(data: bytes) -> str:

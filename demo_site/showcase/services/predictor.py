@@ -20,7 +20,7 @@ from django.utils.module_loading import import_string
 from paperlib.labels import COUNT
 from paperlib.utils.errors import PaperError
 
-from .. import tags
+from .. import label_sets
 from ..models import ModelVersion
 
 _loaded: tuple[object, ModelVersion] | None = None
@@ -149,7 +149,7 @@ def predict(images: list[np.ndarray]):
     if not np.isfinite(probability).all():
         raise ValueError("the predictor gave a probability that is not a number")
     limits = np.asarray(version.thresholds, np.float32)
-    masks = [tags.mask(row) for row in found.labels]
+    masks = [label_sets.mask(row) for row in found.labels]
     return probability, raw, masks, confidence(probability, limits)
 
 

@@ -16,7 +16,7 @@ from django.db.models import Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from .. import names, storage
+from .. import filenames, storage
 from ..limits import limits
 from ..models import ApiKey, Batch, Upload
 from ..states import BATCH
@@ -64,7 +64,7 @@ def open_batch(
         if size > WAITING * limits().batch_bytes or rate_limits.used_up(sender):
             raise Refused(_("Much that you sent is still to be labelled. Please come back later."))
     return Batch.objects.create(
-        title=names.title(title),
+        title=filenames.title(title),
         private=private,
         example=example,
         owner=owner,
@@ -88,7 +88,7 @@ def add_files(batch: Batch, files: Iterable[Stored], after: int | None = None) -
         held = Batch.objects.select_for_update().get(pk=batch.pk)
         ledger, rows = _Ledger(held, after), []
         for file in files:
-            answer = {"name": names.clean(file.name or ""), "accepted": True, "reason": ""}
+            answer = {"name": filenames.clean(file.name or ""), "accepted": True, "reason": ""}
             answers.append(answer)
             upload = Upload(
                 batch=held, name=answer["name"], size=file.size, sha256=file.sha256, copy=file.copy

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from django.db import OperationalError, connection, models, transaction
 
 from ..decoder.client import Head, Piece
+from ..filenames import place_name
 from ..models import Batch, Chip, ModelVersion, Placement, Prediction, Upload, token
-from ..names import place_name
 from ..services.deletion import retire
 from ..states import PLACEMENT, UPLOAD
 from .lease import Lease

@@ -18,10 +18,10 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 from django.db.models import F
 
-from .. import names, storage
+from .. import filenames, storage
 from ..decoder.client import Away, Decoder, Member, Refused
+from ..failure_reasons import PASSING
 from ..models import Batch, ModelVersion, Prediction, Upload, Worker
-from ..reasons import PASSING
 from ..services import batches, predictor, rate_limits
 from ..states import UPLOAD
 from . import bulk, read_ahead
@@ -60,7 +60,7 @@ def work(lease: Lease, decoder: Decoder, stopping: threading.Event) -> str:
 
 
 def setback(fault: Exception) -> str:
-    """What a fault is to a batch: a code of `reasons.SETBACKS`."""
+    """What a fault is to a batch: a code of `failure_reasons.SETBACKS`."""
     if isinstance(fault, Away):
         return "decoder"
     if isinstance(fault, OSError) and fault.errno in FULL:
@@ -183,7 +183,7 @@ def _one(lease: Lease, upload: Upload, item: Member | Refused | None) -> bool:
         batch_id=upload.batch_id,
         parent=upload,
         position=item.position,
-        name=names.clean(item.name),
+        name=filenames.clean(item.name),
         state="failed" if item.reason else "stored",
         code=item.reason,
         copy=copy,

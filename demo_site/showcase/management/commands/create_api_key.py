@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.core.management.base import BaseCommand
 
-from showcase.api import new_key
+from showcase.web.api import new_key
 
 
 class Command(BaseCommand):

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
-from ..limits import limits
+from ...limits import limits
 
 log = logging.getLogger("showcase.requests")
 

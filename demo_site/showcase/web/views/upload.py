@@ -9,10 +9,10 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from .. import health, visitors
-from ..limits import USUAL_DAYS, VANISH_DAYS
-from ..models import Batch, Chip, ModelVersion
-from ..services import batches, uploads
+from ...limits import USUAL_DAYS, VANISH_DAYS
+from ...models import Batch, Chip, ModelVersion
+from ...services import batches, health, uploads
+from .. import ownership
 from . import errors
 
 
@@ -22,7 +22,7 @@ def home(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         return _whole_batch(request)
     context = {
-        "own_batches": visitors.own_batches(request),
+        "own_batches": ownership.own_batches(request),
         "newest": Chip.objects.filter(shown=True).order_by("-id")[:12],
         "model_version": ModelVersion.current(),
         "workers": health.workers(),
@@ -36,19 +36,19 @@ def _open(request: HttpRequest) -> Batch:
         title=request.POST.get("title", ""),
         private=request.POST.get("private") in ("1", "on", "true"),
         days=int(days) if days in map(str, VANISH_DAYS) else USUAL_DAYS,
-        owner=visitors.owner(request),
-        sender=visitors.alias(request),
+        owner=ownership.owner(request),
+        sender=ownership.alias(request),
     )
 
 
 def _whole_batch(request: HttpRequest) -> HttpResponse:
-    if visitors.limited(request, "uploads"):
+    if ownership.limited(request, "uploads"):
         return errors.too_many(request)
     files = [file for field in ("files", "folder") for file in request.FILES.getlist(field)]
     if not files:
         messages.error(request, _("Choose at least one picture."))
         return redirect("home")
-    if visitors.limited(request, "files", len(files)):
+    if ownership.limited(request, "files", len(files)):
         return errors.too_many(request)
     try:
         batch = _open(request)
@@ -69,7 +69,7 @@ def _whole_batch(request: HttpRequest) -> HttpResponse:
 @require_POST
 def start(request: HttpRequest) -> JsonResponse | HttpResponse:
     """JavaScript, step 1: open a batch. Answers with the addresses of the next steps."""
-    if visitors.limited(request, "uploads"):
+    if ownership.limited(request, "uploads"):
         return errors.too_many(request)
     try:
         batch = _open(request)
@@ -89,7 +89,7 @@ def start(request: HttpRequest) -> JsonResponse | HttpResponse:
 
 def _mine(request: HttpRequest, token: str) -> Batch | None:
     batch = get_object_or_404(Batch.objects.present(), token=token)
-    return batch if visitors.owns(request, batch) else None
+    return batch if ownership.owns(request, batch) else None
 
 
 @require_POST
@@ -103,7 +103,7 @@ def add(request: HttpRequest, token: str) -> JsonResponse | HttpResponse:
     after = request.POST.get("after", "")
     known = int(after) if after.isascii() and after.isdigit() and len(after) < 7 else None
     files = request.FILES.getlist("files")
-    if visitors.limited(request, "files", max(len(files), 1)):
+    if ownership.limited(request, "files", max(len(files), 1)):
         return errors.too_many(request)
     return JsonResponse({"files": uploads.add_files(batch, files, known)})
 

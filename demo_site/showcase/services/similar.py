@@ -12,7 +12,7 @@ import numpy as np
 
 from paperlib.labels import COUNT
 
-from .models import Chip, ModelVersion, Prediction
+from ..models import Chip, ModelVersion, Prediction
 
 _MOST = 200_000  # the newest so many
 _LATE = 1000  # keys: a prediction may become visible after others whose keys are that much larger

@@ -8,8 +8,8 @@ import time
 
 from django.core.exceptions import RequestDataTooBig
 
-from . import upload_handlers, visitors
-from .services import rate_limits
+from ..services import rate_limits
+from . import ownership, upload_handlers
 
 log = logging.getLogger("showcase.requests")
 
@@ -100,7 +100,7 @@ class Bodies:
             return self.get_response(request)
         finally:
             if (taken := getattr(request, "bytes_taken", 0)) and rate_limits.per_hour("megabytes"):
-                rate_limits.add("megabytes", visitors.alias(request), math.ceil(taken / 1e6))
+                rate_limits.add("megabytes", ownership.alias(request), math.ceil(taken / 1e6))
 
     def process_view(self, request, view, args, kwargs):
         if request.content_type != "multipart/form-data":
@@ -113,7 +113,7 @@ class Bodies:
             raise RequestDataTooBig("the form is larger than this address takes")
         if not upload_handlers.takes_files(request):
             return None
-        spent = rate_limits.spent("megabytes", visitors.alias(request))
+        spent = rate_limits.spent("megabytes", ownership.alias(request))
         if (allowed := rate_limits.per_hour("megabytes")) and spent >= allowed:
             from .views.errors import too_many
 

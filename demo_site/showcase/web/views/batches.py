@@ -10,10 +10,10 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from .. import exports, health, mosaic, visitors
-from .. import progress as progress_of
-from ..models import Batch, Upload
-from ..services import batches, rate_limits
+from ...models import Batch, Upload
+from ...services import batches, exports, health, mosaic, rate_limits
+from ...services import progress as progress_of
+from .. import ownership
 from . import errors
 
 SHOWN = 60  # chips on one page of a batch; failed files and large pictures as well
@@ -23,7 +23,7 @@ def _context(request: HttpRequest, batch: Batch) -> dict:
     rows = batch.placements.filter(state__in=("labelled", "failed"))
     rows = rows.select_related("chip", "prediction", "upload").order_by("id")
     mosaics = batch.uploads.filter(Q(rows__gt=1) | Q(columns__gt=1), state="read")
-    may_change = visitors.may_change(request, batch)
+    may_change = ownership.may_change(request, batch)
     return {
         "batch": batch,
         "progress": progress_of.of(batch),
@@ -32,7 +32,7 @@ def _context(request: HttpRequest, batch: Batch) -> dict:
         "mosaics": _page(request, mosaics, "large"),
         "may_change": may_change,
         "may_delete": batch.finished
-        and (visitors.owns(request, batch) or request.user.has_perm("showcase.delete_batch")),
+        and (ownership.owns(request, batch) or request.user.has_perm("showcase.delete_batch")),
         "may_retry": may_change and batch.finished and batches.may_retry(batch),
         "workers": health.workers(),
     }
@@ -67,11 +67,11 @@ def progress(request: HttpRequest, token: str) -> HttpResponse:
 
 def _change(request: HttpRequest, token: str, act, done: str, not_done: str) -> HttpResponse:
     found = get_object_or_404(Batch.objects.present(), token=token)
-    if not visitors.may_change(request, found):
+    if not ownership.may_change(request, found):
         return errors.forbidden(request)
     # Each retry has the decoder work on the same files again, of one batch from any address.
     if act is batches.retry and (
-        visitors.limited(request, "retries")
+        ownership.limited(request, "retries")
         or not rate_limits.within("retry", str(found.pk), batches.RETRIES_PER_HOUR)
     ):
         return errors.too_many(request)

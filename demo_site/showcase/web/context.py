@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from .limits import ACCEPT, FORMATS, VANISH_DAYS, limits
+from ..limits import ACCEPT, FORMATS, VANISH_DAYS, limits
 
 
 def site(request) -> dict:

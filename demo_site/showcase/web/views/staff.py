@@ -14,9 +14,9 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from .. import visitors
-from ..models import Batch, Chip
-from ..services import deletion, rate_limits
+from ...models import Batch, Chip
+from ...services import deletion, rate_limits
+from .. import ownership
 from . import errors
 
 
@@ -29,7 +29,7 @@ def _logged(request: HttpRequest, row, action: int, what: str) -> None:
 def delete_batch(request: HttpRequest, token: str) -> HttpResponse:
     """By the browser that opened it, or by staff."""
     batch = get_object_or_404(Batch, token=token)
-    if not visitors.owns(request, batch):
+    if not ownership.owns(request, batch):
         if not request.user.has_perm("showcase.delete_batch"):
             return errors.forbidden(request)
         _logged(request, batch, DELETION, "deleted on its page")
@@ -62,7 +62,7 @@ class Login(auth_views.LoginView):
     template_name = "showcase/login.html"
 
     def post(self, request, *args, **kwargs):
-        if visitors.limited(request, "logins"):
+        if ownership.limited(request, "logins"):
             return errors.too_many(request)
         account, most = request.POST.get("username", ""), settings.SHOWCASE["LOGINS_PER_HOUR"]
         who = hashlib.sha256(account.casefold().encode()).hexdigest()[:32]

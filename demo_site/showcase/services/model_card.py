@@ -13,8 +13,8 @@ from django.utils.translation import gettext_lazy as _l
 
 from paperlib.labels import LABELS
 
-from . import tags
-from .models import ModelVersion
+from .. import label_sets
+from ..models import ModelVersion
 
 ROWS = 40  # of one table
 #: Parts of a card that are shown otherwise, or that only a program reads.
@@ -72,7 +72,7 @@ def scores(version: ModelVersion | None) -> dict | None:
     held = version.card.get("scores") if version else None
     try:
         each = held["f2_of_each_label"]
-        labels = [{"title": tags.title(n), **_interval(each[n])} for n in LABELS if n in each]
+        labels = [{"title": label_sets.title(n), **_interval(each[n])} for n in LABELS if n in each]
         f2 = _interval(held["f2_mean_over_chips"])
         return {"chips": int(held["chips"]), "f2": f2, "labels": labels}
     except (KeyError, TypeError, ValueError):
@@ -122,7 +122,7 @@ def thresholds(version: ModelVersion | None) -> list[dict]:
     if version is None or len(version.thresholds) != len(LABELS):
         return []
     return [
-        {"name": n, "title": tags.title(n), "percent": round(100 * t, 1)}
+        {"name": n, "title": label_sets.title(n), "percent": round(100 * t, 1)}
         for n, t in zip(LABELS, version.thresholds, strict=True)
     ]
 
@@ -156,7 +156,10 @@ def _cell(text: str) -> dict:
     """`{text, number}`; at most four decimals: more than the intervals can tell apart."""
     number = bool(re.fullmatch(r"-?\d+(\.\d*)?(e-?\d+)?", text))
     if not number:
-        return {"text": tags.title(text) if text in LABELS else _phrase(text), "number": False}
+        return {
+            "text": label_sets.title(text) if text in LABELS else _phrase(text),
+            "number": False,
+        }
     return {"text": text if text.lstrip("-").isdigit() else f"{float(text):.4f}", "number": True}
 
 

@@ -12,8 +12,8 @@ from django.conf import settings
 from django.db import Error, connection
 from django.db.models.functions import Now
 
-from . import storage
-from .models import Batch, Worker
+from .. import storage
+from ..models import Batch, Worker
 
 log = logging.getLogger("showcase.health")
 FRESH = 10  # seconds that an answer of the file store counts

@@ -23,10 +23,9 @@ from ninja.security import APIKeyHeader
 
 from paperlib.labels import CHINESE, ENGLISH, GROUP, LABELS
 
-from . import exports, progress
-from .limits import USUAL_DAYS
-from .models import ApiKey, Batch, Chip, ModelVersion, Prediction
-from .services import batches, rate_limits, uploads
+from ..limits import USUAL_DAYS
+from ..models import ApiKey, Batch, Chip, ModelVersion, Prediction
+from ..services import batches, exports, progress, rate_limits, uploads
 
 api = NinjaAPI(
     title="Showcase API",
@@ -285,7 +284,7 @@ def chip(request: HttpRequest, key: str = Token):
     prediction = newest.select_related("model").first()
     if prediction is None:
         raise HttpError(404, "Not Found")
-    from . import tags
+    from .. import label_sets
 
     values = Prediction.unpack(prediction.probability)
     return {
@@ -293,7 +292,7 @@ def chip(request: HttpRequest, key: str = Token):
         "name": found.name,
         "width": found.width,
         "height": found.height,
-        "tags": tags.names(prediction.labels),
+        "tags": label_sets.names(prediction.labels),
         "confidence": prediction.confidence,
         "probability": {n: round(float(v), 6) for n, v in zip(LABELS, values, strict=True)},
         "model": str(prediction.model),

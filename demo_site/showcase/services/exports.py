@@ -17,8 +17,8 @@ from django.utils.translation import gettext as _
 
 from paperlib.labels import LABELS
 
-from . import names, tags
-from .models import Batch, Flag, Placement, Prediction, Upload
+from .. import filenames, label_sets
+from ..models import Batch, Flag, Placement, Prediction, Upload
 
 
 def download(rows: Iterable[str], name: str, kind: str) -> FileResponse:
@@ -45,7 +45,7 @@ def _upload_names(token: str, count: int, last: int) -> dict[int, str]:
     """Names of a batch's uploads, as long as it has so many; for pages asked for one by one."""
     rows = Upload.objects.filter(batch__token=token).order_by("id")
     held = list(rows.values_list("id", "name"))
-    found = names.distinct(names.image_name(name) for _, name in held)
+    found = filenames.distinct(filenames.image_name(name) for _, name in held)
     return {pk: name for (pk, _), name in zip(held, found, strict=True)}
 
 
@@ -59,7 +59,7 @@ def chip_names(batch: Batch) -> Callable[[Placement], str]:
 
     def name(place: Placement) -> str:
         chips = place.upload.rows * place.upload.columns
-        return names.place_name(of_upload[place.upload_id], chips, place.row, place.column)
+        return filenames.place_name(of_upload[place.upload_id], chips, place.row, place.column)
 
     return name
 
@@ -75,7 +75,7 @@ def csv_rows(batch: Batch) -> Iterator[str]:
         if place.chip.hidden:
             continue
         values = Prediction.unpack(place.prediction.probability)
-        labels = " ".join(tags.names(place.prediction.labels))
+        labels = " ".join(label_sets.names(place.prediction.labels))
         yield _line([name(place), labels, *(f"{v:.6f}" for v in values)])
 
 
@@ -115,7 +115,7 @@ def chip_entry(place: Placement, name: str) -> dict:
         return entry | {"chip": "", "state": "hidden", "reason": reason}
     if place.prediction:
         values = Prediction.unpack(place.prediction.probability)
-        entry["tags"] = tags.names(place.prediction.labels)
+        entry["tags"] = label_sets.names(place.prediction.labels)
         entry["probability"] = {
             name: round(float(v), 6) for name, v in zip(LABELS, values, strict=True)
         }
@@ -130,16 +130,16 @@ def flag_rows() -> Iterator[str]:
     yield _line(["image_name", "tags"])
     flags = Flag.objects.filter(state="accepted", chip__shown=True)
     named = flags.order_by().values_list("chip", "chip__name").distinct()
-    same = Counter(names.image_name(name) for _, name in named.iterator(chunk_size=500))
+    same = Counter(filenames.image_name(name) for _, name in named.iterator(chunk_size=500))
     seen: set[int] = set()
     rows = flags.select_related("chip").order_by("-id").iterator(chunk_size=500)
     for flag in rows:
         if flag.chip_id not in seen:
             seen.add(flag.chip_id)
-            name = names.image_name(flag.chip.name)
+            name = filenames.image_name(flag.chip.name)
             if same[name] > 1 or not name:
                 name = f"{name}_{flag.chip.key}" if name else flag.chip.key
-            yield _line([name, " ".join(tags.names(flag.labels))])
+            yield _line([name, " ".join(label_sets.names(flag.labels))])
 
 
 def _line(values: list[str]) -> str:

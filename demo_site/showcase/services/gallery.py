@@ -17,8 +17,8 @@ from django.utils import timezone
 
 from paperlib.labels import LABELS, WEATHER
 
-from . import tags
-from .models import Batch, Chip
+from .. import label_sets
+from ..models import Batch, Chip
 
 PAGE = 48
 COUNTED = 1000
@@ -110,12 +110,12 @@ def _noon(day: date) -> datetime:
 def select(filters: Filters) -> tuple[QuerySet[Chip], Batch | None]:
     """The chips that the filters let through, in no order yet."""
     rows = Chip.objects.filter(shown=True)
-    mask = tags.mask(filters.labels)
+    mask = label_sets.mask(filters.labels)
     if mask:
         rows = rows.annotate(met=F("labels").bitand(mask))
         rows = rows.filter(met=mask) if filters.match == "all" else rows.exclude(met=0)
     if filters.weather:
-        rows = rows.annotate(sky=F("labels").bitand(tags.mask([filters.weather])))
+        rows = rows.annotate(sky=F("labels").bitand(label_sets.mask([filters.weather])))
         rows = rows.exclude(sky=0)
     if filters.least:
         rows = rows.filter(confidence__gte=filters.least / 100)
@@ -132,7 +132,7 @@ def select(filters: Filters) -> tuple[QuerySet[Chip], Batch | None]:
         rows = rows.filter(placements__batch=batch).distinct() if batch else rows.none()
     for term, label in terms(filters.text):
         if label:
-            rows = rows.annotate(**{f"is_{label}": F("labels").bitand(tags.mask([label]))})
+            rows = rows.annotate(**{f"is_{label}": F("labels").bitand(label_sets.mask([label]))})
             rows = rows.filter(Q(name__icontains=term) | Q(**{f"is_{label}__gt": 0}))
         else:
             rows = rows.filter(name__icontains=term)
@@ -148,7 +148,7 @@ def terms(text: str) -> list[tuple[str, str | None]]:
     while words:
         for count in range(len(words), 0, -1):
             term = " ".join(words[:count])
-            label = tags.find(term)
+            label = label_sets.find(term)
             if label or count == 1:
                 found.append((term, label))
                 words = words[count:]

@@ -9,8 +9,8 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-from .models import Batch, token
-from .services import rate_limits
+from ..models import Batch, token
+from ..services import rate_limits
 
 _VISITOR = "visitor"  # session key: a random name of this browser
 

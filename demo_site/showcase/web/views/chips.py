@@ -11,11 +11,12 @@ from django.views.decorators.http import require_POST, require_safe
 
 from paperlib.labels import LABELS, WEATHER
 
-from .. import exports, results, similar, tags, visitors
-from .. import gallery as gallery_of
-from ..detail import bars
-from ..models import Batch, Chip, Flag
-from ..services import chip_images
+from ... import label_sets
+from ...models import Batch, Chip, Flag
+from ...services import chip_images, exports, model_card, similar
+from ...services import gallery as gallery_of
+from ...services.probabilities import bars
+from .. import ownership
 from . import errors
 
 
@@ -25,8 +26,8 @@ def gallery(request: HttpRequest) -> HttpResponse:
     context = {
         "page": page,
         "filters": page.filters,
-        "all_labels": [{"name": n, "title": tags.title(n)} for n in LABELS],
-        "weather": [{"name": n, "title": tags.title(n)} for n in WEATHER],
+        "all_labels": [{"name": n, "title": label_sets.title(n)} for n in LABELS],
+        "weather": [{"name": n, "title": label_sets.title(n)} for n in WEATHER],
         "sorts": gallery_of.SORTS,
         "batches": there.filter(private=False, chips_labelled__gt=0).order_by("-id")[:30],
     }
@@ -50,15 +51,15 @@ def chip(request: HttpRequest, key: str) -> HttpResponse:
     context = {
         "chip": found,
         "prediction": newest,
-        "reads": results.reads(newest.model) if newest else "",
+        "reads": model_card.reads(newest.model) if newest else "",
         "bars": bars(newest) if newest else [],
         "history": [{"prediction": p, "bars": bars(p)} for p in history],
         "similar": similar.to(found) if newest else [],
         "placements": public.select_related("batch", "upload").order_by("-id")[:10],
         # Strangers' words are looked at first; one's own are there at once.
-        "flags": found.flags.filter(visitors.own_flags(request) | Q(state="accepted"))[:5],
+        "flags": found.flags.filter(ownership.own_flags(request) | Q(state="accepted"))[:5],
         "all_labels": [
-            {"name": n, "title": tags.title(n), "on": bool(found.labels >> i & 1)}
+            {"name": n, "title": label_sets.title(n), "on": bool(found.labels >> i & 1)}
             for i, n in enumerate(LABELS)
         ],
     }
@@ -89,7 +90,7 @@ def image(request: HttpRequest, key: str, kind: str) -> HttpResponse:
 def flag(request: HttpRequest, key: str) -> HttpResponse:
     """ "This is wrong", with the labels the visitor holds for right."""
     found = get_object_or_404(Chip, key=key, hidden=False)
-    if visitors.limited(request, "flags"):
+    if ownership.limited(request, "flags"):
         return errors.too_many(request)
     names = [name for name in request.POST.getlist("label") if name in LABELS]
     if not names:
@@ -97,8 +98,8 @@ def flag(request: HttpRequest, key: str) -> HttpResponse:
         return redirect(found)
     Flag.objects.create(
         chip=found,
-        owner=visitors.owner(request),
-        labels=tags.mask(names),
+        owner=ownership.owner(request),
+        labels=label_sets.mask(names),
         comment=request.POST.get("comment", "").replace("\x00", "").strip()[:500],
     )
     messages.success(request, _("Thank you. Your labels were kept for review."))

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from django.db.models import Avg, F, Q, Sum
 
+from ..models import Batch
 from . import health
-from .models import Batch
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from django.utils.translation import gettext as _
 
 from paperlib.labels import LABELS
 
-from . import reasons, tags
-from .models import Upload
+from .. import failure_reasons, label_sets
+from ..models import Upload
 
 SIDE = 32  # cells of a window, each way, at most
 WORDS = 6  # so many columns at most, and the labels fit into the cells as words
@@ -64,9 +64,11 @@ def legend(upload: Upload) -> list[dict]:
     counts = dict.fromkeys(LABELS, 0)
     said = upload.placements.filter(prediction__isnull=False, chip__hidden=False).order_by()
     for mask, chips in said.values_list("prediction__labels").annotate(chips=Count("id")):
-        for name in tags.names(mask):
+        for name in label_sets.names(mask):
             counts[name] += chips
-    return [{"name": n, "title": tags.title(n), "count": counts[n]} for n in LABELS if counts[n]]
+    return [
+        {"name": n, "title": label_sets.title(n), "count": counts[n]} for n in LABELS if counts[n]
+    ]
 
 
 def cells(upload: Upload, part: Window, *, all_of_them: bool) -> SafeString:
@@ -94,7 +96,7 @@ def cells(upload: Upload, part: Window, *, all_of_them: bool) -> SafeString:
                 f'<g class="said-here" aria-hidden="true">{drawn}</g></a>'
             )
         else:
-            inner = _blank("failed", escape(reasons.sentence(code)))
+            inner = _blank("failed", escape(failure_reasons.sentence(code)))
         found.append(
             f'<svg x="{column * width:.6g}" y="{row * height:.6g}" width="{width:.6g}" '
             f'height="{height:.6g}" viewBox="0 0 256 256" preserveAspectRatio="none" '
@@ -110,7 +112,7 @@ def cells(upload: Upload, part: Window, *, all_of_them: bool) -> SafeString:
 
 def _look(mask: int, part: Window) -> tuple[str, str, str]:
     """Of one label set: names for the script, titles for people, and what stands in the cell."""
-    labels = tags.describe(mask)
+    labels = label_sets.describe(mask)
     if part.words:
         drawn = "".join(
             f'<text x="12" y="{24 * number + 26}">{escape(label["title"])}</text>'

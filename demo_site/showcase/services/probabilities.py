@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from paperlib.labels import GROUP, LABELS
 
-from . import tags
-from .models import Prediction
+from .. import label_sets
+from ..models import Prediction
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def bars(prediction: Prediction) -> list[Bar]:
     return [
         Bar(
             name=name,
-            title=tags.title(name),
+            title=label_sets.title(name),
             group=GROUP[name],
             percent=_percent(probability[i]),
             raw=_percent(raw[i]),

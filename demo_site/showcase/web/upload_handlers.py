@@ -12,8 +12,8 @@ from django.core.exceptions import RequestDataTooBig
 from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import FileUploadHandler, SkipFile
 
-from . import storage
-from .limits import limits
+from .. import storage
+from ..limits import limits
 
 TAKING = ("home", "upload_files", "api-1:upload")  # names of views
 SMALL = 1_000_000  # bytes of any other request

@@ -13,9 +13,10 @@ from django.views.decorators.http import require_safe
 
 from paperlib.teaching import derivation as derivation_page
 
-from .. import api_description, results
+from ...models import ModelVersion
+from ...services import model_card
+from .. import api_description
 from .. import report as report_of
-from ..models import ModelVersion
 
 
 @require_safe
@@ -23,12 +24,12 @@ def model(request: HttpRequest) -> HttpResponse:
     version = ModelVersion.current()
     context = {
         "version": version,
-        "card": results.card_rows(version),
-        "card_limits": results.limits(version),
-        "scores": results.scores(version),
-        "brought": results.brought(version),
-        "thresholds": results.thresholds(version),
-        "tables": results.tables(),
+        "card": model_card.card_rows(version),
+        "card_limits": model_card.limits(version),
+        "scores": model_card.scores(version),
+        "brought": model_card.brought(version),
+        "thresholds": model_card.thresholds(version),
+        "tables": model_card.tables(),
         "report_url": settings.SHOWCASE["REPORT_URL"]
         or (reverse("report") if report_of.found() else ""),
     }

@@ -7,10 +7,10 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from . import tags
-from .models import ApiKey, Batch, Chip, Flag, ModelVersion, Worker
-from .services import deletion
-from .states import decide
+from .. import label_sets
+from ..models import ApiKey, Batch, Chip, Flag, ModelVersion, Worker
+from ..services import deletion
+from ..states import decide
 
 
 class LookOnly(admin.ModelAdmin):
@@ -94,7 +94,7 @@ class FlagAdmin(admin.ModelAdmin):
 
 
 def _titles(mask: int) -> str:
-    return ", ".join(label["title"] for label in tags.describe(mask))
+    return ", ".join(label["title"] for label in label_sets.describe(mask))
 
 
 @admin.register(ApiKey)
