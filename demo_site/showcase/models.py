@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 
 import numpy as np
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
@@ -15,6 +16,8 @@ from paperlib.labels import COUNT
 
 from . import failure_reasons, filenames, label_sets
 from .states import BATCH, PLACEMENT, UPLOAD
+
+RETIRED = "retired "  # stands before a chip's key instead of a sha256, and sorts behind all of them
 
 
 def token() -> str:
@@ -73,6 +76,7 @@ class Batch(models.Model):
     key = models.ForeignKey(  # that it came with through the API: only this one may cancel it
         "ApiKey", null=True, blank=True, on_delete=models.SET_NULL, related_name="batches"
     )
+    request = models.CharField(max_length=64, blank=True)  # what its key calls it, sent once only
     owner = models.CharField(max_length=32, blank=True)  # keyed hash of the browser's name
     sender = models.CharField(max_length=40, blank=True)  # keyed hash of its address, or its key
     # The batch is its own place in the queue: a worker has it until `lease_until`, by the
@@ -98,6 +102,11 @@ class Batch(models.Model):
     class Meta:
         verbose_name = _("batch")
         verbose_name_plural = _("batches")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["key", "request"], name="batch_request_once", condition=~Q(request="")
+            )
+        ]
         indexes = [
             models.Index(fields=["state", "queued_at"], name="batch_queue"),
             models.Index(fields=["private", "-id"], name="batch_public"),
@@ -187,6 +196,7 @@ class Chip(models.Model):
     shown = models.BooleanField(default=False)  # public, labelled and not hidden
     labels = models.PositiveIntegerField(default=0)
     confidence = models.FloatField(default=0)  # 0 only where the model refused it
+    corrected = models.BooleanField(default=False)  # labels are those of an accepted correction
     drawn = models.BooleanField(default=False)  # original and thumbnail are there
     views = models.BooleanField(default=False)  # dehazed copy and transmission map are there
     tries = models.PositiveSmallIntegerField(default=0)  # to draw it, that failed
@@ -213,6 +223,11 @@ class Chip(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("chip", args=[self.key])
+
+    @property
+    def retired(self) -> bool:
+        """Its last batch is gone; its row follows when its files are deleted."""
+        return self.sha256.startswith(RETIRED)
 
 
 class Prediction(models.Model):
@@ -278,6 +293,13 @@ class Placement(models.Model):
         return failure_reasons.sentence(self.code)
 
     @property
+    def labels(self) -> int:
+        """What counts as its labels: a correction goes before what the model said."""
+        if self.chip.corrected:
+            return self.chip.labels
+        return self.prediction.labels if self.prediction else 0
+
+    @property
     def name(self) -> str:
         """The upload's name, with row and column where the upload is a mosaic."""
         chips = self.upload.rows * self.upload.columns
@@ -295,6 +317,10 @@ class Flag(models.Model):
     owner = models.CharField(max_length=32, blank=True)  # keyed hash of the browser's name
     state = models.CharField(max_length=10, choices=STATES, default="open", db_index=True)
     created_at = models.DateTimeField(default=timezone.now)
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
+    )
+    decided_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["-id"]
@@ -304,13 +330,15 @@ class Flag(models.Model):
 
 
 class ApiKey(models.Model):
-    """A key for writing through the API; only its hash is kept."""
+    """A key for writing through the API; only its hash is stored, and how it begins."""
 
     name = models.CharField(max_length=80)
+    prefix = models.CharField(max_length=12, blank=True)  # to know it again
     digest = models.CharField(max_length=64, unique=True)
     per_hour = models.PositiveIntegerField(default=0)  # 0: the site's own limit
     created_at = models.DateTimeField(default=timezone.now)
     used_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
     revoked = models.BooleanField(default=False)
 
     def __str__(self) -> str:

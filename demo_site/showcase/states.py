@@ -112,6 +112,6 @@ PLACEMENT = Machine(
 )
 
 
-def decide(flags, *, accepted: bool) -> None:
+def decide(flags, *, accepted: bool, **changes) -> None:
     """Staff's verdict on corrections. It has no steps: a verdict may be changed at any time."""
-    flags.update(state="accepted" if accepted else "rejected")
+    flags.update(state="accepted" if accepted else "rejected", **changes)

@@ -70,7 +70,9 @@ def english(page: str, *own: str) -> list[str]:
     found = []
     for text in Seen(page).texts:
         # Without placeholders, addresses, what is marked as code, and places in a mosaic.
-        bare = re.sub(r"\{\w+\}|https?://\S+|\b(GET|POST) /\S*|`[^`]*`|_r\d+_c\d+", " ", text)
+        bare = re.sub(
+            r"\{\w+\}|https?://\S+|\b(GET|POST|DELETE) /\S*|`[^`]*`|_r\d+_c\d+", " ", text
+        )
         words = re.findall(r"[A-Za-z][A-Za-z0-9-]*[A-Za-z0-9]", bare)
         if set(words) - allowed:
             found.append(text)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 
 import pictures
+import planted
 import pytest
 from django.test import Client
 from showcase import label_sets
 from showcase.models import ApiKey, Chip, Flag, ModelVersion, Worker
-from showcase.services import deletion
+from showcase.services import deletion, predictor
 
 pytestmark = pytest.mark.django_db
 
@@ -112,3 +113,55 @@ def test_the_administration_deletes_a_batch_with_all_that_only_it_holds(
         keeper.post("/admin/showcase/batch/", chosen)
     assert not Chip.objects.exists()
     assert showcase.stored() == []
+
+
+def test_an_accepted_correction_takes_effect_everywhere_and_can_be_taken_back(
+    showcase, client, keeper
+):
+    batch = showcase.run([("a.png", pictures.png(1)), ("big.png", pictures.png(2, 512))])
+    chip = Chip.objects.get(name="a")
+    said = chip.labels
+    right = label_sets.mask(["blooming", "clear"])
+    assert right != said
+    flag = Flag.objects.create(chip=chip, labels=right)
+    mosaic = batch.uploads.get(name="big")
+    cell = mosaic.placements.first()
+    other = Flag.objects.create(chip=cell.chip, labels=right)
+
+    def seen() -> list[bool]:
+        """Where the correction counts: gallery, csv, json, API, batch's and chip's page, mosaic."""
+        own = batch.get_absolute_url()
+        rows = text(client, f"{own}labels.csv").splitlines()
+        entries = json.loads(text(client, f"{own}labels.json"))["chips"]
+        entry = next(e for e in entries if e["image_name"] == "a")
+        api = client.get(f"/api/v1/chips/{chip.key}").json()
+        page = text(client, chip.get_absolute_url())
+        picture = text(client, f"{own}picture/{mosaic.pk}/")
+        return [
+            chip.key in text(client, "/gallery/?label=blooming&label=clear"),
+            "a,clear blooming," in "\n".join(rows),
+            (entry["tags"], entry["corrected"]) == (["clear", "blooming"], True),
+            (api["tags"], api["corrected"]) == (["clear", "blooming"], True),
+            "corrected by people on" in page,
+            'data-cell="clear blooming"' in picture,
+        ]
+
+    assert seen() == [False] * 6
+    chosen = {"_selected_action": [flag.pk, other.pk]}
+    keeper.post("/admin/showcase/flag/", chosen | {"action": "accept"})
+    assert seen() == [True] * 6
+    flag.refresh_from_db()
+    assert (flag.state, flag.decided_by.username) == ("accepted", "boss")
+    assert flag.decided_at is not None
+    # Another batch with the same chip, and a new model, do not take it back; staff does.
+    predictor.forget()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planted.PlantedPredictor, "card", {"name": "planted", "version": 2})
+        showcase.run([("again.png", pictures.png(1))])
+    chip.refresh_from_db()
+    assert chip.labels == right
+    keeper.post(f"/admin/showcase/flag/{flag.pk}/change/", {"state": "rejected"})
+    keeper.post(f"/admin/showcase/flag/{other.pk}/change/", {"state": "open"})
+    assert seen() == [False] * 6
+    chip.refresh_from_db()
+    assert (chip.labels, chip.corrected) == (said, False)

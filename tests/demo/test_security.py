@@ -497,7 +497,7 @@ def test_a_locked_database_answers_503_with_a_page(client, monkeypatch):
 
 def test_a_file_store_that_is_away_answers_503(client, showcase, monkeypatch):
     from showcase import storage
-    from showcase.web.api import new_key
+    from showcase.services.api_keys import make as new_key
 
     exceptions = pytest.importorskip("botocore.exceptions")
     chip = Chip.objects.create(sha256="a", content="a", width=8, height=8, shown=True)

@@ -84,7 +84,7 @@ def test_the_line_of_every_call_is_understood(site, key, tmp_path):
     lines = [
         html.unescape(x) for x in re.findall(r"<pre id=\"curl-\d+\"[^>]*><code>(.*?)</code>", page)
     ]
-    assert len(lines) == 7
+    assert len(lines) == 10
     codes = []
     for text in lines:
         text = text.replace("TOKEN", token).replace("CHIP", chip)
@@ -92,5 +92,5 @@ def test_the_line_of_every_call_is_understood(site, key, tmp_path):
             f"export KEY={key}\n{text} --silent --output answer.json --write-out '%{{http_code}}'"
         )
         codes.append(run(["sh", "-ec", asked], tmp_path))
-    # To cancel a batch that came without a key is refused, in the described way.
-    assert sorted(codes) == ["200"] * 5 + ["202", "403"]
+    # To cancel or delete a batch that came without a key is refused, in the described way.
+    assert sorted(codes) == ["200"] * 7 + ["202", "403", "403"]

@@ -2,6 +2,7 @@
 
 import django.db.models.deletion
 import django.utils.timezone
+from django.conf import settings
 from django.db import migrations, models
 
 import showcase.models
@@ -10,7 +11,9 @@ import showcase.models
 class Migration(migrations.Migration):
     initial = True
 
-    dependencies = []
+    dependencies = [
+        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
+    ]
 
     operations = [
         migrations.CreateModel(
@@ -23,10 +26,12 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("name", models.CharField(max_length=80)),
+                ("prefix", models.CharField(blank=True, max_length=12)),
                 ("digest", models.CharField(max_length=64, unique=True)),
                 ("per_hour", models.PositiveIntegerField(default=0)),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
                 ("used_at", models.DateTimeField(blank=True, null=True)),
+                ("expires_at", models.DateTimeField(blank=True, null=True)),
                 ("revoked", models.BooleanField(default=False)),
             ],
         ),
@@ -96,6 +101,7 @@ class Migration(migrations.Migration):
                 ("shown", models.BooleanField(default=False)),
                 ("labels", models.PositiveIntegerField(default=0)),
                 ("confidence", models.FloatField(default=0)),
+                ("corrected", models.BooleanField(default=False)),
                 ("drawn", models.BooleanField(default=False)),
                 ("views", models.BooleanField(default=False)),
                 ("tries", models.PositiveSmallIntegerField(default=0)),
@@ -164,12 +170,22 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("decided_at", models.DateTimeField(blank=True, null=True)),
                 (
                     "chip",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="flags",
                         to="showcase.chip",
+                    ),
+                ),
+                (
+                    "decided_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        to=settings.AUTH_USER_MODEL,
                     ),
                 ),
             ],
@@ -216,6 +232,7 @@ class Migration(migrations.Migration):
                 ("finished_at", models.DateTimeField(blank=True, null=True)),
                 ("touched_at", models.DateTimeField(default=django.utils.timezone.now)),
                 ("vanishes_at", models.DateTimeField(blank=True, null=True)),
+                ("request", models.CharField(blank=True, max_length=64)),
                 ("owner", models.CharField(blank=True, max_length=32)),
                 ("sender", models.CharField(blank=True, max_length=40)),
                 ("worker", models.CharField(blank=True, max_length=64)),
@@ -419,6 +436,14 @@ class Migration(migrations.Migration):
                 condition=models.Q(("vanishes_at__isnull", False)),
                 fields=["vanishes_at"],
                 name="batch_vanish",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="batch",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("request", ""), _negated=True),
+                fields=("key", "request"),
+                name="batch_request_once",
             ),
         ),
         migrations.AddConstraint(

@@ -12,14 +12,13 @@ from collections.abc import Iterable
 
 from django.db import transaction
 from django.db.models import F, Value
-from django.db.models.functions import Concat
+from django.db.models.functions import Concat, Now
 
 from .. import storage
-from ..models import Batch, Chip, Placement
+from ..models import RETIRED, Batch, Chip, Placement
 from .chip_images import KINDS
 
 _PART = 500  # chips in one statement
-_RETIRED = "retired "  # stands before the key instead of a sha256, and sorts behind all of these
 
 
 def remove_batch(batch: Batch) -> None:
@@ -35,6 +34,17 @@ def remove_batch(batch: Batch) -> None:
         # Where the store is away the sweeps do it later; what was shown is gone all the same.
         transaction.on_commit(lambda: storage.remove(copies), robust=True)
         transaction.on_commit(remove_retired, robust=True)
+
+
+def expire(most: int = 3) -> int:
+    """Delete some of the batches whose time is over; how many.
+
+    Whoever would show their chips asks this first: no worker need be there for it.
+    """
+    rows = list(Batch.objects.filter(vanishes_at__lt=Now())[:most])
+    for batch in rows:
+        remove_batch(batch)
+    return len(rows)
 
 
 def remove_chip(chip: Chip) -> None:
@@ -53,15 +63,15 @@ def retire(chips: Iterable[int]) -> None:
         # Whoever is placing one of them now comes before, and is seen by the next statement.
         list(Chip.objects.select_for_update().filter(pk__in=part).order_by("pk").values("pk"))
         Chip.objects.filter(pk__in=part, placements__isnull=True).update(
-            sha256=Concat(Value(_RETIRED), F("key")), content="", public=False, shown=False
+            sha256=Concat(Value(RETIRED), F("key")), content="", public=False, shown=False
         )
 
 
 def remove_retired() -> int:
     """Delete the files, then the rows, of all chips that were retired; how many."""
     count = 0
-    rows = Chip.objects.filter(sha256__gte=_RETIRED)  # by the index; then exactly
-    rows = rows.filter(sha256__startswith=_RETIRED, placements__isnull=True)
+    rows = Chip.objects.filter(sha256__gte=RETIRED)  # by the index; then exactly
+    rows = rows.filter(sha256__startswith=RETIRED, placements__isnull=True)
     while part := list(rows.values_list("pk", "key")[:_PART]):
         storage.remove(storage.chip_copy(key, kind) for _, key in part for kind in KINDS)
         Chip.objects.filter(pk__in=[pk for pk, _ in part]).delete()

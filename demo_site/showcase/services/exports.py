@@ -75,7 +75,7 @@ def csv_rows(batch: Batch) -> Iterator[str]:
         if place.chip.hidden:
             continue
         values = Prediction.unpack(place.prediction.probability)
-        labels = " ".join(label_sets.names(place.prediction.labels))
+        labels = " ".join(label_sets.names(place.labels))
         yield _line([name(place), labels, *(f"{v:.6f}" for v in values)])
 
 
@@ -108,6 +108,7 @@ def chip_entry(place: Placement, name: str) -> dict:
         "state": place.state,
         "reason": place.reason,
         "tags": [],
+        "corrected": place.chip.corrected,
         "probability": {},
     }
     if place.chip.hidden:
@@ -115,7 +116,7 @@ def chip_entry(place: Placement, name: str) -> dict:
         return entry | {"chip": "", "state": "hidden", "reason": reason}
     if place.prediction:
         values = Prediction.unpack(place.prediction.probability)
-        entry["tags"] = label_sets.names(place.prediction.labels)
+        entry["tags"] = label_sets.names(place.labels)
         entry["probability"] = {
             name: round(float(v), 6) for name, v in zip(LABELS, values, strict=True)
         }

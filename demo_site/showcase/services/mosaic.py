@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
-from django.db.models import Count
+from django.db.models import Case, Count, F, When
 from django.urls import reverse
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
@@ -22,7 +22,9 @@ from ..models import Upload
 
 SIDE = 32  # cells of a window, each way, at most
 WORDS = 6  # so many columns at most, and the labels fit into the cells as words
-_FIELDS = ("row", "column", "state", "code", "chip__key", "chip__hidden", "prediction__labels")
+_FIELDS = ("row", "column", "state", "code", "chip__key", "chip__hidden", "counted")
+#: A correction goes before what the model said.
+_COUNTED = Case(When(chip__corrected=True, then=F("chip__labels")), default=F("prediction__labels"))
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ def legend(upload: Upload) -> list[dict]:
     """The labels that occur in the whole picture, with the number of its chips that have each."""
     counts = dict.fromkeys(LABELS, 0)
     said = upload.placements.filter(prediction__isnull=False, chip__hidden=False).order_by()
-    for mask, chips in said.values_list("prediction__labels").annotate(chips=Count("id")):
+    masks = said.annotate(counted=_COUNTED).values_list("counted")
+    for mask, chips in masks.annotate(chips=Count("id")):
         for name in label_sets.names(mask):
             counts[name] += chips
     return [
@@ -82,7 +85,9 @@ def cells(upload: Upload, part: Window, *, all_of_them: bool) -> SafeString:
     place = escape(_("row %(r)s, column %(c)s"))
     down = escape(_("Taken down by those who run this site."))
     found = []
-    for row, column, state, code, key, hidden, mask in rows.values_list(*_FIELDS):
+    for row, column, state, code, key, hidden, mask in rows.annotate(counted=_COUNTED).values_list(
+        *_FIELDS
+    ):
         names = ""
         if hidden and not all_of_them:
             inner = _blank("coming", down)

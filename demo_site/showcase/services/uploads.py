@@ -49,11 +49,13 @@ def open_batch(
     owner: str = "",
     sender: str = "",
     key: ApiKey | None = None,
+    request: str = "",
 ) -> Batch:
     """A new batch that waits for files; it vanishes after `days` days, 0 keeps it.
 
     owner   of `ownership.owner`
     sender  who it counts for: a keyed hash of the address, or the API's key
+    request  what the key calls it: it has one batch of that name
 
     Raises `Refused` where the sender has much waiting already, `StorageAway` on a full disk.
     """
@@ -70,6 +72,7 @@ def open_batch(
         owner=owner,
         sender=sender,
         key=key,
+        request=request,
         vanishes_at=timezone.now() + timedelta(days=days) if days else None,
     )
 

@@ -9,8 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import label_sets
 from ..models import ApiKey, Batch, Chip, Flag, ModelVersion, Worker
-from ..services import deletion
-from ..states import decide
+from ..services import corrections, deletion
 
 
 class LookOnly(admin.ModelAdmin):
@@ -56,6 +55,7 @@ class FlagAdmin(admin.ModelAdmin):
         "state",
         "comment",
         "created_at",
+        "decided_by",
     )
     list_filter = ("state", "chip__public")
     fields = ("picture", "page", "given", "proposed", "comment", "created_at", "state")
@@ -66,6 +66,14 @@ class FlagAdmin(admin.ModelAdmin):
 
     def has_add_permission(self, request) -> bool:
         return False
+
+    def save_model(self, request, obj, form, change) -> None:
+        rows = Flag.objects.filter(pk=obj.pk)
+        if obj.state == "open":
+            super().save_model(request, obj, form, change)
+            corrections.apply([obj.chip_id])
+        else:
+            corrections.judge(rows, accepted=obj.state == "accepted", by=request.user)
 
     @admin.display(description=_("picture"))
     def picture(self, flag: Flag) -> str:
@@ -86,11 +94,11 @@ class FlagAdmin(admin.ModelAdmin):
 
     @admin.action(description=_("Accept the chosen corrections"), permissions=["change"])
     def accept(self, request, queryset) -> None:
-        decide(queryset, accepted=True)
+        corrections.judge(queryset, accepted=True, by=request.user)
 
     @admin.action(description=_("Reject the chosen corrections"), permissions=["change"])
     def reject(self, request, queryset) -> None:
-        decide(queryset, accepted=False)
+        corrections.judge(queryset, accepted=False, by=request.user)
 
 
 def _titles(mask: int) -> str:
@@ -101,8 +109,8 @@ def _titles(mask: int) -> str:
 class ApiKeyAdmin(admin.ModelAdmin):
     """Made with `manage.py create_api_key`, which shows the key once."""
 
-    list_display = ("name", "per_hour", "created_at", "used_at", "revoked")
-    fields = ("name", "per_hour", "revoked")
+    list_display = ("name", "prefix", "per_hour", "created_at", "used_at", "expires_at", "revoked")
+    fields = ("name", "per_hour", "expires_at", "revoked")
 
     def has_add_permission(self, request) -> bool:
         return False

@@ -7,17 +7,13 @@ and label names are for programs and the same in every language; sentences (`rea
 
 from __future__ import annotations
 
-import hashlib
-import secrets
-from datetime import datetime
+import time
 from typing import Literal
 
-from django.conf import settings
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
-from django.utils import timezone
 from django.utils.translation import gettext as _
-from ninja import Field, File, Form, NinjaAPI, Path, Query, Schema, Status, UploadedFile
+from ninja import File, Form, Header, NinjaAPI, Path, Query, Status, UploadedFile
 from ninja.errors import HttpError
 from ninja.security import APIKeyHeader
 
@@ -25,7 +21,18 @@ from paperlib.labels import CHINESE, ENGLISH, GROUP, LABELS
 
 from ..limits import USUAL_DAYS
 from ..models import ApiKey, Batch, Chip, ModelVersion, Prediction
-from ..services import batches, exports, progress, rate_limits, uploads
+from ..services import api_keys, batches, deletion, exports, progress, rate_limits, uploads
+from .api_schemas import (
+    Accepted,
+    BatchStatus,
+    ChipInfo,
+    ChipResult,
+    Invalid,
+    Label,
+    ModelInfo,
+    Problem,
+    Results,
+)
 
 api = NinjaAPI(
     title="Showcase API",
@@ -34,6 +41,8 @@ api = NinjaAPI(
     docs_url=None,  # the site's own page: readable without scripts, and by screen readers
 )
 _FAILED = 500  # failed files in one answer
+_CHIPS = 500  # chips of one picture that are answered at once
+WAIT = 15  # seconds that such an answer may take
 Token = Path(..., pattern="^[A-Za-z0-9_-]{1,32}$", description="From the answer to the upload")
 
 
@@ -41,117 +50,10 @@ class KeyHeader(APIKeyHeader):
     param_name = "X-API-Key"
 
     def authenticate(self, request: HttpRequest, key: str | None) -> ApiKey | None:
-        if not key:
-            return None
-        found = ApiKey.objects.filter(digest=digest(key), revoked=False).first()
-        if found is None:
-            return None
-        most = found.per_hour or int(settings.SHOWCASE["KEY_REQUESTS_PER_HOUR"])
-        if not rate_limits.within("key", str(found.pk), most):
+        found = api_keys.find(key) if key else None
+        if found is not None and (most := api_keys.may_ask(found)):
             raise HttpError(429, _("This key may send %(n)d requests per hour.") % {"n": most})
-        ApiKey.objects.filter(pk=found.pk).update(used_at=timezone.now())
         return found
-
-
-def digest(key: str) -> str:
-    """Keys are random and long: a plain hash is enough to keep them by."""
-    return hashlib.sha256(key.encode()).hexdigest()
-
-
-def new_key(name: str, per_hour: int = 0) -> str:
-    """Make a key; it is shown this once and kept as a hash only."""
-    key = "pk_" + secrets.token_urlsafe(32)
-    ApiKey.objects.create(name=name, digest=digest(key), per_hour=per_hour)
-    return key
-
-
-class Problem(Schema):
-    detail: str
-
-
-class Invalid(Schema):
-    """Which part of the request does not fit the description."""
-
-    detail: list[dict]
-
-
-class TakenFile(Schema):
-    name: str
-    accepted: bool
-    reason: str = ""
-
-
-class BatchStatus(Schema):
-    token: str
-    url: str = Field(description="The batch's page for people")
-    state: Literal["receiving", "queued", "running", "done", "failed", "cancelled"]
-    finished: bool
-    private: bool
-    files: int
-    files_failed: int
-    chips: int
-    labelled: int
-    known: int = Field(description="Labelled without a new prediction: the same content was known")
-    failed: int
-    percent: int | None = None
-    batches_ahead: int
-    seconds_left: int | None = None
-    created: datetime
-    trouble: str = ""
-
-
-class Accepted(BatchStatus):
-    taken: list[TakenFile]
-
-
-class ChipResult(Schema):
-    image_name: str = Field(description="As in the csv; numbered where files have the same name")
-    chip: str
-    row: int
-    column: int
-    state: Literal["labelled", "failed", "hidden"]
-    reason: str
-    tags: list[str]
-    probability: dict[str, float]
-
-
-class FailedFile(Schema):
-    name: str
-    reason: str
-
-
-class Results(Schema):
-    chips: list[ChipResult]
-    failed_files: list[FailedFile] = Field(description="At most 500, on the first page only")
-    next: int | None = Field(None, description="Give it as `after` for the next page")
-    next_failed: int | None = Field(
-        None, description="Give it as `failed_after` for further failed files"
-    )
-
-
-class ChipInfo(Schema):
-    chip: str
-    name: str
-    width: int
-    height: int
-    tags: list[str]
-    confidence: float
-    probability: dict[str, float]
-    model: str
-
-
-class Label(Schema):
-    name: str
-    english: str
-    chinese: str
-    group: Literal["weather", "common", "rare"]
-
-
-class ModelInfo(Schema):
-    name: str
-    fingerprint: str
-    card: dict
-    thresholds: dict[str, float]
 
 
 def _status(request: HttpRequest, batch: Batch) -> dict:
@@ -176,30 +78,23 @@ def _status(request: HttpRequest, batch: Batch) -> dict:
     }
 
 
-@api.post(
-    "/batches",
-    auth=KeyHeader(),
-    response={202: Accepted, 400: Problem, 401: Problem, 413: Problem, 422: Invalid, 429: Problem},
-    tags=["batches"],
-)
-def upload(
-    request: HttpRequest,
-    files: File[list[UploadedFile]],
-    title: Form[str] = "",
-    private: Form[bool] = True,
-    days: Form[Literal[0, 1, 7, 30]] = USUAL_DAYS,
-):
-    """Send pictures (JPEG, PNG, TIFF, GeoTIFF) or zips of them; they are labelled while you wait.
+_KEYED = {401: Problem, 422: Invalid, 429: Problem}
+_Request = Header(
+    "", alias="Idempotency-Key", max_length=64,
+    description="A name of your own: the same one again gives the batch of the first time",
+)  # fmt: skip
 
-    The batch vanishes after so many days as you give, 0 keeps it.
-    """
+
+def _take(request: HttpRequest, files: list, *, title: str, private: bool, days: int, name: str):
+    """A batch of files, and what became of each; raises `HttpError`."""
     sender = f"key:{request.auth.pk}"
     if not rate_limits.within("files", sender, rate_limits.per_hour("files"), len(files)):
         raise HttpError(429, _("Too many files with this key in this hour."))
     try:
         batch = uploads.open_batch(
-            title=title[:200], private=private, days=days, sender=sender, key=request.auth
-        )
+            title=title[:200], private=private, days=days, sender=sender, key=request.auth,
+            request=name,
+        )  # fmt: skip
     except uploads.Refused as refusal:
         raise HttpError(429, str(refusal)) from None
     taken = uploads.add_files(batch, files)
@@ -208,9 +103,86 @@ def upload(
     except uploads.Refused:
         batches.cancel(batch)
         reasons = "; ".join(f"{one['name']}: {one['reason']}" for one in taken[:5])
-        return Status(400, {"detail": _("No file was accepted: %(why)s") % {"why": reasons}})
+        raise HttpError(400, _("No file was accepted: %(why)s") % {"why": reasons}) from None
     batch.refresh_from_db()
+    return batch, taken
+
+
+@api.post(
+    "/batches",
+    auth=KeyHeader(),
+    response={202: Accepted, 400: Problem, 413: Problem, **_KEYED},
+    tags=["batches"],
+)
+def upload(
+    request: HttpRequest,
+    files: File[list[UploadedFile]],
+    title: Form[str] = "",
+    private: Form[bool] = True,
+    days: Form[Literal[0, 1, 7, 30]] = USUAL_DAYS,
+    name: str = _Request,
+):
+    """Send pictures (JPEG, PNG, TIFF, GeoTIFF) or zips of them; they are labelled while you wait.
+
+    The batch vanishes after so many days as you give, 0 keeps it.
+    """
+    if name and (before := request.auth.batches.present().filter(request=name).first()):
+        return Status(202, {**_status(request, before), "taken": []})
+    batch, taken = _take(request, files, title=title, private=private, days=days, name=name)
     return Status(202, {**_status(request, batch), "taken": taken})
+
+
+@api.post(
+    "/predict",
+    auth=KeyHeader(),
+    response={200: list[ChipResult], 202: BatchStatus, 400: Problem, 413: Problem, **_KEYED},
+    tags=["batches"],
+)
+def predict(request: HttpRequest, file: File[UploadedFile]):
+    """One picture, answered at once: a private batch that vanishes after a day.
+
+    Where no worker is free for long, the answer is 202 and says where to ask later.
+    """
+    batch, _taken = _take(request, [file], title="", private=True, days=1, name="")
+    end = time.monotonic() + WAIT
+    while not batch.finished and time.monotonic() < end:
+        time.sleep(0.02)
+        batch.refresh_from_db()
+    if not batch.finished:
+        return Status(202, _status(request, batch))
+    if failed := batch.uploads.filter(state="failed").first():
+        return Status(400, {"detail": failed.reason})
+    name = exports.chip_names(batch)
+    rows = batch.placements.select_related("chip", "upload", "prediction")
+    return Status(200, [exports.chip_entry(place, name(place)) for place in rows[:_CHIPS]])
+
+
+@api.get(
+    "/batches", auth=KeyHeader(), response={200: list[BatchStatus], **_KEYED}, tags=["batches"]
+)
+def own_batches(request: HttpRequest, limit: int = Query(50, ge=1, le=200)):
+    """The batches that came with this key, newest first."""
+    rows = request.auth.batches.present().order_by("-id")[:limit]
+    return Status(200, [_status(request, batch) for batch in rows])
+
+
+def _own(request: HttpRequest, token: str) -> Batch:
+    batch = get_object_or_404(Batch.objects.present(), token=token)
+    if batch.key_id != request.auth.pk:  # a public batch's token stands in the gallery
+        raise HttpError(403, _("Only the key that a batch came with may do this."))
+    return batch
+
+
+@api.delete(
+    "/batches/{token}",
+    auth=KeyHeader(),
+    response={204: None, 403: Problem, 404: Problem, **_KEYED},
+    tags=["batches"],
+)
+def delete(request: HttpRequest, token: str = Token):
+    """Delete a batch that came with the same key, with all chips that only it holds."""
+    deletion.remove_batch(_own(request, token))
+    return Status(204, None)
 
 
 @api.get(
@@ -254,22 +226,12 @@ def chips(
 @api.post(
     "/batches/{token}/cancel",
     auth=KeyHeader(),
-    response={
-        200: BatchStatus,
-        401: Problem,
-        403: Problem,
-        404: Problem,
-        409: Problem,
-        422: Invalid,
-        429: Problem,
-    },
+    response={200: BatchStatus, 403: Problem, 404: Problem, 409: Problem, **_KEYED},
     tags=["batches"],
 )
 def cancel(request: HttpRequest, token: str = Token):
     """Stop a batch that came with the same key; what was labelled stays."""
-    batch = get_object_or_404(Batch.objects.present(), token=token)
-    if batch.key_id != request.auth.pk:  # a public batch's token stands in the gallery
-        return Status(403, {"detail": _("Only the key that a batch came with may cancel it.")})
+    batch = _own(request, token)
     if not batches.cancel(batch):
         return Status(409, {"detail": _("The batch has ended already.")})
     batch.refresh_from_db()
@@ -282,7 +244,7 @@ def chip(request: HttpRequest, key: str = Token):
     found = get_object_or_404(Chip, key=key, hidden=False)
     newest = found.predictions.order_by("-model__used_at")
     prediction = newest.select_related("model").first()
-    if prediction is None:
+    if prediction is None or found.retired:
         raise HttpError(404, "Not Found")
     from .. import label_sets
 
@@ -292,7 +254,8 @@ def chip(request: HttpRequest, key: str = Token):
         "name": found.name,
         "width": found.width,
         "height": found.height,
-        "tags": label_sets.names(prediction.labels),
+        "tags": label_sets.names(found.labels if found.corrected else prediction.labels),
+        "corrected": found.corrected,
         "confidence": prediction.confidence,
         "probability": {n: round(float(v), 6) for n, v in zip(LABELS, values, strict=True)},
         "model": str(prediction.model),

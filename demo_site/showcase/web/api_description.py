@@ -66,7 +66,8 @@ def _told(text: str) -> str:
 
 
 def _place(name: str) -> str:
-    return {"path": _("path"), "query": _("query"), "form": _("form")}.get(name, name)
+    found = {"path": _("path"), "query": _("query"), "form": _("form"), "header": _("header")}
+    return found.get(name, name)
 
 
 def _parameter(given: dict) -> dict:

@@ -15,7 +15,7 @@ from django.core.files.uploadhandler import FileUploadHandler, SkipFile
 from .. import storage
 from ..limits import limits
 
-TAKING = ("home", "upload_files", "api-1:upload")  # names of views
+TAKING = ("home", "upload_files", "api-1:upload", "api-1:predict")  # names of views
 SMALL = 1_000_000  # bytes of any other request
 HEADS = 1_000_000  # bytes that the headers of the parts come to at most
 

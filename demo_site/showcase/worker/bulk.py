@@ -193,8 +193,8 @@ def _label_again(rows: list[tuple[int, float, int]]) -> None:
     """Labels of chips that another model, or none, had labelled before."""
     with connection.cursor() as cursor:
         cursor.executemany(
-            "UPDATE showcase_chip SET labels = %s, confidence = %s, "
-            "shown = (public AND NOT hidden) WHERE id = %s",
+            "UPDATE showcase_chip SET labels = CASE WHEN corrected THEN labels ELSE %s END, "
+            "confidence = %s, shown = (public AND NOT hidden) WHERE id = %s",
             rows,
         )
 

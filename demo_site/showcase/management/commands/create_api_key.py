@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.core.management.base import BaseCommand
 
-from showcase.web.api import new_key
+from showcase.services import api_keys
 
 
 class Command(BaseCommand):
@@ -13,6 +13,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser) -> None:
         parser.add_argument("name", help="whose key it is")
         parser.add_argument("--per-hour", type=int, default=0, help="requests per hour")
+        parser.add_argument("--days", type=int, default=0, help="until it ends; 0: never")
 
-    def handle(self, *, name: str, per_hour: int, **options) -> None:
-        self.stdout.write(new_key(name[:80], per_hour))
+    def handle(self, *, name: str, per_hour: int, days: int, **options) -> None:
+        self.stdout.write(api_keys.make(name[:80], per_hour, days))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from django.contrib import messages
+from django.db import DatabaseError
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -13,15 +16,29 @@ from paperlib.labels import LABELS, WEATHER
 
 from ... import label_sets
 from ...models import Batch, Chip, Flag
-from ...services import chip_images, exports, model_card, similar
+from ...services import chip_images, deletion, exports, model_card, similar
 from ...services import gallery as gallery_of
 from ...services.probabilities import bars
 from .. import ownership
 from . import errors
 
 
+def _expire() -> None:
+    """What has had its time is shown to nobody, whether or not a worker is there to delete it."""
+    with contextlib.suppress(DatabaseError):  # locked for now: readers do not wait
+        deletion.expire()
+
+
+def _chip(request: HttpRequest, key: str) -> Chip:
+    found = get_object_or_404(Chip, key=key)
+    if found.retired or (found.hidden and not request.user.has_perm("showcase.change_chip")):
+        raise Http404
+    return found
+
+
 @require_safe
 def gallery(request: HttpRequest) -> HttpResponse:
+    _expire()
     page, there = gallery_of.page(request.GET), Batch.objects.present()
     context = {
         "page": page,
@@ -42,9 +59,8 @@ def gallery(request: HttpRequest) -> HttpResponse:
 @require_safe
 def chip(request: HttpRequest, key: str) -> HttpResponse:
     """A chip's key is as hard to guess as a batch's; who has it was given it."""
-    found = get_object_or_404(Chip, key=key)
-    if found.hidden and not request.user.has_perm("showcase.change_chip"):
-        raise Http404
+    _expire()
+    found = _chip(request, key)
     history = list(found.predictions.select_related("model").order_by("-model__used_at")[:5])
     newest = history[0] if history else None
     public = found.placements.filter(batch__in=Batch.objects.present().filter(private=False))
@@ -54,6 +70,7 @@ def chip(request: HttpRequest, key: str) -> HttpResponse:
         "reads": model_card.reads(newest.model) if newest else "",
         "bars": bars(newest) if newest else [],
         "history": [{"prediction": p, "bars": bars(p)} for p in history],
+        "correction": found.flags.filter(state="accepted").order_by("-decided_at").first(),
         "similar": similar.to(found) if newest else [],
         "placements": public.select_related("batch", "upload").order_by("-id")[:10],
         # Strangers' words are looked at first; one's own are there at once.
@@ -71,9 +88,7 @@ def image(request: HttpRequest, key: str, kind: str) -> HttpResponse:
     """A picture that this site encoded itself; never an upload's bytes, name or type."""
     if kind not in chip_images.KINDS:
         raise Http404
-    chip = get_object_or_404(Chip, key=key)
-    if chip.hidden and not request.user.has_perm("showcase.change_chip"):
-        raise Http404
+    chip = _chip(request, key)
     try:
         data = chip_images.read(chip, kind)
     except FileNotFoundError:
@@ -89,7 +104,7 @@ def image(request: HttpRequest, key: str, kind: str) -> HttpResponse:
 @require_POST
 def flag(request: HttpRequest, key: str) -> HttpResponse:
     """ "This is wrong", with the labels the visitor holds for right."""
-    found = get_object_or_404(Chip, key=key, hidden=False)
+    found = _chip(request, key)
     if ownership.limited(request, "flags"):
         return errors.too_many(request)
     names = [name for name in request.POST.getlist("label") if name in LABELS]
