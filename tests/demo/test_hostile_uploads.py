@@ -20,7 +20,8 @@ from PIL import Image, PngImagePlugin
 from showcase import filenames, storage
 from showcase.decoder import client as decoder_client
 from showcase.decoder import images as formats
-from showcase.decoder.client import Away, Decoder, Head, Member
+from showcase.decoder.answers import Away, Head, Member
+from showcase.decoder.client import Decoder
 from showcase.models import Batch, Chip, Placement, Upload
 
 pytestmark = pytest.mark.django_db

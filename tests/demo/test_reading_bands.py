@@ -7,7 +7,8 @@ import pictures
 import pytest
 from rasterio.enums import ColorInterp
 from rasterio.io import MemoryFile
-from showcase.decoder.client import Decoder, Piece
+from showcase.decoder.answers import Piece
+from showcase.decoder.client import Decoder
 
 RED, GREEN, BLUE, OTHER = (pictures.pixels(i)[..., 0] for i in range(4))
 

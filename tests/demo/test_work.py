@@ -18,7 +18,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 from PIL import Image
 from showcase import storage
-from showcase.decoder.client import Away, Decoder, Piece
+from showcase.decoder.answers import Away, Piece
+from showcase.decoder.client import Decoder
 from showcase.models import Batch, Chip, ModelVersion, Placement, Prediction, Upload
 from showcase.services import batches, chip_images, deletion, predictor
 from showcase.worker import bulk, housekeeping, label_batch, lease, read_ahead

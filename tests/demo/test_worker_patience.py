@@ -11,7 +11,8 @@ import pytest
 from conftest import DECODER
 from django.db import OperationalError
 from showcase import storage
-from showcase.decoder.client import Away, Decoder
+from showcase.decoder.answers import Away
+from showcase.decoder.client import Decoder
 from showcase.models import Batch, Worker
 from showcase.services import predictor
 from showcase.worker import bulk, housekeeping, label_batch, lease, loop

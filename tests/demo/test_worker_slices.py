@@ -10,7 +10,8 @@ import pictures
 import planted
 import pytest
 from conftest import DECODER
-from showcase.decoder.client import Decoder, Refused
+from showcase.decoder.answers import Refused
+from showcase.decoder.client import Decoder
 from showcase.models import Chip, Upload
 from showcase.services import batches, predictor
 from showcase.worker import label_batch, lease, read_ahead

@@ -11,19 +11,17 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from django.conf import settings
 
 from .. import limits as site
-from ..failure_reasons import REASONS
-from . import sandbox
+from . import answers, sandbox
+from .answers import Away, Head, Item, Refused
 from .process import HEAD
 
 log = logging.getLogger("showcase.decoder")
-_LARGEST, _LONGEST = 2**24, 2**16  # bytes and pixels of a side that one chip has at most
+_LARGEST = 2**24  # bytes that a frame may hold besides a file
 #: Isolated, the child finds nothing but the standard library, what is installed, and these.
 _APP = Path(__file__).resolve().parents[1]
 _SCRIPT = (
@@ -45,48 +43,6 @@ _ENVIRONMENT = {
 }
 
 
-class Refused(Exception):
-    """A file is not read; the argument is a code of `failure_reasons.REASONS`."""
-
-
-class Away(OSError):
-    """The decoder does not start: no fault of the file, and it passes."""
-
-
-@dataclass(frozen=True)
-class Head:
-    """What a file is: for a picture its size and the grid it is cut into."""
-
-    kind: str
-    width: int = 0
-    height: int = 0
-    rows: int = 0
-    columns: int = 0
-
-
-@dataclass(frozen=True)
-class Piece:
-    """One chip of a picture, at its place in the grid."""
-
-    row: int
-    column: int
-    size: tuple[int, int]  # height and width in the picture
-    sha256: str  # of its shape and pixels
-    pixels: np.ndarray  # RGB uint8: as in the picture, or of the side that was asked for
-
-
-@dataclass(frozen=True)
-class Member:
-    """One file of an archive, or the reason why it stays packed."""
-
-    position: int
-    name: str
-    reason: str
-    data: bytes
-
-
-#: What comes of a file: a head and its parts, and at the end None or why it is refused.
-Item = Head | Piece | Member | Refused | None
 _LIES = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError)
 
 
@@ -185,7 +141,7 @@ class Decoder:
                     size = int(record.get("bytes", 0))
                     if not 0 <= size <= len(payload) - at:
                         raise ValueError("more bytes than there are")
-                    number, item = len(files) - left, _item(record, payload[at : at + size])
+                    number, item = len(files) - left, answers.item(record, payload[at : at + size])
                     if record["file"] != number:
                         raise ValueError("not the file that was asked for")
                     at += size
@@ -302,28 +258,3 @@ class Decoder:
         with contextlib.suppress(subprocess.TimeoutExpired):
             return self.child is not None and self.child.wait(1) == -24
         return False
-
-
-def _item(record: dict, data: memoryview) -> Item:
-    """A record that the child sent, checked: it may have been taken over."""
-    if "refused" in record:
-        return Refused(record["refused"] if record["refused"] in REASONS else "broken")
-    if "head" in record:
-        return Head(**record["head"])
-    if "chip" in record:
-        row, column, *size = map(int, record["chip"])
-        height, width, _ = shape = tuple(map(int, record["shape"]))
-        if not all(1 <= side <= _LONGEST for side in (*size, height, width)) or row < 0:
-            raise ValueError("no chip is of this size")
-        mark = record["sha256"]
-        if not isinstance(mark, str) or len(mark) != 64 or len(data) > _LARGEST:
-            raise ValueError("no chip")
-        # A copy: a view would hold the whole frame for as long as one of its chips waits.
-        pixels = np.frombuffer(bytes(data), np.uint8).reshape(shape)
-        return Piece(row, column, (size[0], size[1]), mark, pixels)
-    if "member" in record:
-        position, name, reason = record["member"]
-        return Member(int(position), str(name), str(reason), bytes(data))
-    if "end" not in record:
-        raise ValueError("an unknown record")
-    return None

@@ -5,7 +5,7 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
-import showcase.models
+import showcase.models.fields
 
 
 class Migration(migrations.Migration):
@@ -87,7 +87,10 @@ class Migration(migrations.Migration):
                 (
                     "key",
                     models.CharField(
-                        default=showcase.models.token, editable=False, max_length=32, unique=True
+                        default=showcase.models.fields.token,
+                        editable=False,
+                        max_length=32,
+                        unique=True,
                     ),
                 ),
                 ("sha256", models.CharField(max_length=64, unique=True)),
@@ -205,7 +208,10 @@ class Migration(migrations.Migration):
                 (
                     "token",
                     models.CharField(
-                        default=showcase.models.token, editable=False, max_length=32, unique=True
+                        default=showcase.models.fields.token,
+                        editable=False,
+                        max_length=32,
+                        unique=True,
                     ),
                 ),
                 ("title", models.CharField(blank=True, max_length=120)),

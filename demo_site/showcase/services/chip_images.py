@@ -16,7 +16,8 @@ import numpy as np
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from .. import storage
-from ..decoder.client import Away, Decoder, Piece, Refused
+from ..decoder.answers import Away, Piece, Refused
+from ..decoder.client import Decoder
 from ..models import Chip, Placement, Upload
 from ..states import BATCH
 from . import batches

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from django.db import OperationalError, connection, models, transaction
 
-from ..decoder.client import Head, Piece
+from ..decoder.answers import Head, Piece
 from ..filenames import place_name
 from ..models import Batch, Chip, ModelVersion, Placement, Prediction, Upload, token
 from ..services.deletion import retire

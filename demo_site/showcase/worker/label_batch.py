@@ -19,7 +19,8 @@ from django.db import InterfaceError, OperationalError, connection
 from django.db.models import F
 
 from .. import filenames, storage
-from ..decoder.client import Away, Decoder, Member, Refused
+from ..decoder.answers import Away, Member, Refused
+from ..decoder.client import Decoder
 from ..failure_reasons import PASSING
 from ..models import Batch, ModelVersion, Prediction, Upload, Worker
 from ..services import batches, predictor, rate_limits

@@ -23,7 +23,8 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.models.functions import Now
 
 from .. import storage
-from ..decoder.client import Away, Decoder
+from ..decoder.answers import Away
+from ..decoder.client import Decoder
 from ..models import ModelVersion, Worker, token
 from ..services import chip_images, predictor
 from . import examples, housekeeping, label_batch, read_ahead

@@ -13,7 +13,8 @@ from django.db.models import Count, Exists, OuterRef, Q, Sum
 from django.db.models.functions import Now
 
 from .. import storage
-from ..decoder.client import Decoder, Head, Member, Piece, Refused
+from ..decoder.answers import Head, Member, Piece, Refused
+from ..decoder.client import Decoder
 from ..limits import limits
 from ..models import Batch, Upload
 from ..services import predictor
