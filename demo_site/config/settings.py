@@ -182,6 +182,7 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 600
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # of everything that is not a file
 FILE_UPLOAD_HANDLERS = ["showcase.web.upload_handlers.IntoTheStore"]
 
+METRICS = env.flag("SHOWCASE_METRICS")  # /metrics, for whoever can reach it
 UPLOADS_PER_HOUR = env.number("SHOWCASE_UPLOADS_PER_HOUR", 60)  # 0 lifts the others, too
 SHOWCASE = {
     # the predictor: a released model's name or folder for paperlib.predictor.load …

@@ -232,3 +232,64 @@ def test_batches_opened_at_the_same_time_both_belong_to_the_browser(client, show
     nobodys = uploads.open_batch()  # through the API, say
     assert client.post(f"{nobodys.get_absolute_url()}cancel/").status_code == 403
     assert Client().post(f"{nobodys.get_absolute_url()}cancel/").status_code == 403
+
+
+def test_the_sites_own_pictures_run_by_one_click(showcase, client):
+    page = client.get("/").content.decode()
+    for name in ("river", "all"):
+        assert f'name="example" value="{name}"' in page
+        assert name == "all" or f"examples/{name}.jpg" in page
+    one = client.post("/try/", {"example": "river"})
+    batch = Batch.objects.get()
+    assert one["Location"] == batch.get_absolute_url()
+    assert (batch.private, batch.files, batch.state) == (True, 1, "queued")
+    assert batch.vanishes_at < timezone.now() + timedelta(days=2)
+    assert showcase.work(batch).chips_labelled == 1
+    assert client.post("/try/", {"example": "../../secret_key"}).status_code == 404
+    client.post("/try/", {"example": "all"})
+    assert showcase.work(Batch.objects.latest("pk")).chips_labelled == 6
+
+
+def test_the_owner_changes_title_and_time(showcase, client):
+    batch = showcase.run([("a.png", pictures.png(1))], title="first", days="1")
+    path = f"{batch.get_absolute_url()}change/"
+    assert Client().post(path, {"title": "theirs"}).status_code == 403
+    assert path not in shown(Client(), batch)
+    assert path in shown(client, batch)
+    assert client.post(path, {"title": "<b>second</b>", "days": "30"}).status_code == 302
+    batch.refresh_from_db()
+    assert batch.title == "b second /b"
+    assert batch.vanishes_at > timezone.now() + timedelta(days=29)
+    ends = batch.vanishes_at
+    client.post(path, {"title": "third", "days": ""})
+    batch.refresh_from_db()
+    assert (batch.title, batch.vanishes_at) == ("third", ends)
+    client.post(path, {"title": "third", "days": "0"})
+    batch.refresh_from_db()
+    assert batch.vanishes_at is None
+
+
+def test_a_batch_shows_how_often_it_has_each_label(showcase, client):
+    batch = showcase.run([(f"{i}.png", pictures.png(i)) for i in range(6)])
+    page = shown(client, batch).split('id="labels"')[1].split("</details>")[0]
+    from showcase import label_sets
+
+    for name in {n for c in Chip.objects.all() for n in label_sets.names(c.labels)}:
+        count = sum(name in label_sets.names(chip.labels) for chip in Chip.objects.all())
+        row = page.split(f">{label_sets.title(name)}</th>")[1].split("</tr>")[0]
+        assert f'<td class="number now">{count}</td>' in row
+
+
+def test_the_sites_numbers_are_given_where_the_operator_wants(showcase, client, settings):
+    assert client.get("/metrics").status_code == 404
+    settings.METRICS = True
+    showcase.run([("a.png", pictures.png(1))])
+    showcase.batch([("b.png", pictures.png(2))])
+    text = client.get("/metrics").content.decode()
+    found = dict(line.rsplit(" ", 1) for line in text.splitlines())
+    assert (
+        found['showcase_batches{state="done"}'] == found['showcase_batches{state="queued"}'] == "1"
+    )
+    assert (found["showcase_chips"], found["showcase_upload_copies"]) == ("1", "1")
+    assert float(found["showcase_upload_bytes"]) == len(pictures.png(2))
+    assert found["showcase_workers"] == "0"

@@ -615,6 +615,34 @@ def test_a_correction_is_kept(visit, site):
     assert name not in [row["image_name"] for row in rows]
 
 
+def test_labels_follow_the_thresholds_that_a_visitor_moves(visit):
+    page = visit("/gallery/?sort=oldest")
+    page.locator(".tile a").first.click()
+    box, rows = page.locator("[data-thresholds]"), page.locator(".bars").first.locator("tr.on")
+    usual = rows.count()
+    counts = []
+    for points in (-50, -20, 0, 20, 50):
+        box.locator("input").evaluate(
+            "(e, v) => { e.value = v; e.dispatchEvent(new Event('input')); }", points
+        )
+        counts.append(rows.count())
+        said = box.locator("output").inner_text()
+        assert said.startswith(f"{points:+d} · " if points else "0 · ")
+        titles = [] if said.endswith("none") else said.split(": ", 1)[1].split(", ")
+        assert len(titles) == counts[-1]
+    assert counts == sorted(counts, reverse=True)
+    assert counts[2] == usual
+    assert counts[0] > counts[-1]
+
+
+def test_one_click_labels_a_picture_of_the_sites_own(visit):
+    page = visit()
+    page.get_by_role("button", name="river").click()
+    page.wait_for_url("**/batch/*/")
+    page.wait_for_selector("#progress[data-finished]")
+    assert page.locator("#progress .tile img").count() == 1
+
+
 def test_language_switch(visit):
     page = visit("/gallery/?label=water")
     page.get_by_role("button", name="简体中文").click()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from .. import storage
+from .. import filenames, storage
 from ..models import Batch, Upload
 from ..states import BATCH, UPLOAD
 
@@ -23,6 +24,14 @@ def cancel(batch: Batch) -> bool:
         drop_copies(batch.uploads.exclude(state="read"))
         log.info("batch cancelled", extra={"batch": batch.pk})
     return bool(done)
+
+
+def change(batch: Batch, *, title: str, days: int | None) -> None:
+    """Another title, and another time from now on: 0 keeps it, None leaves it as it is."""
+    batch.title = filenames.title(title)
+    if days is not None:
+        batch.vanishes_at = timezone.now() + timedelta(days=days) if days else None
+    batch.save(update_fields=["title", "vanishes_at"])
 
 
 def failed(batch: Batch) -> QuerySet[Upload]:

@@ -61,16 +61,27 @@ def window(upload: Upload, asked: str | None) -> Window:
     return Window(number, across * down, top, left, rows, columns)
 
 
-def legend(upload: Upload) -> list[dict]:
-    """The labels that occur in the whole picture, with the number of its chips that have each."""
+def legend(placements) -> list[dict]:
+    """The labels of a picture or batch, with the number of its chips that have each.
+
+    `share` is that number in percent of the most frequent one.
+    """
     counts = dict.fromkeys(LABELS, 0)
-    said = upload.placements.filter(prediction__isnull=False, chip__hidden=False).order_by()
+    said = placements.filter(prediction__isnull=False, chip__hidden=False).order_by()
     masks = said.annotate(counted=_COUNTED).values_list("counted")
     for mask, chips in masks.annotate(chips=Count("id")):
         for name in label_sets.names(mask):
             counts[name] += chips
+    most = max(counts.values()) or 1
     return [
-        {"name": n, "title": label_sets.title(n), "count": counts[n]} for n in LABELS if counts[n]
+        {
+            "name": name,
+            "title": label_sets.title(name),
+            "count": count,
+            "share": round(100 * count / most, 1),
+        }
+        for name, count in counts.items()
+        if count
     ]
 
 

@@ -46,7 +46,7 @@ class ContentSecurityPolicy:
 
 
 class Health:
-    """`/healthz`, `/readyz` and `/workerz`, before anything asks for the site's name.
+    """`/healthz`, `/readyz`, `/workerz`, `/metrics`, before anything asks for the site's name.
 
     A probe of the machine beside calls it by whatever address it knows, which is no name of the
     site: Django would answer 400 to it.
@@ -62,6 +62,7 @@ class Health:
             "/healthz": health.alive,
             "/readyz": health.ready,
             "/workerz": health.working,
+            "/metrics": health.numbers,
         }.get(request.path_info)
         return view(request) if view else self.get_response(request)
 

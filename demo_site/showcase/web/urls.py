@@ -6,12 +6,14 @@ from .views import batches, chips, pages, staff, upload
 
 urlpatterns = [
     path("", upload.home, name="home"),
+    path("try/", upload.example, name="try_example"),
     path("upload/", upload.start, name="upload_open"),
     path("batch/<str:token>/files/", upload.add, name="upload_files"),
     path("batch/<str:token>/submit/", upload.submit, name="upload_submit"),
     path("batch/<str:token>/", batches.batch, name="batch"),
     path("batch/<str:token>/progress/", batches.progress, name="batch_progress"),
     path("batch/<str:token>/cancel/", batches.cancel, name="batch_cancel"),
+    path("batch/<str:token>/change/", batches.change, name="batch_change"),
     path("batch/<str:token>/retry/", batches.retry, name="batch_retry"),
     path("batch/<str:token>/delete/", staff.delete_batch, name="batch_delete"),
     path("batch/<str:token>/labels.csv", batches.as_csv, name="batch_csv"),

@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from ...limits import VANISH_DAYS
 from ...models import Batch, Upload
 from ...services import batches, exports, health, mosaic, rate_limits
 from ...services import progress as progress_of
@@ -28,6 +29,7 @@ def _context(request: HttpRequest, batch: Batch) -> dict:
         "batch": batch,
         "progress": progress_of.of(batch),
         "page": _page(request, rows, "page"),
+        "histogram": mosaic.legend(batch.placements) if batch.finished else [],
         "failed_uploads": _page(request, batch.uploads.filter(state="failed"), "why"),
         "mosaics": _page(request, mosaics, "large"),
         "may_change": may_change,
@@ -95,6 +97,22 @@ def retry(request: HttpRequest, token: str) -> HttpResponse:
     return _change(request, token, batches.retry, done, not_done)
 
 
+@require_POST
+def change(request: HttpRequest, token: str) -> HttpResponse:
+    """Title and time of a batch, by whoever opened it."""
+    found = get_object_or_404(Batch.objects.present(), token=token)
+    if not ownership.may_change(request, found):
+        return errors.forbidden(request)
+    days = request.POST.get("days")
+    batches.change(
+        found,
+        title=request.POST.get("title", ""),
+        days=int(days) if days in map(str, VANISH_DAYS) else None,
+    )
+    messages.success(request, _("The batch was changed."))
+    return redirect(found)
+
+
 @require_safe
 def as_csv(request: HttpRequest, token: str) -> HttpResponse:
     found = get_object_or_404(Batch.objects.present(), token=token)
@@ -122,6 +140,6 @@ def picture(request: HttpRequest, token: str, upload: int) -> HttpResponse:
         "cells": mosaic.cells(
             part, window, all_of_them=request.user.has_perm("showcase.change_chip")
         ),
-        "legend": mosaic.legend(part),
+        "legend": mosaic.legend(part.placements),
     }
     return render(request, "showcase/picture.html", context)

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _l
 from django.views.decorators.http import require_http_methods, require_POST
 
 from ...limits import USUAL_DAYS, VANISH_DAYS
 from ...models import Batch, Chip, ModelVersion
 from ...services import batches, health, uploads
 from .. import ownership
+from ..upload_handlers import stored
 from . import errors
+
+#: Generated scenes in `static/showcase/examples`, by what they show.
+EXAMPLES = {
+    "fields": _l("fields"),
+    "river": _l("river"),
+    "village": _l("village"),
+    "clouds": _l("clouds"),
+    "farm": _l("farm"),
+    "bloom": _l("trees in flower"),
+}
+_PICTURES = Path(__file__).resolve().parents[2] / "static/showcase/examples"
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -26,6 +41,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "newest": Chip.objects.filter(shown=True).order_by("-id")[:12],
         "model_version": ModelVersion.current(),
         "workers": health.workers(),
+        "examples": EXAMPLES,
     }
     return render(request, "showcase/home.html", context)
 
@@ -63,6 +79,26 @@ def _whole_batch(request: HttpRequest) -> HttpResponse:
         batches.cancel(batch)
         messages.error(request, str(refusal))
         return redirect("home")
+    return redirect(batch)
+
+
+@require_POST
+def example(request: HttpRequest) -> HttpResponse:
+    """One of the site's own pictures, or all, as a private batch of a day: to see what happens."""
+    asked = request.POST.get("example")
+    names = [name for name in EXAMPLES if asked in (name, "all")]
+    if not names:
+        return errors.not_found(request)
+    if ownership.limited(request, "uploads"):
+        return errors.too_many(request)
+    owner, sender = ownership.owner(request), ownership.alias(request)
+    try:
+        batch = uploads.open_batch(private=True, days=1, owner=owner, sender=sender)
+    except uploads.Refused as refusal:
+        return errors.too_many(request, str(refusal))
+    files = [(f"{name}.jpg", (_PICTURES / f"{name}.jpg").read_bytes()) for name in names]
+    uploads.add_files(batch, [stored(name, "image/jpeg", data) for name, data in files])
+    uploads.submit(batch)
     return redirect(batch)
 
 
