@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from django.utils.translation import get_language
 
-from paperlib.labels import CHINESE, ENGLISH, GROUP, INDEX, LABELS, WEATHER
+from paperlib.labels import CHINESE, ENGLISH, GROUP, INDEX, LABELS
 
 
 def mask(names: Iterable[str]) -> int:
@@ -47,7 +47,3 @@ def find(text: str) -> str | None:
 def describe(value: int) -> list[dict]:
     """`[{name, title, group}]` of a mask, for templates."""
     return [{"name": n, "title": title(n), "group": GROUP[n]} for n in names(value)]
-
-
-ALL = mask(LABELS)
-WEATHER_MASK = mask(WEATHER)

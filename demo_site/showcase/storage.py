@@ -24,7 +24,8 @@ from django.core.files.storage import FileSystemStorage, default_storage
 _REMOTE = {"botocore", "boto3", "s3transfer", "urllib3"}
 _GONE = {"404", "NoSuchKey", "NoSuchVersion"}  # codes of S3
 PAUSE = 10  # seconds that a store over the network is not asked again after it did not answer
-FLOOR = 0.05  # of the disk stays free: with less no upload is taken
+#: With less free no upload is taken: this part of the disk, but no more than so many bytes.
+FLOOR, ENOUGH = 0.05, 4e9
 _MANY = 1000  # files that S3 deletes at one request
 _away_until = 0.0
 
@@ -221,5 +222,5 @@ def demand_room() -> None:
     while not root.exists():
         root = root.parent
     usage = shutil.disk_usage(root)
-    if usage.free < FLOOR * usage.total:
+    if usage.free < min(FLOOR * usage.total, ENOUGH):
         raise StorageAway(errno.ENOSPC, "the disk is nearly full")

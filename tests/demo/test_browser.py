@@ -722,7 +722,7 @@ def test_by_keyboard(visit):
             break
         page.wait_for_timeout(250)
         page.reload()
-    page.get_by_role("slider").focus()
+    page.get_by_role("slider").first.focus()
     edge = "getComputedStyle(document.querySelector('.compare .after')).clipPath"
     before = page.evaluate(edge)
     page.keyboard.press("ArrowRight")

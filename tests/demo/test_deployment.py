@@ -254,7 +254,7 @@ def test_the_gallery_on_postgresql_walks_every_page_in_order(postgres, tmp_path)
     code = (
         "import django, sys; sys.path.insert(0, sys.argv[1]); django.setup()\n"
         "from django.http import QueryDict\n"
-        "from showcase import gallery, tags\n"
+        "from showcase.services import gallery\n"
         "from showcase.models import Chip\n"
         "import random; random.seed(1)\n"
         "Chip.objects.filter(sha256__startswith='walk').delete()\n"

@@ -257,3 +257,52 @@ def test_paper_demo_is_there_within_seconds_and_ends_with_everything(tmp_path):
         if demo.poll() is None:
             os.killpg(demo.pid, signal.SIGKILL)
         demo.stdout.close()
+
+
+def test_processes_killed_at_random_moments_leave_everything_labelled_or_explained(site):
+    """Workers, their decoders and the web server, ten times in the middle of private and public."""
+    import random
+
+    import psutil
+
+    rng = random.Random(7)
+    sent = {}
+    for number, private in enumerate(("", "1", "")):
+        part = files(60, start=60 * number)
+        part += [("bad.png", b"no picture"), ("big.png", pictures.png(900 + number, 600))]
+        packed = pictures.archive([(f"in_{i}.png", pictures.png(2000 + i, 32)) for i in range(9)])
+        token = site.send([*part, ("a.zip", packed)], **({"private": "1"} if private else {}))
+        sent[token] = bool(private)
+    workers = [site.worker(PLANTED_SECONDS_PER_CHIP="0.01") for _ in range(2)]
+    for _ in range(10):
+        time.sleep(rng.random())
+        kind = rng.choice(["worker", "worker", "decoder", "web"])
+        if kind == "worker":
+            site.kill(workers.pop(rng.randrange(2)))
+            workers.append(site.worker(PLANTED_SECONDS_PER_CHIP="0.01"))
+        elif kind == "decoder":
+            for child in psutil.Process(rng.choice(workers).pid).children():
+                child.kill()
+        else:
+            site.kill(site.running[0])
+            site.running[0] = site.web()
+    hidden = set()
+    for token, private in sent.items():
+        done = site.finished(token, 120)
+        page = site.client.get(f"/api/v1/batches/{token}/chips?limit=500").json()
+        chips, failed = page["chips"], page["failed_files"]
+        assert all(chip["state"] == "labelled" or chip["reason"] for chip in chips)
+        assert all(one["reason"] for one in failed)
+        # Each file, the archive's members and the large picture's chips: one thing or the other.
+        labelled = [chip for chip in chips if chip["state"] == "labelled"]
+        assert len(labelled) == done["labelled"]
+        explained = {one["name"] for one in failed}
+        names = {chip["image_name"].split("_r00")[0] for chip in labelled}
+        wanted = {name.removesuffix(".png") for name, _ in files(60, 60 * list(sent).index(token))}
+        wanted |= {"big"} if "a" in explained else {"big", *(f"in_{i}" for i in range(9))}
+        assert wanted - names - explained == set()
+        if private:
+            hidden |= {chip["chip"] for chip in labelled}
+    assert hidden
+    gallery = site.client.get("/gallery/").text + site.client.get("/").text
+    assert not any(key in gallery for key in hidden)

@@ -47,11 +47,6 @@ def percent(share: float | None) -> str:
 
 
 @register.filter
-def times(value: int, factor: int) -> int:
-    return int(value) * int(factor)
-
-
-@register.filter
 def coming(progress, page) -> range:
     """Empty tiles for the chips that are still to come, so that results move nothing."""
     return range(max(min(progress.left, PLACES - len(page)), 0))

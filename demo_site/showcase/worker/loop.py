@@ -45,7 +45,7 @@ class Loop:
         self.decoder, self.drawer = Decoder(), Decoder()
         self.stopping = threading.Event()
         self.lease: Lease | None = None
-        self.tried_model = 0.0
+        self.tried_model = self.nothing_until = 0.0
 
     @property
     def row(self):
@@ -92,12 +92,15 @@ class Loop:
                 self.lease = None
                 self.decoder.renew()
             return True
+        if time.monotonic() < self.nothing_until:
+            return False
         if examples.fill():
             return True
         try:
             if chip_images.draw_some(self.drawer):
                 return True
             self.drawer.close()
+            self.nothing_until = time.monotonic() + QUIET  # batches are looked for more often
             return False
         except (storage.StorageAway, Away) as error:  # no fault of a chip's, and it passes
             log.warning("nothing drawn", extra={"error": str(error)})
