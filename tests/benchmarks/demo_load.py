@@ -62,7 +62,7 @@ import numpy as np
 from django.conf import settings
 from django.utils import timezone
 from paperlib.labels import LABELS, PUBLISHED_COUNTS
-from showcase import copies, storage
+from showcase import storage
 from showcase.models import Batch, Chip, ModelVersion, Placement, Prediction, Upload
 count = int(sys.argv[1]); rng = np.random.default_rng(0); now = timezone.now()
 share = np.array([PUBLISHED_COUNTS[n] for n in LABELS]) / 40479

@@ -60,7 +60,7 @@ def no_decoder(*_, **__):
         pytest.param((storage.AtomicStorage, "_save"), refused_by_s3, "storage", id="S3 errs"),
         pytest.param((bulk, "_mark_read"), full_database, "disk", id="full database"),
         pytest.param((bulk, "count"), locked, "database", id="locked database"),
-        pytest.param((Decoder, "_greet"), no_decoder, "decoder", id="no decoder"),
+        pytest.param((Decoder, "ready"), no_decoder, "decoder", id="no decoder"),
     ],
 )
 def test_a_batch_waits_for_as_long_as_disk_or_database_are_away(

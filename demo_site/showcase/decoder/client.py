@@ -124,7 +124,7 @@ class Decoder:
             "file_bytes": most.file_bytes,
             "ratio": site.ZIP_RATIO,
         }
-        self._greet()
+        self.ready()
         left, whole = len(files), False
         try:
             with self._within(seconds):
@@ -207,8 +207,8 @@ class Decoder:
                 with contextlib.suppress(OSError):
                     pipe.close()
 
-    def _greet(self) -> None:
-        """Wait until the child is closed in; what is missing of that is for the operator."""
+    def ready(self) -> None:
+        """Wait until the child is closed in; `missing` then says what this machine lacks for it."""
         self.start()
         if self.greeted:
             return

@@ -65,6 +65,8 @@ class Loop:
             if threading.current_thread() is threading.main_thread():
                 signal.signal(number, lambda *_: self.stopping.set())
         self._patiently(lambda: self._model(warm=True))
+        with contextlib.suppress(Away):  # what its sandbox lacks is said from the start
+            self.decoder.ready()
         last = time.monotonic()
         try:
             while not self.stopping.is_set():
