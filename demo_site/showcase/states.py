@@ -65,7 +65,7 @@ class Machine:
 BATCH = Machine(
     "batch",
     (
-        State("receiving", "files arrive and are stored"),
+        State("receiving", "files arrive"),
         State("queued", "waits for a worker"),
         State("running", "files are read and cut into chips; the new chips are predicted"),
         State("done", "labelled chips are in the database and the gallery", final=True),
@@ -75,9 +75,10 @@ BATCH = Machine(
     (
         Transition("open", ("",), "receiving", "a visitor starts an upload"),
         Transition("submit", ("receiving",), "queued", "all files are stored"),
-        Transition("claim", ("queued", "running"), "running", "a worker takes it for a while"),
+        Transition("claim", ("queued",), "running", "a worker takes it for a while"),
         Transition("yield", ("running",), "queued", "other batches get their turn"),
-        Transition("finish", ("running",), "done", "upload copies go once their chips are drawn"),
+        Transition("reclaim", ("running",), "queued", "its worker's lease is over"),
+        Transition("finish", ("running",), "done", "upload copies are deleted when drawn"),
         Transition("fail", ("running",), "failed", "upload copies are deleted"),
         Transition("cancel", ("receiving", "queued", "running"), "cancelled", "visitor cancels"),
         Transition("retry", ("done", "failed"), "queued", "what failed is tried again"),
@@ -88,7 +89,7 @@ UPLOAD = Machine(
     "upload",
     (
         State("stored", "the copy waits to be read"),
-        State("read", "chips are cut from it and labelled", final=True),
+        State("read", "its chips are labelled", final=True),
         State("failed", "it could not be read; the reason is written down", final=True),
     ),
     (
@@ -102,8 +103,8 @@ UPLOAD = Machine(
 PLACEMENT = Machine(
     "chip in a batch",
     (
-        State("labelled", "has its prediction, new or known already", final=True),
-        State("failed", "could not be predicted; the reason is written down", final=True),
+        State("labelled", "has its prediction", final=True),
+        State("failed", "could not be predicted", final=True),
     ),
     (
         Transition("label", ("",), "labelled", "predicted now, or known from before"),

@@ -140,7 +140,7 @@ def start_up(given) -> None:
             line("start: model loaded", f"{seconds:.1f} s", "10 s", seconds <= 10)
             wait_for(lambda: "thumb.image" in site.client.get("/gallery/").text, 120)
             seconds = time.perf_counter() - began
-            line("start: first example in the gallery", f"{seconds:.1f} s", "10 s", seconds <= 10)
+            line("start: first example in the gallery", f"{seconds:.1f} s", "5 s", seconds <= 5)
             done = "SELECT chips_labelled FROM showcase_batch WHERE example AND state = 'done'"
             (count,) = wait_for(lambda: ask_database(site, done), 120)
             line(f"start: all {count} examples", f"{time.perf_counter() - began:.1f} s", "–")

@@ -77,12 +77,13 @@ def take(worker: str, version: ModelVersion | None) -> Lease | None:
             # Of two workers that try, the second finds that the row has changed.
             changes = {"worker": worker, "model": version, "taken_at": Now(), "not_before": None}
             changes |= {"lease_until": later(settings.SHOWCASE["LOST_SECONDS"])}
-            changes |= {"started_at": Coalesce("started_at", Now())}
+            changes |= {"started_at": Coalesce("started_at", Now()), "setback": ""}
+            rows = free.filter(pk=pk, state=state)
             if state == "running":
-                changes |= {"attempts": F("attempts") + 1, "setback": "worker"}
-            else:
-                changes |= {"setback": ""}
-            if not BATCH.step(free.filter(pk=pk, state=state), "claim", **changes):
+                if not BATCH.step(rows, "reclaim", attempts=F("attempts") + 1):
+                    continue
+                rows, changes["setback"] = Batch.objects.filter(pk=pk), "worker"
+            if not BATCH.step(rows, "claim", **changes):
                 continue
             batch = Batch.objects.get(pk=pk)
             if batch.attempts >= ATTEMPTS:
