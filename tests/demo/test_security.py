@@ -543,6 +543,38 @@ def test_no_upload_is_taken_on_a_disk_that_is_nearly_full(client, showcase, monk
     assert showcase.send([("a.png", pictures.png(1))]).status_code == 302
 
 
+def test_what_an_address_has_waiting_on_the_disk_is_limited(client, showcase, settings):
+    """However many batches it opens: unpacked archives count, too."""
+    from showcase.models import Upload
+
+    settings.SHOWCASE |= {"UPLOADS_PER_HOUR": 50, "MAX_BATCH_MB": 1}
+    batch = showcase.batch([("a.png", pictures.png(1))])
+    Upload.objects.create(batch=batch, name="member", size=4_000_001, copy="uploads/member")
+    assert client.post("/upload/").status_code == 429
+    assert client.post("/upload/", REMOTE_ADDR="10.0.0.9").status_code == 201
+    Upload.objects.update(copy="")  # drawn, and deleted
+    assert client.post("/upload/").status_code == 201
+
+
+def test_what_is_accepted_survives_a_power_cut(client, showcase, monkeypatch):
+    """The file's bytes, and the name that the folder holds, are on disk before the answer."""
+    synced, sync = [], os.fsync
+
+    def note(file):
+        synced.append(os.readlink(f"/proc/self/fd/{file}"))
+        sync(file)
+
+    if not os.path.isdir("/proc/self/fd"):
+        pytest.skip("no list of open files here")
+    monkeypatch.setattr(os, "fsync", note)
+    batch = showcase.batch([("a.png", pictures.png(1))])
+    copy = batch.uploads.get().copy.split("/")[1]
+    assert [copy in synced[0], synced[1].endswith("/uploads")] == [True, True]
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            assert cursor.execute("PRAGMA synchronous").fetchone()[0] == 2  # FULL
+
+
 def test_a_form_of_many_files_holds_one_open_at_a_time(client, showcase, monkeypatch):
     """It held one for each of its 520, before anybody knew whether the form was honest."""
     from showcase import storage
