@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs
 
@@ -295,6 +296,16 @@ def test_what_is_said_of_a_private_chip_stays_private(showcase, client):
     assert ["our own field" in page for page in pages] == [True, False]
     assert ["seen by all" in page for page in pages] == [False, True]
     assert b"".join(client.get("/flags.csv").streaming_content).count(b"haze") == 1
+
+
+def test_a_visitor_may_say_that_the_labels_are_right(showcase, client):
+    showcase.run([("a.png", pictures.png(1))])
+    chip = Chip.objects.get()
+    form = client.get(chip.get_absolute_url()).content.decode().split('id="right"')[1]
+    given = re.findall(r'name="label" value="(\w+)"', form.split("</form>")[0])
+    assert label_sets.mask(given) == chip.labels != 0
+    assert client.post(f"/chip/{chip.key}/flag/", {"label": given}).status_code == 302
+    assert Flag.objects.get().labels == chip.labels
 
 
 def test_a_flag_without_labels_is_not_kept(showcase, client):

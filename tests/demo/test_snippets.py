@@ -47,9 +47,13 @@ def test_the_curl_lines_send_ask_and_fetch(site, key, tmp_path):
     (tmp_path / "one.jpg").write_bytes(pictures.jpeg(1))
     (tmp_path / "two.tif").write_bytes(pictures.encode(pictures.pixels(2), "TIFF"))
     lines = [text for text in snippet(site, "curl").splitlines() if text.strip()]
-    export, send, ask, fetch = (text for text in lines if not text.startswith("#"))
+    export, predict, send, ask, fetch = (text for text in lines if not text.startswith("#"))
     assert "pk_…" in export
-    said = run(["sh", "-ec", f"{export.replace('pk_…', key)}\n{send} --silent"], tmp_path)
+    export = export.replace("pk_…", key)
+    said = run(["sh", "-ec", f"{export}\n{predict} --silent"], tmp_path)
+    (chip,) = json.loads(said)
+    assert (chip["image_name"], chip["state"]) == ("one", "labelled")
+    said = run(["sh", "-ec", f"{export}\n{send} --silent"], tmp_path)
     answer = json.loads(said)
     assert [one["accepted"] for one in answer["taken"]] == [True, True]
     site.finished(answer["token"])
