@@ -223,6 +223,32 @@ def test_pictures_are_there_before_they_are_drawn(showcase, client):
     assert np.array_equal(chip_images.pixels(chip), image)
 
 
+def test_thumbnails_of_a_page_are_drawn_together(showcase, client, monkeypatch):
+    """By a child that sees one private batch only; public ones may share it."""
+    reads, children, read, start = [], [], Decoder.read, Decoder.start
+
+    def reading(decoder, files, **options):
+        reads.append(len(files))
+        return read(decoder, files, **options)
+
+    monkeypatch.setattr(Decoder, "read", reading)
+    sent = [[(f"{n}_{i}.png", pictures.png(100 * n + i)) for i in range(20)] for n in range(4)]
+    batches_ = [
+        showcase.work(showcase.batch(files, **({"private": "1"} if n > 1 else {})))
+        for n, files in enumerate(sent)
+    ]
+    reads.clear()
+    chip_images.close()
+    monkeypatch.setattr(
+        Decoder, "start", lambda self: children.append(self.child is None) or start(self)
+    )
+    for batch in batches_:
+        for place in batch.placements.select_related("chip"):
+            assert client.get(f"/chip/{place.chip.key}/thumb.image").status_code == 200
+    assert reads == 4 * [16, 4]
+    assert sum(children) == 3  # of both public ones, and of each private one
+
+
 def test_asking_for_one_chip_of_a_mosaic_draws_its_neighbours(showcase, client, settings):
     settings.SHOWCASE["CHIP_PIXELS"] = 16
     image = pictures.pixels(3, 64)

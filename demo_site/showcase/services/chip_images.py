@@ -31,6 +31,7 @@ KINDS = {
 SUFFIX = {kind: mime.rsplit("/", 1)[-1].replace("jpeg", "jpg") for kind, mime in KINDS.items()}
 THUMB = 160  # pixels
 SLICE = 32  # uploads, or chips, drawn until the worker looks whether a batch waits
+NEAR = 16  # uploads whose thumbnails are drawn together when one is asked for
 PATIENCE = 10  # seconds that a visitor's request waits for the decoder
 TRIES = 3  # to draw a chip, until it stays without its pictures
 
@@ -81,12 +82,24 @@ def read(chip: Chip, kind: str) -> bytes:
     try:
         return storage.read(name)  # whoever asked for its neighbour has made this one, too
     except FileNotFoundError:
-        upload = Upload.objects.filter(placements__chip=chip).exclude(copy="").first()
-        if upload is not None:
-            _draw_uploads([upload], _asked, kinds=(kind,))
+        uploads = _near(chip, kind)
+        if uploads:
+            # What is public may be seen by one child; the worker draws it again by itself.
+            _asked.serve(uploads[0].batch_id if uploads[0].batch.private else 0)
+            _draw_uploads(uploads, _asked, kinds=(kind,))
         return storage.read(name)
     finally:
         _alone.release()
+
+
+def _near(chip: Chip, kind: str) -> list[Upload]:
+    """The upload that a chip is cut from; for a thumbnail those behind it, too: the page's next."""
+    rows = Upload.objects.filter(state="read").exclude(copy="").select_related("batch")
+    own = rows.filter(placements__chip=chip).first()
+    if own is None or kind != "thumb" or own.rows * own.columns > 1:
+        return [own] if own else []
+    alike = rows.filter(batch=own.batch_id, pk__gte=own.pk, rows=1, columns=1)
+    return list(alike.order_by("pk")[:NEAR])
 
 
 def close() -> None:
@@ -99,6 +112,7 @@ def draw_some(decoder: Decoder) -> bool:
     """Make some of the pictures that are missing; False where none is."""
     if first := waiting().first():
         uploads = list(waiting().filter(batch=first.batch_id)[:SLICE])
+        decoder.serve(first.batch_id)
         done = [upload.pk for upload in _draw_uploads(uploads, decoder)]
         batches.drop_copies(waiting().filter(pk__in=done))
         return True
@@ -159,7 +173,6 @@ def _pieces(uploads: list[Upload], decoder: Decoder) -> Iterator[tuple[Upload, P
             yield upload, None
     if not read:
         return
-    decoder.serve(uploads[0].batch_id)
     found = decoder.read([data for _, data in read], chips=2**31)
     for number, item in found:
         if isinstance(item, Piece):
