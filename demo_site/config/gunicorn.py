@@ -24,7 +24,7 @@ _TO_STDERR = {"level": "WARNING", "handlers": ["stderr"], "propagate": False}
 logconfig_dict = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"json": {"()": "showcase.logs.JsonFormatter"}},
+    "formatters": {"json": {"()": "showcase.web.logs.JsonFormatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"level": "WARNING", "handlers": ["stderr"]},
     "loggers": {"gunicorn.error": _TO_STDERR, "gunicorn.access": _TO_STDERR},

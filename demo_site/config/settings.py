@@ -29,18 +29,16 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "django_tasks",
-    "django_tasks_db",
     "django_htmx",
 ]
 
 MIDDLEWARE = [
-    "showcase.middleware.Health",
-    "showcase.middleware.LogRequests",
-    "showcase.middleware.Head",
+    "showcase.web.middleware.Health",
+    "showcase.web.middleware.LogRequests",
+    "showcase.web.middleware.Head",
     "django.middleware.security.SecurityMiddleware",
-    "showcase.middleware.ContentSecurityPolicy",
-    "showcase.middleware.Bodies",
+    "showcase.web.middleware.ContentSecurityPolicy",
+    "showcase.web.middleware.Bodies",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -50,7 +48,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "showcase.middleware.DatabaseTrouble",
+    "showcase.web.middleware.DatabaseTrouble",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -59,7 +57,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "home"
-CSRF_FAILURE_VIEW = "showcase.views.errors.csrf_failure"
+CSRF_FAILURE_VIEW = "showcase.web.views.errors.csrf_failure"
 
 TEMPLATES = [
     {
@@ -71,7 +69,7 @@ TEMPLATES = [
                 "django.template.context_processors.i18n",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "showcase.context.site",
+                "showcase.web.context.site",
             ],
         },
     }
@@ -89,7 +87,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
         # Readers never wait for the writer; a writer takes its lock at once and waits for it,
         # instead of failing at the first write of a transaction that began as a reader.
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; "
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; "
         "PRAGMA cache_size=-32000; PRAGMA mmap_size=268435456; PRAGMA wal_autocheckpoint=4000;",
         "transaction_mode": "IMMEDIATE",
         "timeout": env.number("SHOWCASE_DATABASE_PATIENCE", 20),
@@ -100,9 +98,6 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
 ]
-
-# --- work -----------------------------------------------------------------------------------------
-TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": ["default"]}}
 
 # --- files ----------------------------------------------------------------------------------------
 # One storage for the upload copies and the gallery's copies. Neither has a public address: the
@@ -123,9 +118,9 @@ if env.text("SHOWCASE_S3_BUCKET"):
             "querystring_auth": True,
             # A store that is away is said to be, instead of holding a visitor for minutes.
             "client_config": Config(
-                connect_timeout=5,
-                read_timeout=20,
-                retries={"max_attempts": 3, "mode": "standard"},
+                connect_timeout=2,
+                read_timeout=10,
+                retries={"max_attempts": 2, "mode": "standard"},
             ),
         },
     }
@@ -157,6 +152,10 @@ TIME_ZONE = env.text("SHOWCASE_TIME_ZONE", "UTC")
 # --- security -------------------------------------------------------------------------------------
 HTTPS = env.flag("SHOWCASE_HTTPS")
 PROXIES = env.number("SHOWCASE_PROXIES", 0)  # how many trusted proxies append X-Forwarded-For
+# From where that header is believed: machines of one's own, unless it is said otherwise.
+PROXY_NETWORKS = env.words(
+    "SHOWCASE_PROXY_NETWORKS", "127.0.0.0/8 ::1 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 fc00::/7"
+)
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 60 * 60 * 24 * 30
@@ -171,8 +170,9 @@ if HTTPS:
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = True
     SECURE_SSL_REDIRECT = True
     SECURE_HSTS_SECONDS = 60 * 60 * 24 * 365
-    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
-    SECURE_HSTS_PRELOAD = True
+    # It holds for all names below this one, and for years: only where that was said.
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = env.flag("SHOWCASE_HSTS_SUBDOMAINS")
+    SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # ask for the two above
     if PROXIES:
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
@@ -180,13 +180,9 @@ if HTTPS:
 DATA_UPLOAD_MAX_NUMBER_FILES = 520
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 600
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # of everything that is not a file
-FILE_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
-FILE_UPLOAD_HANDLERS = [
-    "showcase.uploads.Ceiling",  # stops reading a request that is too large
-    "django.core.files.uploadhandler.MemoryFileUploadHandler",
-    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
-]
+FILE_UPLOAD_HANDLERS = ["showcase.web.upload_handlers.IntoTheStore"]
 
+METRICS = env.flag("SHOWCASE_METRICS")  # /metrics, for whoever can reach it
 UPLOADS_PER_HOUR = env.number("SHOWCASE_UPLOADS_PER_HOUR", 60)  # 0 lifts the others, too
 SHOWCASE = {
     # the predictor: a released model's name or folder for paperlib.predictor.load …
@@ -205,13 +201,15 @@ SHOWCASE = {
     "BATCH_READ_SECONDS": env.number("SHOWCASE_BATCH_READ_SECONDS", 900, least=0.1),
     "READ_MEGABYTES": env.number("SHOWCASE_READ_MEGABYTES", 2048, least=512),
     "HEARTBEAT_SECONDS": env.number("SHOWCASE_HEARTBEAT_SECONDS", 2, least=0.05),
-    "LOST_SECONDS": env.number("SHOWCASE_LOST_SECONDS", 20, least=0.2),
+    "LOST_SECONDS": env.number("SHOWCASE_LOST_SECONDS", 30, least=0.2),
     "SLICE_SECONDS": env.number("SHOWCASE_SLICE_SECONDS", 10, least=0.1),
     "EXAMPLES": env.number("SHOWCASE_EXAMPLES", 48),
     # events per hour and address; 0 lifts a limit
     "UPLOADS_PER_HOUR": UPLOADS_PER_HOUR,
     "FILES_PER_HOUR": env.number("SHOWCASE_FILES_PER_HOUR", 200 * UPLOADS_PER_HOUR),
     "MEGABYTES_PER_HOUR": env.number("SHOWCASE_MEGABYTES_PER_HOUR", 200 * UPLOADS_PER_HOUR),
+    "CHIPS_PER_HOUR": env.number("SHOWCASE_CHIPS_PER_HOUR", 800 * UPLOADS_PER_HOUR),
+    "READ_SECONDS_PER_HOUR": env.number("SHOWCASE_READ_SECONDS_PER_HOUR", 30 * UPLOADS_PER_HOUR),
     "RETRIES_PER_HOUR": env.number("SHOWCASE_RETRIES_PER_HOUR", UPLOADS_PER_HOUR),
     "FLAGS_PER_HOUR": env.number("SHOWCASE_FLAGS_PER_HOUR", 120),
     "LOGINS_PER_HOUR": env.number("SHOWCASE_LOGINS_PER_HOUR", 20),
@@ -222,7 +220,7 @@ SHOWCASE = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"json": {"()": "showcase.logs.JsonFormatter"}},
+    "formatters": {"json": {"()": "showcase.web.logs.JsonFormatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": env.text("SHOWCASE_LOG_LEVEL", "WARNING").upper()},
     "loggers": {

@@ -2,8 +2,8 @@
 
 from django.contrib import admin
 from django.urls import include, path
-from showcase.api import api
-from showcase.views import pages, staff
+from showcase.web.api import api
+from showcase.web.views import pages, staff
 
 urlpatterns = [
     path("admin/login/", staff.Login.as_view()),  # one way in, with one limit
@@ -11,10 +11,10 @@ urlpatterns = [
     path("i18n/", include("django.conf.urls.i18n")),
     path("api/v1/docs", pages.api_docs, name="api_docs"),
     path("api/v1/", api.urls),
-    path("", include("showcase.urls")),
+    path("", include("showcase.web.urls")),
 ]
 
-handler400 = "showcase.views.errors.bad_request"
-handler403 = "showcase.views.errors.forbidden"
-handler404 = "showcase.views.errors.not_found"
-handler500 = "showcase.views.errors.server_error"
+handler400 = "showcase.web.views.errors.bad_request"
+handler403 = "showcase.web.views.errors.forbidden"
+handler404 = "showcase.web.views.errors.not_found"
+handler500 = "showcase.web.views.errors.server_error"

@@ -6,5 +6,4 @@ class ShowcaseConfig(AppConfig):
     verbose_name = "Showcase"
 
     def ready(self) -> None:
-        # The system checks, and who listens to `signals`.
-        from . import checks, tasks  # noqa: F401
+        from .web import admin, checks  # noqa: F401  both register what they hold

@@ -1,4 +1,4 @@
-"""What the site accepts, in one place: pages show the numbers, intake and worker enforce them."""
+"""What the site accepts, in one place: pages show the numbers, uploads and worker enforce them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ MINIMUM = 8  # pixels a picture has at least on each side
 ZIP_RATIO = 100  # unpacked bytes per packed byte
 ZIP_MEMBERS = 5000  # files in one archive
 KEEP_FAILED_HOURS = 24  # copies of failed files, so that they can be tried again
-EARLY_FILES = 128  # so many are worth being worked on while the rest of a batch still arrives
 ABANDONED_MINUTES = 30  # an upload that was broken off is then worked on as far as it came
-VANISH_DAYS = (0, 1, 7, 30)  # choices of the form; 0 keeps the batch
+VANISH_DAYS = (1, 7, 30, 0)  # choices of the form; 0 keeps the batch
+USUAL_DAYS = 30
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def demo(port: int, *, browser: bool = True) -> int:
         raise PaperError(f"port {port} is in use", f"choose another: paper demo --port {port + 1}")
     env = environment() | {"SHOWCASE_BIND": f"127.0.0.1:{port}"}
     os.environ.update(env)
-    worker = [sys.executable, str(SITE / "manage.py"), "showcase_worker"]
+    worker = [sys.executable, str(SITE / "manage.py"), "run_worker"]
     with _processes(env) as start:
         working = start(worker)  # it loads the model while the tables are made
         _prepare()
@@ -57,7 +57,7 @@ def demo(port: int, *, browser: bool = True) -> int:
 
 
 def _prepare() -> None:
-    """Tables, and on a fresh site the example gallery's task; in this process, to start quickly."""
+    """Tables, and on a fresh site the batch of examples; in this process, to start quickly."""
     import django
     from django.core.management import call_command
     from django.db import DatabaseError, connections
@@ -65,7 +65,7 @@ def _prepare() -> None:
     django.setup()
     try:
         call_command("migrate", verbosity=0)
-        call_command("seed_examples", stdout=io.StringIO())
+        call_command("load_examples", stdout=io.StringIO())
     except DatabaseError as error:
         raise PaperError(
             f"the database could not be set up ({error})", "look at DATABASE_URL and SHOWCASE_VAR"

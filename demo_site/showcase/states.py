@@ -1,12 +1,11 @@
 """The states of a batch, of an uploaded file and of a chip in a batch, each as one table.
 
-Everything that changes a state goes through `Machine.step` or `step_rows`, which refuse what the
-table does not hold; figure 5 is drawn from these tables (`Machine.edges`).
+Everything that changes a state goes through `Machine.step`, which refuses what the table does not
+hold; figure 5 is drawn from these tables (`Machine.edges`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -58,17 +57,6 @@ class Machine:
         transition = self.by_event[event]
         return rows.filter(state__in=transition.sources).update(state=transition.target, **changes)
 
-    def step_rows(self, model, event: str, names: Sequence[str], rows: Iterable) -> None:
-        """Apply `event` to single rows, each with its own values of the fields `names`.
-
-        Each row is these values, then its primary key; one that may not take the step stays as it
-        is.
-        """
-        from .rows import update_rows  # needs Django's settings; the tables alone do not
-
-        transition = self.by_event[event]
-        update_rows(model, names, rows, sources=transition.sources, target=transition.target)
-
     def edges(self) -> list[tuple[str, str, str, str]]:
         """`(source, target, event, doing)` for each arrow; the start is the source `""`."""
         return [(s, t.target, t.event, t.doing) for t in self.transitions for s in t.sources]
@@ -77,7 +65,7 @@ class Machine:
 BATCH = Machine(
     "batch",
     (
-        State("receiving", "files arrive and are stored; work on those that are there begins"),
+        State("receiving", "files arrive"),
         State("queued", "waits for a worker"),
         State("running", "files are read and cut into chips; the new chips are predicted"),
         State("done", "labelled chips are in the database and the gallery", final=True),
@@ -87,13 +75,13 @@ BATCH = Machine(
     (
         Transition("open", ("",), "receiving", "a visitor starts an upload"),
         Transition("submit", ("receiving",), "queued", "all files are stored"),
-        Transition("claim", ("queued",), "running", "a worker takes the batch"),
+        Transition("claim", ("queued",), "running", "a worker takes it for a while"),
         Transition("yield", ("running",), "queued", "other batches get their turn"),
-        Transition("reclaim", ("running",), "queued", "the worker's heartbeat has stopped"),
-        Transition("finish", ("running",), "done", "upload copies are deleted"),
+        Transition("reclaim", ("running",), "queued", "its worker's lease is over"),
+        Transition("finish", ("running",), "done", "upload copies are deleted when drawn"),
         Transition("fail", ("running",), "failed", "upload copies are deleted"),
         Transition("cancel", ("receiving", "queued", "running"), "cancelled", "visitor cancels"),
-        Transition("retry", ("done", "failed"), "queued", "failed chips are tried again"),
+        Transition("retry", ("done", "failed"), "queued", "what failed is tried again"),
     ),
 )
 
@@ -101,33 +89,30 @@ UPLOAD = Machine(
     "upload",
     (
         State("stored", "the copy waits to be read"),
-        State("read", "chips are cut from it", final=True),
-        State("failed", "it could not be read; the reason is kept", final=True),
+        State("read", "its chips are labelled", final=True),
+        State("failed", "it could not be read; the reason is written down", final=True),
     ),
     (
-        Transition("store", ("",), "stored", "the bytes are kept under a random name"),
+        Transition("store", ("",), "stored", "the bytes are stored under a random name"),
         Transition("read", ("stored",), "read", "decoded in a child process under limits"),
         Transition("refuse", ("stored",), "failed", "not a picture we read, too large, broken"),
-        Transition("retry", ("failed",), "stored", "tried again"),
+        Transition("retry", ("failed", "read"), "stored", "it, or one of its chips, had failed"),
     ),
 )
 
 PLACEMENT = Machine(
     "chip in a batch",
     (
-        State("waiting", "waits for its prediction"),
-        State("labelled", "has its prediction, new or known already", final=True),
-        State("failed", "could not be predicted; the reason is kept", final=True),
+        State("labelled", "has its prediction", final=True),
+        State("failed", "could not be predicted", final=True),
     ),
     (
-        Transition("cut", ("",), "waiting", "cut from an upload"),
-        Transition("label", ("waiting",), "labelled", "predicted now, or known from before"),
-        Transition("fail", ("waiting",), "failed", "the predictor refused it"),
-        Transition("retry", ("failed",), "waiting", "tried again"),
+        Transition("label", ("",), "labelled", "predicted now, or known from before"),
+        Transition("fail", ("",), "failed", "the predictor refused it"),
     ),
 )
 
 
-def decide(flags, *, accepted: bool) -> None:
+def decide(flags, *, accepted: bool, **changes) -> None:
     """Staff's verdict on corrections. It has no steps: a verdict may be changed at any time."""
-    flags.update(state="accepted" if accepted else "rejected")
+    flags.update(state="accepted" if accepted else "rejected", **changes)

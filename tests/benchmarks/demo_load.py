@@ -62,7 +62,7 @@ import numpy as np
 from django.conf import settings
 from django.utils import timezone
 from paperlib.labels import LABELS, PUBLISHED_COUNTS
-from showcase import copies, storage
+from showcase import storage
 from showcase.models import Batch, Chip, ModelVersion, Placement, Prediction, Upload
 count = int(sys.argv[1]); rng = np.random.default_rng(0); now = timezone.now()
 share = np.array([PUBLISHED_COUNTS[n] for n in LABELS]) / 40479
@@ -81,7 +81,7 @@ for start in range(0, count, 500):  # one picture of 500 chips in each batch
         files=1, files_read=1, chips=len(chips), chips_labelled=len(chips), finished_at=now)
     upload = Upload.objects.create(batch=batch, name="picture", state="read", rows=1,
         columns=len(chips), width=256 * len(chips), height=256)
-    made = Prediction.objects.bulk_create(Prediction(chip=chip, model=model, worker="fill",
+    made = Prediction.objects.bulk_create(Prediction(chip=chip, model=model,
         labels=chip.labels, confidence=chip.confidence,
         probability=Prediction.pack(said[i]), raw=Prediction.pack(said[i]))
         for i, chip in zip(part, chips))
@@ -135,12 +135,12 @@ def start_up(given) -> None:
             wait_for(lambda: site.answers("/"), 120)
             seconds = time.perf_counter() - began
             line("start: the page answers", f"{seconds:.1f} s", "10 s", seconds <= 10)
-            wait_for(lambda: site.answers("/readyz"), 120)
+            wait_for(lambda: site.answers("/workerz"), 120)
             seconds = time.perf_counter() - began
             line("start: model loaded", f"{seconds:.1f} s", "10 s", seconds <= 10)
             wait_for(lambda: "thumb.image" in site.client.get("/gallery/").text, 120)
             seconds = time.perf_counter() - began
-            line("start: first example in the gallery", f"{seconds:.1f} s", "10 s", seconds <= 10)
+            line("start: first example in the gallery", f"{seconds:.1f} s", "5 s", seconds <= 5)
             done = "SELECT chips_labelled FROM showcase_batch WHERE example AND state = 'done'"
             (count,) = wait_for(lambda: ask_database(site, done), 120)
             line(f"start: all {count} examples", f"{time.perf_counter() - began:.1f} s", "–")
@@ -230,12 +230,12 @@ def idle(site: RealSite) -> None:
 
 
 def no_drawing(site: RealSite) -> None:
-    """What is drawn after a batch is no part of it: the tasks are dropped as they come."""
+    """What is drawn after a batch is no part of it: no upload's copy is there to draw from."""
     with contextlib.closing(sqlite3.connect(site.folder / "var/showcase.sqlite3")) as database:
         database.execute(
-            "CREATE TRIGGER no_drawing AFTER INSERT ON django_tasks_database_dbtaskresult "
-            "WHEN NEW.task_path LIKE '%draw_views' BEGIN "
-            "DELETE FROM django_tasks_database_dbtaskresult WHERE id = NEW.id; END"
+            "CREATE TRIGGER no_drawing AFTER UPDATE OF state ON showcase_upload "
+            "WHEN NEW.state = 'read' BEGIN "
+            "UPDATE showcase_upload SET copy = '' WHERE id = NEW.id; END"
         )
 
 
@@ -252,7 +252,7 @@ def running(given, core: int | None = None, **env: str):
     ):
         site.web(core)
         worker = site.worker()
-        wait_for(lambda: site.answers("/readyz"), 120)
+        wait_for(lambda: site.answers("/workerz"), 120)
         yield site, worker.pid
 
 
@@ -276,15 +276,15 @@ def first_result(given) -> None:
                 idle(site)
     for (size, way), seconds in took.items():
         most = max(seconds)
-        line(f"first of {size} after the upload, {way}", f"{most:.2f} s", "1 s", most <= 1)
+        line(f"first of {size} after the upload, {way}", f"{most:.2f} s", "0.5 s", most <= 0.5)
 
 
 def batches(given, kind: str, rounds: int) -> tuple[Alone, dict, dict]:
     """Seconds of the predictor alone, and of batches in both ways: by the clock, of the processor.
 
-    Half of the batches are sent as the page does it, in parts, which the worker takes up as they
-    arrive; the others as one form. While one runs, its page asks for news once a second; after it
-    the predictor alone labels the same files, so that both sides meet the same machine.
+    Half of the batches are sent as the page does it, in parts; the others as one form. While one
+    runs, its page asks for news once a second; after it the predictor alone labels the same files,
+    so that both sides meet the same machine.
 
     By the clock: from the moment the last file was accepted (`queued_at`) until every label, chip
     and row is stored and the batch says it is done (`finished_at`). Processor time: the worker and
@@ -334,21 +334,22 @@ def overhead(given) -> None:
     line(f"{what}: predictor alone, processor", two(processor), "–")
     for way, said in (("work", "all in one form"), ("wait", "as the page sends")):
         line(f"{what}, {said}: clock", two(took[way]), "–")
-        good = np.median(took[way]) <= 1.15 * np.median(clock)
-        line(f"overhead ({way}) by the clock", percent(took[way], clock), "15 %", good)
+        good = np.median(took[way]) <= 1.5 * np.median(clock)
+        line(f"overhead ({way}) by the clock", percent(took[way], clock), "50 %", good)
         line(f"{what}, {said}: processor", two(used[way]), "–")
-        good = np.median(used[way]) <= 1.15 * np.median(processor)
-        line(f"overhead ({way}) in processor time", percent(used[way], processor), "15 %", good)
+        line(f"overhead ({way}) in processor time", percent(used[way], processor), "–")
 
 
 def kinds(given) -> None:
-    """The same by the clock for other pictures. The target is for JPEGs, as chips come."""
-    for kind, target in (("planet", "15 %"), ("progressive", "15 %"), ("png", "–")):
+    """The same by the clock for other pictures."""
+    for kind, target in (("planet", 0.5), ("progressive", 0.5), ("png", 1)):
         alone, took, _ = batches(given, kind, given.rounds)
         clock = Alone.best(alone.clock)
         for way in ("work", "wait"):
-            good = target == "–" or np.median(took[way]) <= 1.15 * np.median(clock)
-            line(f"{kind}: overhead ({way}) by the clock", percent(took[way], clock), target, good)
+            good = np.median(took[way]) <= (1 + target) * np.median(clock)
+            given_target = f"{100 * target:.0f} %"
+            line(f"{kind}: overhead ({way}) by the clock", percent(took[way], clock), given_target,
+                 good)  # fmt: skip
 
 
 def two(seconds: list[float]) -> str:
@@ -466,7 +467,7 @@ def gallery(given) -> None:
     middle, tail = (1000 * percentile(times, p) for p in (50, 95))
     where = "on one core" if core is not None else "on all cores"
     line(f"gallery {where}, {given.chips} chips: median", f"{middle:.0f} ms", "–")
-    line("gallery: 95th percentile", f"{tail:.0f} ms", "150 ms", tail <= 150)
+    line("gallery: 95th percentile", f"{tail:.0f} ms", "60 ms", tail <= 60)
     slowest = {query: max(times[at :: len(GALLERY)]) for at, query in enumerate(GALLERY)}
     query = max(slowest, key=slowest.get)
     line(f"gallery: slowest, ?{query}"[:58], f"{1000 * slowest[query]:.0f} ms", "–")

@@ -60,7 +60,7 @@ def running(
     subprocess.run(prepare, env=env, check=True)
     web = [sys.executable, "-m", "gunicorn", "-c", str(SITE / "config/gunicorn.py"), "config.wsgi"]
     log = open(folder / "site.log", "wb")  # noqa: SIM115  closed below, after the processes
-    commands = [web, [*manage, "showcase_worker"]]
+    commands = [web, [*manage, "run_worker"]]
     processes = [subprocess.Popen(c, env=env, cwd=SITE, stdout=log, stderr=log) for c in commands]
     address = f"http://127.0.0.1:{port}"
     try:
@@ -82,7 +82,7 @@ def _wait(address: str, processes: list[subprocess.Popen], folder: Path, seconds
     while time.monotonic() < end and all(p.poll() is None for p in processes):
         with (
             contextlib.suppress(OSError),
-            urllib.request.urlopen(f"{address}/readyz", timeout=5),
+            urllib.request.urlopen(f"{address}/workerz", timeout=5),
             urllib.request.urlopen(f"{address}/gallery/", timeout=5) as page,
         ):
             if b'class="tile"' in page.read():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -37,28 +38,33 @@ django.setup()
 from django.conf import settings as django_settings  # noqa: E402
 from django.core.files.uploadedfile import SimpleUploadedFile  # noqa: E402
 from django.utils import translation  # noqa: E402
+from showcase.decoder.client import Decoder  # noqa: E402
+
+DECODER = Decoder()  # of all workers in this process
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _reader_ends():
     """The decoder processes of this session end with it."""
     yield
-    from showcase import decoding, reading
+    from showcase.services import chip_images
 
-    reading.reader.close()
-    decoding.close()
+    chip_images.close()
+    DECODER.close()
 
 
 @pytest.fixture(autouse=True)
 def _own_files(tmp_path, settings):
     """Each test has its own file store, and the model is loaded anew."""
-    from showcase import engine, similar
+    from showcase import storage
+    from showcase.services import health, predictor, similar
 
     store = django_settings.STORAGES["default"]
     options = {**store["OPTIONS"], "location": str(tmp_path / "files")}
     settings.STORAGES = {**django_settings.STORAGES, "default": {**store, "OPTIONS": options}}
     settings.SHOWCASE = dict(django_settings.SHOWCASE)
-    engine.forget()
+    predictor.forget()
+    storage._away_until = health._last["until"] = 0.0
     similar._index.clear()
     translation.activate("en")  # a page in Chinese leaves its language to this thread
 
@@ -83,31 +89,49 @@ class Showcase:
         assert response.status_code == 302, response.content[:500]
         return Batch.objects.exclude(pk__in=before).get()
 
+    def slice(self, batch, worker: str = "tests") -> str:
+        """One slice of work, as a worker of that name does it; what became of the batch."""
+        from showcase.models import Batch
+        from showcase.services import predictor
+        from showcase.worker import label_batch
+        from showcase.worker.lease import take
+
+        Batch.objects.filter(pk=batch.pk).update(not_before=None)  # no test waits
+        try:
+            version = predictor.load()[1]
+        except predictor.NoModel:
+            version = None
+        lease = take(worker, version)
+        if lease is None:
+            return "nothing to do" if version else "no model"
+        assert lease.batch.pk == batch.pk
+        state = label_batch.work(lease, DECODER, threading.Event())
+        batch.refresh_from_db()
+        return state
+
     def work(self, batch):
         """Do all its slices here and now."""
-        from showcase import work
-
         for _ in range(50):
-            work.work(batch.pk)
+            self.slice(batch)
             batch.refresh_from_db()
             if batch.state != "queued":
                 break
         return batch
 
     def run(self, files, **fields):
-        """Send files, work, make the gallery's copies, and hand back the finished batch."""
+        """Send files, work, make the gallery's pictures, and hand back the finished batch."""
         batch = self.work(self.batch(files, **fields))
-        self.unpack()
+        self.draw()
         return batch
 
-    def unpack(self) -> None:
-        """What a worker does when no batch waits, but for the dehazed copies, and an hour later."""
-        from showcase import copies, keeper
-        from showcase.models import Chip
+    def draw(self, *, views: bool = False) -> None:
+        """What a worker does when no batch waits; the dehazed copies only with `views`."""
+        from showcase.services import chip_images
 
-        for chip in Chip.objects.exclude(pack=""):
-            copies.unpack(chip)
-        keeper.drop_orphans(minutes=-1)
+        while chip_images.waiting().exists():
+            chip_images.draw_some(DECODER)
+        while views and chip_images.undrawn().exists():
+            chip_images.draw_some(DECODER)
 
     def stored(self) -> list[str]:
         """Every file in the store, as names."""
@@ -122,6 +146,11 @@ def showcase(client, db) -> Showcase:
 
 @pytest.fixture
 def staff(django_user_model, db):
-    return django_user_model.objects.create_user(
+    """Somebody who may do all that the site's own pages let staff do."""
+    from django.contrib.auth.models import Permission
+
+    found = django_user_model.objects.create_user(
         "keeper", password="a long password", is_staff=True
     )
+    found.user_permissions.set(Permission.objects.filter(content_type__app_label="showcase"))
+    return found

@@ -85,9 +85,9 @@ def load() -> PlantedPredictor:
     `PLANTED_GROUP` has the worker predict so many chips together at most.
     """
     if group := os.environ.get("PLANTED_GROUP"):
-        from showcase import work
+        from showcase.worker import read_ahead
 
-        work.GROUP = int(group)
+        read_ahead.GROUP = int(group)
     missing = os.environ.get("PLANTED_MISSING")
     if missing and Path(missing).exists():
         raise FileNotFoundError(f"model.keras is not there ({len(LABELS)} labels)")

@@ -130,7 +130,7 @@ class RealSite:
         return process
 
     def worker(self, **env: str) -> subprocess.Popen:
-        return self.start(str(SITE / "manage.py"), "showcase_worker", **env)
+        return self.start(str(SITE / "manage.py"), "run_worker", **env)
 
     def answers(self, path: str) -> bool:
         try:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 
 import pictures
 import pytest
 from conftest import Showcase
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
-from showcase import engine
-from showcase.api import new_key
 from showcase.models import ApiKey, Batch
+from showcase.services import exports, predictor
+from showcase.services.api_keys import make as new_key
 
 from paperlib.labels import LABELS
 
@@ -69,7 +71,8 @@ def test_results_come_in_pages(client, key, showcase):
 
 
 def test_every_failed_file_is_given_once(client, key, showcase, monkeypatch):
-    from showcase import api, exports
+    from showcase.services import exports
+    from showcase.web import api
 
     monkeypatch.setattr(api, "_FAILED", 2)
     files = [(f"{i}.png", pictures.png(i)) for i in range(4)]
@@ -135,12 +138,91 @@ def test_only_the_key_that_a_batch_came_with_cancels_it(client, key, showcase):
         answer = client.post(f"/api/v1/batches/{token}/cancel", headers=other)
         assert (answer.status_code, answer.json()["detail"]) == (
             403,
-            "Only the key that a batch came with may cancel it.",
+            "Only the key that a batch came with may do this.",
         )
         assert Batch.objects.get(token=token).state == "queued"
     ApiKey.objects.get(name="tests").delete()  # a key that is gone gives nobody a right
     answer = client.post(f"/api/v1/batches/{through_api}/cancel", headers=other)
     assert answer.status_code == 403
+
+
+def test_a_key_may_end_and_is_known_by_its_beginning(client):
+    key = new_key("a lab", days=1)
+    row = ApiKey.objects.get()
+    assert key.startswith(row.prefix)
+    assert 6 <= len(row.prefix) < 12
+    assert post(client, key, [("a.png", pictures.png(1))]).status_code == 202
+    ApiKey.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    assert post(client, key, [("a.png", pictures.png(1))]).status_code == 401
+
+
+def test_the_same_request_sent_twice_is_one_batch(client, key):
+    """A program whose line broke asks again, and does not know what arrived."""
+    headers = {"X-API-Key": key, "Idempotency-Key": "run 7"}
+    answers = []
+    for _ in range(2):
+        sent = [SimpleUploadedFile("a.png", pictures.png(1))]
+        answers.append(client.post("/api/v1/batches", {"files": sent}, headers=headers).json())
+    assert answers[0]["token"] == answers[1]["token"]
+    assert [len(one["taken"]) for one in answers] == [1, 0]
+    assert Batch.objects.count() == 1
+    headers["X-API-Key"] = new_key("another")
+    sent = [SimpleUploadedFile("a.png", pictures.png(1))]
+    assert client.post("/api/v1/batches", {"files": sent}, headers=headers).status_code == 202
+    assert Batch.objects.count() == 2
+
+
+def test_a_key_lists_and_deletes_its_own_batches(
+    client, key, showcase, django_capture_on_commit_callbacks
+):
+    mine = [post(client, key, [(f"{i}.png", pictures.png(i))]).json()["token"] for i in range(3)]
+    showcase.batch([("b.png", pictures.png(9))])
+    headers = {"X-API-Key": key}
+    listed = client.get("/api/v1/batches", headers=headers).json()
+    assert [one["token"] for one in listed] == mine[::-1]
+    assert client.get("/api/v1/batches").status_code == 401
+    other = {"X-API-Key": new_key("another")}
+    assert client.get("/api/v1/batches", headers=other).json() == []
+    assert client.delete(f"/api/v1/batches/{mine[0]}", headers=other).status_code == 403
+    with django_capture_on_commit_callbacks(execute=True):
+        assert client.delete(f"/api/v1/batches/{mine[0]}", headers=headers).status_code == 204
+    assert client.get(f"/api/v1/batches/{mine[0]}").status_code == 404
+    assert len(showcase.stored()) == 3
+
+
+def test_one_picture_is_answered_at_once(client, key, showcase, monkeypatch):
+    """A worker takes it while the request waits; here it works between two looks."""
+    from showcase.web import api
+
+    monkeypatch.setattr(api.time, "sleep", lambda _: showcase.work(Batch.objects.get()))
+
+    def ask(data: bytes):
+        sent = SimpleUploadedFile("a.png", data)
+        return client.post("/api/v1/predict", {"file": sent}, headers={"X-API-Key": key})
+
+    (chip,) = ask(pictures.png(1)).json()
+    batch = Batch.objects.get()
+    assert (batch.private, batch.vanishes_at is not None) == (True, True)
+    assert chip["tags"] == exports.chip_entry(batch.placements.get(), "a")["tags"]
+    assert set(chip["probability"]) == set(LABELS)
+    batch.delete()
+    refused = ask(b"no picture")
+    assert (refused.status_code, "JPEG" in refused.json()["detail"]) == (400, True)
+    Batch.objects.all().delete()
+    monkeypatch.undo()
+    monkeypatch.setattr(api, "WAIT", 0)
+    answer = ask(pictures.png(2))
+    assert (answer.status_code, answer.json()["state"]) == (202, "queued")
+
+
+def test_what_a_key_has_labelled_is_limited(client, key, showcase, settings):
+    settings.SHOWCASE |= {"UPLOADS_PER_HOUR": 50, "CHIPS_PER_HOUR": 4, "FILES_PER_HOUR": 3}
+    token = post(client, key, [("a.png", pictures.png(1, 512))]).json()["token"]
+    showcase.work(Batch.objects.get(token=token))
+    assert post(client, key, [("b.png", pictures.png(2))]).status_code == 429
+    settings.SHOWCASE["CHIPS_PER_HOUR"] = 0
+    assert post(client, key, [("b.png", pictures.png(2))]).status_code == 202
+    assert post(client, key, [("c.png", pictures.png(2))]).status_code == 429  # the fourth file
 
 
 def test_head_is_get_without_its_body(client, showcase):
@@ -151,7 +233,7 @@ def test_head_is_get_without_its_body(client, showcase):
         assert (head.content, head["Content-Type"]) == (b"", whole["Content-Type"])
         assert head["Content-Length"] == str(len(whole.content)) != "0"
     assert client.head("/api/v1/batches/none").status_code == 404
-    assert client.head("/api/v1/batches").status_code == 405  # takes files only
+    assert client.head("/api/v1/batches").status_code == 401
 
 
 def test_nothing_is_a_404_in_json(client):
@@ -182,7 +264,7 @@ def _schema():
     return schemathesis.openapi.from_wsgi("/api/v1/openapi.json", application)
 
 
-def test_the_api_keeps_to_its_own_description(transactional_db, client):
+def test_the_api_keeps_to_its_own_description(transactional_db, client, monkeypatch):
     """Every operation, with input that fits the description and input that does not.
 
     No 5xx, only described answers and shapes; and what does not fit is refused where the operation
@@ -196,8 +278,9 @@ def test_the_api_keeps_to_its_own_description(transactional_db, client):
         status_code_conformance,
     )
 
+    monkeypatch.setattr("showcase.web.api.WAIT", 0)  # no worker is there
     key = new_key("schemathesis", per_hour=100_000)
-    engine.load()
+    predictor.load()
     batch = Showcase(client).run([("a.png", pictures.png(1)), ("b.png", b"nothing")])
     real = {"token": batch.token, "key": batch.placements.get().chip.key}
     schema = _schema()
@@ -237,7 +320,7 @@ def test_the_api_keeps_to_its_own_description(transactional_db, client):
         try_out(operation, GenerationMode.POSITIVE)
         if not operation.path.endswith(("/labels", "/model")):  # there nothing can be sent
             try_out(operation, GenerationMode.NEGATIVE)
-    assert len(tried) == 7 + 5
+    assert len(tried) == 10 + 8
     met = {answer[:3] for answer in answers}
     assert ("GET /batches/{token}/chips", 200, "positive") in met
     assert ("GET /batches/{token}", 200, "positive") in met

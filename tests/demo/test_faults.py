@@ -12,7 +12,7 @@ from collections import Counter
 import pictures
 import pytest
 from real_site import SITE, RealSite, wait_for
-from showcase import work
+from showcase.worker import read_ahead
 
 pytestmark = pytest.mark.slow
 
@@ -28,18 +28,9 @@ def site(tmp_path):
         yield site
 
 
-def test_a_worker_sees_what_others_write_long_before_it_looks_again(site):
-    """Of tasks that are there for the first time; SQLite tells of every change."""
-    manage = str(SITE / "manage.py")
-    site.start(manage, "showcase_worker", "--interval", "60")
-    wait_for(lambda: site.answers("/readyz"))
-    for start in (0, 10):
-        assert site.finished(site.send(files(3, start)), 10)["labelled"] == 3
-
-
 def test_a_worker_killed_in_the_middle_of_a_batch(site):
     """Killed when a group is predicted and not written down yet: the worst moment there is."""
-    site.hold.write_text(str(work.FIRST + 1))  # the third group is held
+    site.hold.write_text(str(read_ahead.FIRST + 1))  # the third group is held
     worker = site.worker()
     token = site.send(files(250))
     wait_for(lambda: len(site.calls()) == 3)
@@ -60,7 +51,7 @@ def test_a_worker_killed_in_the_middle_of_a_batch(site):
     assert len(counts) == 250
     assert {chip for chip, times in counts.items() if times > 1} == set(third)
     assert max(counts.values()) == 2
-    assert len(third) <= work.GROUP
+    assert len(third) <= read_ahead.GROUP
     wait_for(lambda: not list((site.folder / "var/files/uploads").iterdir()))
 
 
@@ -77,7 +68,7 @@ def test_two_workers_share_batches_and_predict_each_chip_once(site):
 
 
 def test_a_worker_asked_to_end_gives_its_batch_back_at_once(site):
-    site.hold.write_text(str(work.FIRST))  # the second group is held
+    site.hold.write_text(str(read_ahead.FIRST))  # the second group is held
     worker = site.worker()
     token = site.send(files(200))
     wait_for(lambda: len(site.calls()) == 2)
@@ -152,7 +143,6 @@ def test_a_full_disk_is_said_and_passes(site):
     limited = ["-c", "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
                "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, -1)); sys.argv = sys.argv[1:]; "
                "from gunicorn.app.wsgiapp import run; run()"]  # fmt: skip
-    from real_site import SITE
 
     web = site.start(*limited, "gunicorn", "-c", str(SITE / "config/gunicorn.py"), "config.wsgi")
     wait_for(lambda: site.answers("/healthz"))
@@ -169,16 +159,18 @@ def test_a_full_disk_is_said_and_passes(site):
 
 
 def test_a_disk_that_is_full_for_the_worker_is_waited_for(site):
-    """The worker may write no file over 2.5 MB, as pixels of a large picture are; then one may."""
-    from real_site import SITE
+    """The worker may write no file over 2.5 MB, as a member of an archive is; then one may."""
 
     limited = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (2_500_000, -1)); sys.argv = sys.argv[1:]; "
         "import runpy; runpy.run_path(sys.argv[0], run_name='__main__')"
     )
-    token = site.send([("big.png", pictures.png(1, 1000)), *files(3)])
-    worker = site.start("-c", limited, str(SITE / "manage.py"), "showcase_worker")
+    large = pictures.encode(pictures.pixels(1, 1000), "TIFF")
+    token = site.send([("a.zip", pictures.archive([("big.tif", large)])), *files(3)])
+    worker = site.start(
+        "-c", limited, str(SITE / "manage.py"), "run_worker", SHOWCASE_LOG_LEVEL="ERROR"
+    )
     wait_for(lambda: "file store" in site.status(token)["trouble"])
     status = site.status(token)
     assert (status["state"], status["files_failed"]) == ("queued", 0)
@@ -196,16 +188,13 @@ def test_a_missing_model_is_said_and_taken_up_when_it_comes(tmp_path):
         site.worker()
         token = site.send(files(3))
         wait_for(lambda: site.status(token)["trouble"])
-        ready = site.client.get("/readyz")
-        assert (ready.status_code, ready.json()["checks"]["worker"]) == (
-            503,
-            "the model is not loaded",
-        )
+        ready = site.client.get("/workerz")
+        assert (ready.status_code, ready.json()["worker"]) == (503, "the model is not loaded")
         assert site.status(token)["state"] == "queued"
         missing.unlink()
         done = site.finished(token)
         assert (done["state"], done["labelled"]) == ("done", 3)
-        wait_for(lambda: site.client.get("/readyz").status_code == 200)
+        wait_for(lambda: site.client.get("/workerz").status_code == 200)
 
 
 def test_the_released_model_missing_is_said_in_words(tmp_path):
@@ -251,7 +240,7 @@ def test_paper_demo_is_there_within_seconds_and_ends_with_everything(tmp_path):
     try:
         assert f"http://127.0.0.1:{port}/" in demo.stdout.readline()
         site.client.base_url = f"http://127.0.0.1:{port}"
-        wait_for(lambda: site.client.get("/readyz").status_code == 200)
+        wait_for(lambda: site.client.get("/workerz").status_code == 200)
         wait_for(lambda: "thumb.image" in site.client.get("/gallery/").text)
         again = subprocess.run(
             paper,
@@ -268,3 +257,52 @@ def test_paper_demo_is_there_within_seconds_and_ends_with_everything(tmp_path):
         if demo.poll() is None:
             os.killpg(demo.pid, signal.SIGKILL)
         demo.stdout.close()
+
+
+def test_processes_killed_at_random_moments_leave_everything_labelled_or_explained(site):
+    """Workers, their decoders and the web server, ten times in the middle of private and public."""
+    import random
+
+    import psutil
+
+    rng = random.Random(7)
+    sent = {}
+    for number, private in enumerate(("", "1", "")):
+        part = files(60, start=60 * number)
+        part += [("bad.png", b"no picture"), ("big.png", pictures.png(900 + number, 600))]
+        packed = pictures.archive([(f"in_{i}.png", pictures.png(2000 + i, 32)) for i in range(9)])
+        token = site.send([*part, ("a.zip", packed)], **({"private": "1"} if private else {}))
+        sent[token] = bool(private)
+    workers = [site.worker(PLANTED_SECONDS_PER_CHIP="0.01") for _ in range(2)]
+    for _ in range(10):
+        time.sleep(rng.random())
+        kind = rng.choice(["worker", "worker", "decoder", "web"])
+        if kind == "worker":
+            site.kill(workers.pop(rng.randrange(2)))
+            workers.append(site.worker(PLANTED_SECONDS_PER_CHIP="0.01"))
+        elif kind == "decoder":
+            for child in psutil.Process(rng.choice(workers).pid).children():
+                child.kill()
+        else:
+            site.kill(site.running[0])
+            site.running[0] = site.web()
+    hidden = set()
+    for token, private in sent.items():
+        done = site.finished(token, 120)
+        page = site.client.get(f"/api/v1/batches/{token}/chips?limit=500").json()
+        chips, failed = page["chips"], page["failed_files"]
+        assert all(chip["state"] == "labelled" or chip["reason"] for chip in chips)
+        assert all(one["reason"] for one in failed)
+        # Each file, the archive's members and the large picture's chips: one thing or the other.
+        labelled = [chip for chip in chips if chip["state"] == "labelled"]
+        assert len(labelled) == done["labelled"]
+        explained = {one["name"] for one in failed}
+        names = {chip["image_name"].split("_r00")[0] for chip in labelled}
+        wanted = {name.removesuffix(".png") for name, _ in files(60, 60 * list(sent).index(token))}
+        wanted |= {"big"} if "a" in explained else {"big", *(f"in_{i}" for i in range(9))}
+        assert wanted - names - explained == set()
+        if private:
+            hidden |= {chip["chip"] for chip in labelled}
+    assert hidden
+    gallery = site.client.get("/gallery/").text + site.client.get("/").text
+    assert not any(key in gallery for key in hidden)

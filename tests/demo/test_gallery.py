@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs
 
@@ -10,10 +11,12 @@ import pictures
 import pytest
 from django.db import connection
 from django.http import QueryDict
+from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from showcase import gallery, names, similar, tags
+from showcase import filenames, label_sets
 from showcase.models import Chip, Flag, ModelVersion, Prediction
+from showcase.services import gallery, similar
 
 from paperlib.labels import CHINESE, COUNT, ENGLISH, LABELS, WEATHER
 
@@ -76,7 +79,7 @@ def test_the_pages_hold_what_brute_force_finds_in_order(chips, asked):
     query = QueryDict(mutable=True)
     for key, value in asked.items():
         query.setlist(key, [str(v) for v in value] if isinstance(value, list) else [str(value)])
-    wanted = tags.mask(asked.get("label", []))
+    wanted = label_sets.mask(asked.get("label", []))
 
     def passes(chip: Chip) -> bool:
         if not chip.shown:
@@ -84,7 +87,7 @@ def test_the_pages_hold_what_brute_force_finds_in_order(chips, asked):
         met = chip.labels & wanted
         if wanted and (met == 0 if asked.get("match") == "any" else met != wanted):
             return False
-        if "weather" in asked and not chip.labels & tags.mask([asked["weather"]]):
+        if "weather" in asked and not chip.labels & label_sets.mask([asked["weather"]]):
             return False
         if not asked.get("least", 0) / 100 <= chip.confidence <= asked.get("most", 100) / 100:
             return False
@@ -112,7 +115,7 @@ def test_going_back_shows_the_same_pages(chips, sort):
 
 
 def test_search_finds_names_and_labels_in_both_languages(chips):
-    water = {c.pk for c in chips if c.shown and c.labels & tags.mask(["water"])}
+    water = {c.pk for c in chips if c.shown and c.labels & label_sets.mask(["water"])}
     assert set(walk("q=water")) == set(walk("q=水")) == water
     assert [Chip.objects.get(pk=pk).name for pk in walk("q=chip_149")] == ["chip_149"]
     assert walk("q=chip_149 nothing") == []
@@ -121,11 +124,11 @@ def test_search_finds_names_and_labels_in_both_languages(chips):
 
 @pytest.mark.parametrize("label", LABELS)
 def test_search_finds_a_label_by_any_of_its_names(chips, label):
-    wanted = {c.pk for c in chips if c.shown and c.labels & tags.mask([label])}
+    wanted = {c.pk for c in chips if c.shown and c.labels & label_sets.mask([label])}
     spellings = {label, ENGLISH[label], CHINESE[label], ENGLISH[label].upper().replace(" ", "-")}
     for spelling in spellings:
         assert set(walk(f"q={spelling}")) == wanted, spelling
-    road = {pk for pk in wanted if Chip.objects.get(pk=pk).labels & tags.mask(["road"])}
+    road = {pk for pk in wanted if Chip.objects.get(pk=pk).labels & label_sets.mask(["road"])}
     assert set(walk(f"q=road {ENGLISH[label]}")) == set(walk(f"q={ENGLISH[label]} road")) == road
     some = [c for c in chips if c.pk in wanted][-1]
     assert set(walk(f"q={ENGLISH[label]} {some.name}")) == {some.pk}
@@ -195,20 +198,19 @@ def test_a_private_batch_is_in_no_gallery(showcase, client):
     assert "secret_chip" not in text
     chip = Chip.objects.get(placements__batch=private)
     other = Chip.objects.get(placements__batch=public)
-    assert chip.name == ""
     assert chip.key not in client.get(other.get_absolute_url()).content.decode()
     # The address itself, once known, works: that is how it is shared.
     assert client.get(private.get_absolute_url()).status_code == 200
     assert client.get(chip.get_absolute_url()).status_code == 200
 
 
-def test_a_private_chip_that_somebody_publishes_becomes_public(showcase):
+def test_a_private_chip_stays_private_when_somebody_publishes_the_same(showcase):
     data = pictures.png(1)
-    showcase.run([("mine.png", data)], private="1")
+    mine = showcase.run([("mine.png", data)], private="1")
     showcase.run([("theirs.png", data)])
-    chip = Chip.objects.get()
-    assert chip.shown
-    assert chip.name == "theirs"
+    assert [chip.name for chip in Chip.objects.filter(shown=True)] == ["theirs"]
+    chip = mine.placements.get().chip
+    assert (chip.name, chip.public, chip.shown) == ("mine", False, False)
 
 
 def test_similar_chips_are_the_nearest_by_probabilities(db):
@@ -217,14 +219,18 @@ def test_similar_chips_are_the_nearest_by_probabilities(db):
     vectors = rng.random((60, COUNT)).astype(np.float32)
     for i, vector in enumerate(vectors):
         chip = Chip.objects.create(sha256=str(i), width=1, height=1, shown=i != 5, labels=1)
-        Prediction.objects.create(chip=chip, model=model, probability=Prediction.pack(vector))
+        Prediction.objects.create(
+            chip=chip, model=model, probability=Prediction.pack(vector), raw=b""
+        )
     first = Chip.objects.get(sha256="0")
     distance = np.linalg.norm(vectors - vectors[0], axis=1)
     order = [str(i) for i in np.argsort(distance) if i not in (0, 5)][:8]
     assert [c.sha256 for c in similar.to(first)] == order
     # A chip that comes later is found, one that is hidden later is not.
     near = Chip.objects.create(sha256="near", width=1, height=1, shown=True, labels=1)
-    Prediction.objects.create(chip=near, model=model, probability=Prediction.pack(vectors[0]))
+    Prediction.objects.create(
+        chip=near, model=model, probability=Prediction.pack(vectors[0]), raw=b""
+    )
     Chip.objects.filter(sha256=order[0]).update(shown=False)
     assert [c.sha256 for c in similar.to(first)][:2] == ["near", order[1]]
 
@@ -235,13 +241,20 @@ def test_a_flag_is_kept_and_exported_as_the_competitions_csv(showcase, client):
     send = {"label": ["water", "clear", "no such label"], "comment": "a river\0!"}
     assert client.post(f"/chip/{chip.key}/flag/", send).status_code == 302
     flag = Flag.objects.get()
-    assert tags.names(flag.labels) == ["clear", "water"]
+    assert label_sets.names(flag.labels) == ["clear", "water"]
     assert flag.comment == "a river!"
-    assert "127.0.0.1" not in flag.address
+    # Until staff has looked at it, nobody reads it and nobody trains on it.
+    assert b"train_7" not in b"".join(client.get("/flags.csv").streaming_content)
+    assert "a river!" not in Client().get(chip.get_absolute_url()).content.decode()
+    assert "a river!" in client.get(chip.get_absolute_url()).content.decode()  # who wrote it
+    Flag.objects.update(state="accepted")
     text = b"".join(client.get("/flags.csv").streaming_content).decode()
     assert text == "image_name,tags\ntrain_7,clear water\n"
-    # The newest flag of a chip counts; one that staff rejects does not.
+    assert "a river!" in Client().get(chip.get_absolute_url()).content.decode()
+    # The newest accepted flag of a chip counts; one that staff rejects does not.
     client.post(f"/chip/{chip.key}/flag/", {"label": ["haze"]})
+    assert b"train_7,clear water\n" in b"".join(client.get("/flags.csv").streaming_content)
+    Flag.objects.update(state="accepted")
     assert b"train_7,haze\n" in b"".join(client.get("/flags.csv").streaming_content)
     Flag.objects.update(state="rejected")
     assert b"train_7" not in b"".join(client.get("/flags.csv").streaming_content)
@@ -251,11 +264,11 @@ def test_a_strangers_flag_does_not_override_an_accepted_one(showcase, client):
     showcase.run([("train_7.png", pictures.png(1)), ("train_8.png", pictures.png(2))])
     chip = Chip.objects.get(name="train_7")
     for label, state in (("water", "accepted"), ("road", "accepted"), ("haze", "open")):
-        flag = Flag.objects.create(chip=chip, labels=tags.mask([label]), state=state)
+        flag = Flag.objects.create(chip=chip, labels=label_sets.mask([label]), state=state)
     text = b"".join(client.get("/flags.csv").streaming_content).decode()
     assert text == "image_name,tags\ntrain_7,road\n"
     Flag.objects.filter(state="accepted").update(state="rejected")
-    assert b"train_7,haze\n" in b"".join(client.get("/flags.csv").streaming_content)
+    assert b"train_7" not in b"".join(client.get("/flags.csv").streaming_content)
     assert flag.state == "open"
 
 
@@ -266,25 +279,33 @@ def test_chips_of_the_same_name_are_told_apart_in_the_flags(showcase, client):
     for chip in chips:
         client.post(f"/chip/{chip.key}/flag/", {"label": "water"})
         client.post(f"/chip/{chip.key}/flag/", {"label": "haze"})
+    Flag.objects.update(state="accepted")
     text = b"".join(client.get("/flags.csv").streaming_content).decode()
     found = sorted(line.split(",")[0] for line in text.splitlines()[1:])
     assert found == sorted([f"a_b_{chips[0].key}", f"a_b_{chips[1].key}", "c"])
 
 
-def test_what_was_said_while_a_chip_was_private_stays_private(showcase, client):
+def test_what_is_said_of_a_private_chip_stays_private(showcase, client):
     files = [("a.png", pictures.png(1))]
-    showcase.run(files, private="1")
+    private = showcase.run(files, private="1").placements.get().chip
+    public = showcase.run(files).placements.get().chip
+    for chip, said in ((private, "our own field"), (public, "seen by all")):
+        client.post(f"/chip/{chip.key}/flag/", {"label": "haze", "comment": said})
+    Flag.objects.update(state="accepted")
+    pages = [client.get(c.get_absolute_url()).content.decode() for c in (private, public)]
+    assert ["our own field" in page for page in pages] == [True, False]
+    assert ["seen by all" in page for page in pages] == [False, True]
+    assert b"".join(client.get("/flags.csv").streaming_content).count(b"haze") == 1
+
+
+def test_a_visitor_may_say_that_the_labels_are_right(showcase, client):
+    showcase.run([("a.png", pictures.png(1))])
     chip = Chip.objects.get()
-    client.post(f"/chip/{chip.key}/flag/", {"label": "haze", "comment": "our own field"})
-    assert "our own field" in client.get(chip.get_absolute_url()).content.decode()
-    showcase.run([("a.png", files[0][1])])
-    chip.refresh_from_db()
-    assert chip.public
-    assert "our own field" not in client.get(chip.get_absolute_url()).content.decode()
-    assert b"haze" not in b"".join(client.get("/flags.csv").streaming_content)
-    client.post(f"/chip/{chip.key}/flag/", {"label": "water", "comment": "seen by all"})
-    assert "seen by all" in client.get(chip.get_absolute_url()).content.decode()
-    assert b"water" in b"".join(client.get("/flags.csv").streaming_content)
+    form = client.get(chip.get_absolute_url()).content.decode().split('id="right"')[1]
+    given = re.findall(r'name="label" value="(\w+)"', form.split("</form>")[0])
+    assert label_sets.mask(given) == chip.labels != 0
+    assert client.post(f"/chip/{chip.key}/flag/", {"label": given}).status_code == 302
+    assert Flag.objects.get().labels == chip.labels
 
 
 def test_a_flag_without_labels_is_not_kept(showcase, client):
@@ -307,7 +328,7 @@ def test_downloads_hold_every_chip_with_its_probabilities(showcase, client):
     assert data["state"] == "done"
     for row, entry, place in zip(rows, data["chips"], batch.placements.order_by("pk"), strict=True):
         own = Prediction.unpack(place.prediction.probability)
-        assert row["tags"].split() == entry["tags"] == tags.names(place.prediction.labels)
+        assert row["tags"].split() == entry["tags"] == label_sets.names(place.prediction.labels)
         assert np.allclose([float(row[n]) for n in LABELS], own, atol=1e-6)
         assert np.allclose([entry["probability"][n] for n in LABELS], own, atol=1e-6)
 
@@ -337,13 +358,13 @@ def test_files_of_the_same_name_are_told_apart(showcase, client):
 
 @given(st.lists(st.sampled_from(["a", "a_2", "a_3", "b", "a_r000_c001", "b_r000_c001_2"])))
 def test_distinct_names_are_distinct_and_the_first_keeps_its_own(given_names):
-    found = names.distinct(given_names)
+    found = filenames.distinct(given_names)
     assert len(set(found)) == len(given_names)
     assert found[:1] == given_names[:1]
     assert all(new.startswith(old) for new, old in zip(found, given_names, strict=True))
     # What came first is called the same when more comes.
-    assert names.distinct(given_names[:3]) == found[:3]
-    assert names.distinct(["a"] * 5000)[-1] == "a_5000"
+    assert filenames.distinct(given_names[:3]) == found[:3]
+    assert filenames.distinct(["a"] * 5000)[-1] == "a_5000"
 
 
 def test_an_empty_batch_downloads_as_valid_json(showcase, client):

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
+import json
 import os
+import signal
 import stat
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pictures
 import pytest
+from conftest import DECODER
 from PIL import Image, PngImagePlugin
-from showcase import names, reading, storage
-from showcase.decoder import pictures as formats
+from showcase import filenames, storage
+from showcase.decoder import client as decoder_client
+from showcase.decoder import images as formats
+from showcase.decoder.answers import Away, Head, Member
+from showcase.decoder.client import Decoder
 from showcase.models import Batch, Chip, Placement, Upload
 
 pytestmark = pytest.mark.django_db
@@ -54,20 +64,31 @@ def test_a_picture_over_the_pixel_ceiling_is_not_decoded(showcase, settings):
 def test_a_decompression_bomb_within_the_ceiling_meets_the_memory_limit(showcase, settings):
     settings.SHOWCASE["MAX_MEGAPIXELS"] = 400
     settings.SHOWCASE["READ_MEGABYTES"] = 512
-    from showcase.work import reader
-
-    reader.close()  # the next child starts under the lower limit
+    DECODER.close()  # the next child starts under the lower limit
     assert reason(showcase, pictures.png_bomb(12_800)) in ("memory", "crashed")
-    reader.close()
+    DECODER.close()
 
 
 def test_a_decoder_that_takes_too_long_is_ended(showcase, settings):
     settings.SHOWCASE["MAX_MEGAPIXELS"] = 400
     settings.SHOWCASE["READ_SECONDS"] = 0.1
-    reader = reading.Reader()
-    with pytest.raises(reading.Refused, match="time"):
-        list(reader.read(pictures.png_bomb(16_000), chips=10**6))
-    assert reader.child is None
+    decoder = Decoder()
+    ((_, refusal),) = list(decoder.read([pictures.png_bomb(16_000)], chips=10**6))[-1:]
+    assert str(refusal) == "time"
+    assert decoder.child is None
+
+
+def test_a_decoder_that_says_nothing_is_ended(settings, monkeypatch):
+    """One that was taken over may sleep: that costs no processor time."""
+    settings.SHOWCASE["READ_SECONDS"] = 0.1
+    decoder = Decoder()
+    try:
+        list(decoder.read([pictures.png(1)], chips=1))
+        decoder.child.send_signal(signal.SIGSTOP)
+        (answer,) = decoder.read([pictures.png(1)], chips=1)
+        assert str(answer[1]) == "time"
+    finally:
+        decoder.close()
 
 
 @pytest.mark.parametrize("made", [pictures.png, pictures.jpeg])
@@ -171,13 +192,8 @@ def test_an_archive_that_lies_about_all_its_sizes_is_stopped(settings):
     settings.SHOWCASE["MAX_BATCH_MB"] = settings.SHOWCASE["MAX_FILE_MB"] = 2
     data = pictures.archive([(f"{i}.png", bytes(1_900_000)) for i in range(30)])
     data = data.replace((1_900_000).to_bytes(4, "little"), (100).to_bytes(4, "little"))
-    reader = reading.Reader()
-    try:
-        parts = list(reader.read(data, chips=100))
-        unpacked = sum(len(part.data) for part in parts[1:])
-    finally:
-        reader.close()
-    assert unpacked <= 2_000_000
+    items = [item for _, item in DECODER.read([data], chips=100)]
+    assert sum(len(item.data) for item in items if isinstance(item, Member)) <= 2_000_000
 
 
 def test_a_member_that_lies_about_its_size_is_cut_off(settings):
@@ -186,12 +202,8 @@ def test_a_member_that_lies_about_its_size_is_cut_off(settings):
     honest = (3_000_000).to_bytes(4, "little")
     lie = (1000).to_bytes(4, "little")
     data = data.replace(honest, lie)
-    reader = reading.Reader()
-    try:
-        _head, member = reader.read(bytes(data), chips=100)
-    finally:
-        reader.close()
-    assert member.reason in ("broken", "too_large")
+    _head, (_, member), _end = DECODER.read([bytes(data)], chips=100)
+    assert member.reason in ("broken", "too_large", "not_a_picture")
     assert len(member.data) <= 1_000_000
 
 
@@ -240,17 +252,17 @@ NAMES = [
 
 @pytest.mark.parametrize("name", NAMES, ids=[str(i) for i in range(len(NAMES))])
 def test_a_name_becomes_a_label_that_does_nothing(name):
-    cleaned = names.clean(name)
+    cleaned = filenames.clean(name)
     assert 1 <= len(cleaned) <= 120
     assert not set(cleaned) & set("<>\"'&/\\\n\r\0:|=+@`$;\u202e\u200f\u2066")
     assert cleaned[0] not in "=+-@\t."
-    assert names.clean(cleaned) == cleaned
+    assert filenames.clean(cleaned) == cleaned
 
 
 def test_letters_of_any_script_stay():
-    assert names.clean("卫星图像 1.tif") == "卫星图像 1"
-    assert names.clean("C:\\chips\\train_12.jpg") == "train_12"
-    assert names.clean("folder/sub/façade_é.PNG") == "façade_é"
+    assert filenames.clean("卫星图像 1.tif") == "卫星图像 1"
+    assert filenames.clean("C:\\chips\\train_12.jpg") == "train_12"
+    assert filenames.clean("folder/sub/façade_é.PNG") == "façade_é"
 
 
 LONG = ("a" * 4000 + ".png", pictures.png(99))
@@ -278,7 +290,7 @@ def test_hostile_names_reach_neither_disk_nor_page(showcase, client):
     assert "onerror=" not in page
     assert "\u202e" not in page
     for name in showcase.stored():
-        assert name.startswith(("chips/", "packs/"))
+        assert name.startswith(("chips/", "uploads/"))
         assert set(name) <= set(
             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_-."
         )
@@ -326,42 +338,141 @@ def test_only_our_kinds_of_pictures_exist(showcase, client, kind):
 # --- the decoder's own cell -----------------------------------------------------------------------
 
 
-def test_the_decoder_knows_no_secrets_and_writes_no_files():
-    os.environ["DATABASE_URL_FOR_TEST"] = "secret"
-    reader = reading.Reader()
-    try:
-        list(reader.read(pictures.png(1), chips=10))
-        pid = reader.child.pid
-        with open(f"/proc/{pid}/environ", "rb") as handle:
-            assert b"secret" not in handle.read()
-        with open(f"/proc/{pid}/limits") as handle:
-            limits = {line[:26].strip(): line[26:].split()[0] for line in handle}
-        assert limits["Max file size"] == "0"
-        assert int(limits["Max address space"]) <= 2048 * 2**20
-        assert limits["Max core file size"] == "0"
-    finally:
-        reader.close()
-        del os.environ["DATABASE_URL_FOR_TEST"]
+@pytest.fixture
+def decoder():
+    decoder = Decoder()
+    yield decoder
+    decoder.close()
 
 
-@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="no shared memory of this kind here")
-def test_the_decoder_can_neither_shrink_the_shared_memory_nor_point_outside_it(monkeypatch):
-    shared = reading._shared_memory(4096)
-    for size in (0, 8192):
-        with pytest.raises(PermissionError):
-            os.ftruncate(shared, size)
-    os.close(shared)
-    reader = reading.Reader()
+def test_the_decoder_knows_no_secrets_and_has_limits(decoder, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL_FOR_TEST", "secret")
+    list(decoder.read([pictures.png(1)], chips=10))
+    pid = decoder.child.pid
+    with open(f"/proc/{pid}/environ", "rb") as handle:
+        assert b"secret" not in handle.read()
+    with open(f"/proc/{pid}/limits") as handle:
+        limits = {line[:26].strip(): line[26:].split()[0] for line in handle}
+    assert limits["Max file size"] == "0"
+    assert int(limits["Max address space"]) <= 2048 * 2**20
+    assert limits["Max core file size"] == "0"
+    assert limits["Max processes"] == "0"
+    if sys.platform == "linux":  # nor does it look into this process
+        assert ctypes.CDLL(None).prctl(3, 0, 0, 0, 0) == 0  # PR_GET_DUMPABLE
+
+
+def test_another_batch_has_another_child(decoder):
+    """Whoever took the decoder over by one of his files sees nobody else's."""
+    children = []
+    for batch in (1, 1, 2):
+        decoder.serve(batch)
+        list(decoder.read([pictures.png(1)], chips=1))
+        children.append(decoder.child.pid)
+    assert children[0] == children[1] != children[2]
+
+
+def test_what_the_kernel_lacks_is_said(client, monkeypatch, decoder):
+    from showcase.models import Worker
+
+    Worker.objects.create(name="w", host="h", pid=1, ready=True)
+    assert client.get("/readyz").json()["checks"]["sandbox"] == "ok"
+    Worker.objects.update(unprotected="landlock seccomp")
+    assert client.get("/readyz").json()["checks"]["sandbox"] == "lacks landlock seccomp"
+
+
+HEAD = {"kind": "png", "width": 64, "height": 64, "rows": 1, "columns": 1}
+CHIP = {"file": 0, "chip": [0, 0, 64, 64], "sha256": "a" * 64, "shape": [1, 1, 3], "bytes": 3}
+LIES = {
+    "an unknown record": [{"file": 0}],
+    "of another file": [{"file": 1, "end": True}],
+    "no head": [{"file": 0, "head": {**HEAD, "stolen": 1}}],
+    "more bytes than sent": [{**CHIP, "bytes": 2**40}],
+    "less than none": [{**CHIP, "bytes": -3}],
+    "another shape": [{**CHIP, "shape": [2, 2, 3]}],
+    "no size": [{**CHIP, "chip": [0, 0, -64, 64]}],
+    "a huge size": [{**CHIP, "chip": [0, 0, 2**40, 64]}],
+    "no hash": [{**CHIP, "sha256": "a"}],
+    "text": [{**CHIP, "chip": ["a", 0, 1, 1]}],
+    "no record": ["text"],
+    "no list": 7,
+}
+
+
+@pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
+def test_whatever_a_lying_child_says_is_a_refusal(decoder, monkeypatch, lie):
+    list(decoder.read([pictures.png(1)], chips=1))
+    monkeypatch.setattr(decoder, "_frame", lambda most: (lie, memoryview(b"abc")))
+    items = [item for _, item in decoder.read([pictures.png(1)], chips=1)]
+    assert str(items[-1]) == "crashed"
+    assert decoder.child is None
+
+
+def test_a_decoder_that_cannot_start_is_away_and_leaves_no_file_open(decoder, monkeypatch):
+    monkeypatch.setattr(decoder_client.subprocess, "Popen", lambda *_, **__: os.stat("/none/such"))
+    before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+    for _ in range(5):
+        with pytest.raises(Away):
+            list(decoder.read([pictures.jpeg(1)], chips=1))
+    if before:
+        assert len(os.listdir("/proc/self/fd")) <= before
+
+
+def test_chips_that_wait_hold_only_their_own_pixels(decoder):
+    items = [item for _, item in decoder.read([pictures.png(i) for i in range(3)], chips=9)]
+    for item in items:
+        if item is not None and not isinstance(item, Head):
+            assert len(item.pixels.base.base) == item.pixels.size
+
+
+#: What somebody who took the decoder over would try; answers of `try_out` are 1 where it worked.
+BREAK_OUT = """
+import json, os, socket, sys, threading
+sys.path[:0] = [{root!r}]; sys.path += [{here!r}]
+from decoder import process
+missing = process.enter(2048)
+secret, written = {secret!r}, {written!r}
+def try_out(step):
     try:
-        assert reader.send([(pictures.png(1), False)], chips=10)
-        ((head, (piece,)),) = reader.receive()
-        assert (head.kind, piece.pixels.shape) == ("png", (64, 64, 3))
-        assert np.array_equal(piece.pixels, pictures.pixels(1))
-        assert reader.send([(pictures.png(1), False)], chips=10)
-        lie = {"head": {"kind": "png"}, "pieces": [[0, 0, 64, 64, 2**40]]}
-        monkeypatch.setattr(reader, "_frame", lambda seconds: ({"files": [lie]}, b""))
-        with pytest.raises(reading.Refused, match="crashed"):
-            reader.receive()
-        assert reader.child is None
-    finally:
-        reader.close()
+        step()
+    except BaseException as error:
+        return repr(error)
+    return 1
+def fork():
+    if os.fork() == 0:
+        os._exit(0)
+tried = {{
+    "parent's environment": try_out(lambda: open(f"/proc/{{os.getppid()}}/environ", "rb").read(1)),
+    "parent's memory": try_out(lambda: open(f"/proc/{{os.getppid()}}/mem", "rb")),
+    "key file": try_out(lambda: open(secret).read()),
+    "delete": try_out(lambda: os.unlink(secret)),
+    "write": try_out(lambda: open(written, "w")),
+    "folder": try_out(lambda: os.mkdir(written)),
+    "socket": try_out(lambda: socket.socket()),
+    "local socket": try_out(lambda: socket.socketpair()),
+    "fork": try_out(fork),
+    "program": try_out(lambda: os.execv("/bin/true", ["true"])),
+    "signal": try_out(lambda: os.kill(os.getppid(), 0)),
+}}
+print(json.dumps([missing, tried]))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the layers are Linux's")
+def test_whoever_takes_the_decoder_over_gets_nowhere(tmp_path):
+    here = Path(storage.__file__).parent
+    secret, written = tmp_path / "secret_key", tmp_path / "written"
+    secret.write_text("secret")
+    script = BREAK_OUT.format(
+        root=str(here.parents[1]), here=str(here), secret=str(secret), written=str(written)
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-B", "-c", script],
+        capture_output=True, text=True, env={"OPENBLAS_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    missing, tried = json.loads(done.stdout)
+    if "seccomp" in missing and "landlock" in missing:
+        pytest.skip(f"this kernel lacks {missing}")
+    assert {what: answer for what, answer in tried.items() if answer == 1} == {}
+    assert secret.read_text() == "secret"
+    assert not written.exists()

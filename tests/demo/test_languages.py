@@ -7,7 +7,7 @@ import re
 
 import pytest
 from conftest import SITE
-from showcase import results
+from showcase.services import model_card
 
 from paperlib import predictor
 from paperlib.utils import files
@@ -58,7 +58,7 @@ def test_source_and_compiled_catalogue_agree(chinese):
 
 def test_the_released_models_card_has_its_chinese(chinese):
     card = files.read_json(predictor.RELEASED / "planet32/card.json")
-    shown = {key: value for key, value in card.items() if key not in results.ELSEWHERE}
+    shown = {key: value for key, value in card.items() if key not in model_card.ELSEWHERE}
     wanted = set(card["limits"]) | {key.replace("_", " ") for key in shown}
     for value in shown.values():
         parts = value if isinstance(value, dict) else {}

@@ -16,8 +16,8 @@ from django.conf import settings as django_settings
 from django.db import OperationalError
 from django.test import Client
 from django.utils.module_loading import import_string
-from showcase.logs import JsonFormatter
 from showcase.models import Chip
+from showcase.web.logs import JsonFormatter
 
 
 def line(message: str, *values, fault=None, **extra) -> str:
@@ -95,7 +95,7 @@ def test_no_line_holds_the_address_of_a_private_batch(showcase, client, written,
         assert client.get(path).status_code == 200
         assert Client(enforce_csrf_checks=True).post(f"{path}delete/").status_code == 403
         assert client.get(f"{path}nowhere").status_code == 404
-    from showcase.views import batches, chips
+    from showcase.web.views import batches, chips
 
     monkeypatch.setattr(batches, "_context", locked)
     monkeypatch.setattr(chips, "bars", locked)

@@ -11,8 +11,8 @@ import numpy as np
 import pictures
 import pytest
 from django.utils import timezone
-from showcase import results
 from showcase.models import ModelVersion, Prediction
+from showcase.services import model_card
 
 from paperlib import predictor
 from paperlib.labels import LABELS
@@ -39,26 +39,26 @@ def version(db):
 
 
 def test_scores_of_the_card_are_a_chart(version):
-    found = results.scores(version)
+    found = model_card.scores(version)
     assert found["chips"] == 100
     assert found["f2"]["value"] == "0.8123"
     (water,) = found["labels"]
     assert (water["title"], water["low"], water["high"]) == ("water", "0.7000", "0.8000")
     assert water["at"] == {"value": 76.54, "low": 70.0, "high": 80.0}
-    assert results.scores(None) is None
+    assert model_card.scores(None) is None
     version.card = {"scores": "of another kind"}
-    assert results.scores(version) is None
+    assert model_card.scores(version) is None
 
 
 def test_what_each_part_brings_is_a_table(version, client):
-    (row,) = results.brought(version)
+    (row,) = model_card.brought(version)
     assert row == {"part": "dehazing", "value": "-0.0019", "low": "-0.0047", "high": "+0.0008",
                    "on": "VGG-16"}  # fmt: skip
     page = client.get("/model/").content.decode()
     assert "-0.0019" in page
-    assert "brought" not in [cell["key"] for cell in results.card_rows(version)]
+    assert "brought" not in [cell["key"] for cell in model_card.card_rows(version)]
     version.card = {"brought": {"dehazing": 1}}
-    assert results.brought(version) == []
+    assert model_card.brought(version) == []
 
 
 def test_the_page_shows_card_and_results_and_no_hashes(version, client, settings, tmp_path):
@@ -148,7 +148,7 @@ def test_a_chips_page_holds_what_every_model_said(showcase, client):
     )  # fmt: skip
     values = np.full(17, 0.123, np.float32)
     Prediction.objects.create(
-        chip=chip, model=old, worker="w", labels=2, confidence=0.5,
+        chip=chip, model=old, labels=2, confidence=0.5,
         probability=Prediction.pack(values), raw=Prediction.pack(values + 0.2),
     )  # fmt: skip
     page = client.get(chip.get_absolute_url()).content.decode()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 
 import pictures
+import planted
 import pytest
 from django.test import Client
-from showcase import removal, tags
+from showcase import label_sets
 from showcase.models import ApiKey, Chip, Flag, ModelVersion, Worker
+from showcase.services import deletion, predictor
 
 pytestmark = pytest.mark.django_db
 
@@ -39,7 +41,7 @@ def test_a_chip_that_is_taken_down_is_told_nowhere(showcase, client, keeper):
     before = {path: text(client, path) for path in pages}
     assert gone[0].key in before[f"/batch/{token}/"] + before[mosaic]
     for chip in gone:
-        removal.set_hidden(chip, True)
+        deletion.set_hidden(chip, True)
     for path in pages:
         page = text(client, path)
         assert not any(chip.key in page for chip in gone), path
@@ -62,7 +64,7 @@ def test_a_chip_that_is_taken_down_is_told_nowhere(showcase, client, keeper):
 def test_a_correction_is_decided_on_with_everything_in_sight(showcase, keeper):
     showcase.run([("train_7.png", pictures.png(1))])
     chip = Chip.objects.get()
-    proposed = tags.mask(["haze", "slash_burn"])
+    proposed = label_sets.mask(["haze", "slash_burn"])
     flags = [
         Flag.objects.create(chip=chip, labels=proposed, comment="<script>fire</script>")
         for _ in range(2)
@@ -71,15 +73,11 @@ def test_a_correction_is_decided_on_with_everything_in_sight(showcase, keeper):
         page = text(keeper, path)
         assert f'src="/chip/{chip.key}/thumb.image"' in page
         assert f'href="/chip/{chip.key}/"' in page
-        assert ", ".join(tags.title(name) for name in ("haze", "slash_burn")) in page
-        assert ", ".join(tags.title(name) for name in tags.names(chip.labels)) in page
+        assert ", ".join(label_sets.title(name) for name in ("haze", "slash_burn")) in page
+        assert ", ".join(label_sets.title(name) for name in label_sets.names(chip.labels)) in page
         assert "&lt;script&gt;fire" in page
         assert "<script>fire" not in page
     assert keeper.get(f"/chip/{chip.key}/thumb.image").status_code == 200
-    Flag.objects.create(chip=chip, labels=proposed, private=True)
-    for private, count in ((0, 2), (1, 1)):
-        page = text(keeper, f"/admin/showcase/flag/?private__exact={private}")
-        assert page.count('class="field-private"') == count
     chosen = {"_selected_action": [flags[0].pk]}
     keeper.post("/admin/showcase/flag/", chosen | {"action": "accept"})
     keeper.post("/admin/showcase/flag/", {"_selected_action": [flags[1].pk], "action": "reject"})
@@ -115,3 +113,55 @@ def test_the_administration_deletes_a_batch_with_all_that_only_it_holds(
         keeper.post("/admin/showcase/batch/", chosen)
     assert not Chip.objects.exists()
     assert showcase.stored() == []
+
+
+def test_an_accepted_correction_takes_effect_everywhere_and_can_be_taken_back(
+    showcase, client, keeper
+):
+    batch = showcase.run([("a.png", pictures.png(1)), ("big.png", pictures.png(2, 512))])
+    chip = Chip.objects.get(name="a")
+    said = chip.labels
+    right = label_sets.mask(["blooming", "clear"])
+    assert right != said
+    flag = Flag.objects.create(chip=chip, labels=right)
+    mosaic = batch.uploads.get(name="big")
+    cell = mosaic.placements.first()
+    other = Flag.objects.create(chip=cell.chip, labels=right)
+
+    def seen() -> list[bool]:
+        """Where the correction counts: gallery, csv, json, API, batch's and chip's page, mosaic."""
+        own = batch.get_absolute_url()
+        rows = text(client, f"{own}labels.csv").splitlines()
+        entries = json.loads(text(client, f"{own}labels.json"))["chips"]
+        entry = next(e for e in entries if e["image_name"] == "a")
+        api = client.get(f"/api/v1/chips/{chip.key}").json()
+        page = text(client, chip.get_absolute_url())
+        picture = text(client, f"{own}picture/{mosaic.pk}/")
+        return [
+            chip.key in text(client, "/gallery/?label=blooming&label=clear"),
+            "a,clear blooming," in "\n".join(rows),
+            (entry["tags"], entry["corrected"]) == (["clear", "blooming"], True),
+            (api["tags"], api["corrected"]) == (["clear", "blooming"], True),
+            "corrected by people on" in page,
+            'data-cell="clear blooming"' in picture,
+        ]
+
+    assert seen() == [False] * 6
+    chosen = {"_selected_action": [flag.pk, other.pk]}
+    keeper.post("/admin/showcase/flag/", chosen | {"action": "accept"})
+    assert seen() == [True] * 6
+    flag.refresh_from_db()
+    assert (flag.state, flag.decided_by.username) == ("accepted", "boss")
+    assert flag.decided_at is not None
+    # Another batch with the same chip, and a new model, do not take it back; staff does.
+    predictor.forget()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planted.PlantedPredictor, "card", {"name": "planted", "version": 2})
+        showcase.run([("again.png", pictures.png(1))])
+    chip.refresh_from_db()
+    assert chip.labels == right
+    keeper.post(f"/admin/showcase/flag/{flag.pk}/change/", {"state": "rejected"})
+    keeper.post(f"/admin/showcase/flag/{other.pk}/change/", {"state": "open"})
+    assert seen() == [False] * 6
+    chip.refresh_from_db()
+    assert (chip.labels, chip.corrected) == (said, False)

@@ -7,21 +7,22 @@ import pictures
 import pytest
 from rasterio.enums import ColorInterp
 from rasterio.io import MemoryFile
-from showcase.reading import Reader
+from showcase.decoder.answers import Piece
+from showcase.decoder.client import Decoder
 
 RED, GREEN, BLUE, OTHER = (pictures.pixels(i)[..., 0] for i in range(4))
 
 
 @pytest.fixture(scope="module")
 def reader():
-    reader = Reader()
+    reader = Decoder()
     yield reader
     reader.close()
 
 
 def order(reader, data: bytes) -> str:
     """The bands that became the three channels, by which of them they vary with."""
-    _, piece = reader.read(data, chips=1)
+    (piece,) = [item for _, item in reader.read([data], chips=1) if isinstance(item, Piece)]
     named = {"r": RED, "g": GREEN, "b": BLUE, "o": OTHER}
     found = ""
     for channel in np.moveaxis(piece.pixels, -1, 0).astype(float):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from showcase import similar
 from showcase.models import Chip, ModelVersion, Prediction
+from showcase.services import similar
 
 from paperlib.labels import COUNT
 
@@ -17,13 +17,13 @@ def add(db):
     """Makes a chip at a distance from the first one; hands back the chip and its prediction."""
     model = ModelVersion.objects.create(name="m", fingerprint="f", thresholds=[0.5] * COUNT)
 
-    def add(name: str, distance: float, *, shown: bool = True, filled: bool = True, key=None):
+    def add(name: str, distance: float, *, shown: bool = True, key=None):
         chip = Chip.objects.create(sha256=name, width=1, height=1, shown=shown)
         vector = np.full(COUNT, 0.1)
         vector[0] += distance
         row = Prediction.objects.create(
-            pk=key, chip=chip, model=model, worker="w",
-            probability=Prediction.pack(vector) if filled else None,
+            pk=key, chip=chip, model=model, probability=Prediction.pack(vector),
+            raw=Prediction.pack(vector),
         )  # fmt: skip
         return chip, row
 
@@ -35,7 +35,7 @@ def near(chip: Chip) -> list[str]:
 
 
 def test_a_chip_that_is_shown_later_appears_and_one_that_is_hidden_goes(add):
-    """Labelled during an upload, or private before: its prediction was there all the time."""
+    """Hidden by staff before, say: its prediction was there all the time."""
     first, _ = add("first", 0)
     late, _ = add("late", 0.1, shown=False)
     other, _ = add("other", 0.2)
@@ -44,19 +44,6 @@ def test_a_chip_that_is_shown_later_appears_and_one_that_is_hidden_goes(add):
     assert near(first) == ["late", "other"]
     Chip.objects.filter(pk=other.pk).update(shown=False)
     assert near(first) == ["late"]
-
-
-def test_a_claim_that_is_filled_after_newer_ones_appears(add, monkeypatch):
-    monkeypatch.setattr(similar, "_LATE", 2)
-    first, row = add("first", 0)
-    _, claim = add("claim", 0.1, filled=False)
-    for i in range(5):
-        add(f"new {i}", 0.2 + i / 100)
-    assert near(first) == [f"new {i}" for i in range(5)]
-    claim.probability = row.probability
-    claim.save()
-    assert near(first)[0] == "claim"
-    assert near(first) == ["claim", *(f"new {i}" for i in range(5))]  # once
 
 
 def test_a_prediction_committed_after_newer_ones_appears(add):
@@ -88,5 +75,5 @@ def test_deleted_chips_and_a_second_model_leave_no_trace(add):
     model = ModelVersion.objects.create(name="n", fingerprint="g", thresholds=[0.5] * COUNT)
     assert near(first) == []  # the new model has said nothing of it yet
     for chip in Chip.objects.all():
-        Prediction.objects.create(chip=chip, model=model, worker="w", probability=row.probability)
+        Prediction.objects.create(chip=chip, model=model, probability=row.probability, raw=b"")
     assert near(first) == ["stays"]

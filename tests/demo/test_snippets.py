@@ -26,7 +26,7 @@ def site(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def key(site) -> str:
-    return site.manage("apikey", "tests").strip().splitlines()[-1]
+    return site.manage("create_api_key", "tests").strip().splitlines()[-1]
 
 
 def snippet(site, name: str) -> str:
@@ -47,9 +47,13 @@ def test_the_curl_lines_send_ask_and_fetch(site, key, tmp_path):
     (tmp_path / "one.jpg").write_bytes(pictures.jpeg(1))
     (tmp_path / "two.tif").write_bytes(pictures.encode(pictures.pixels(2), "TIFF"))
     lines = [text for text in snippet(site, "curl").splitlines() if text.strip()]
-    export, send, ask, fetch = (text for text in lines if not text.startswith("#"))
+    export, predict, send, ask, fetch = (text for text in lines if not text.startswith("#"))
     assert "pk_…" in export
-    said = run(["sh", "-ec", f"{export.replace('pk_…', key)}\n{send} --silent"], tmp_path)
+    export = export.replace("pk_…", key)
+    said = run(["sh", "-ec", f"{export}\n{predict} --silent"], tmp_path)
+    (chip,) = json.loads(said)
+    assert (chip["image_name"], chip["state"]) == ("one", "labelled")
+    said = run(["sh", "-ec", f"{export}\n{send} --silent"], tmp_path)
     answer = json.loads(said)
     assert [one["accepted"] for one in answer["taken"]] == [True, True]
     site.finished(answer["token"])
@@ -84,7 +88,7 @@ def test_the_line_of_every_call_is_understood(site, key, tmp_path):
     lines = [
         html.unescape(x) for x in re.findall(r"<pre id=\"curl-\d+\"[^>]*><code>(.*?)</code>", page)
     ]
-    assert len(lines) == 7
+    assert len(lines) == 10
     codes = []
     for text in lines:
         text = text.replace("TOKEN", token).replace("CHIP", chip)
@@ -92,5 +96,5 @@ def test_the_line_of_every_call_is_understood(site, key, tmp_path):
             f"export KEY={key}\n{text} --silent --output answer.json --write-out '%{{http_code}}'"
         )
         codes.append(run(["sh", "-ec", asked], tmp_path))
-    # To cancel a batch that came without a key is refused, in the described way.
-    assert sorted(codes) == ["200"] * 5 + ["202", "403"]
+    # To cancel or delete a batch that came without a key is refused, in the described way.
+    assert sorted(codes) == ["200"] * 7 + ["202", "403", "403"]

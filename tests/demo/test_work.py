@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import itertools
+import threading
+from collections import Counter
 from datetime import timedelta
 
 import cv2
@@ -10,12 +13,16 @@ import numpy as np
 import pictures
 import planted
 import pytest
+from conftest import DECODER
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 from PIL import Image
-from showcase import copies, engine, intake, keeper, removal, storage, work
-from showcase.models import Batch, Chip, ModelVersion, Placement, Prediction, Upload, Worker
-from showcase.reading import Reader
+from showcase import storage
+from showcase.decoder.answers import Away, Piece
+from showcase.decoder.client import Decoder
+from showcase.models import Batch, Chip, ModelVersion, Placement, Prediction, Upload
+from showcase.services import batches, chip_images, deletion, predictor
+from showcase.worker import bulk, housekeeping, label_batch, lease, read_ahead
 
 from paperlib.labels import LABELS
 
@@ -39,9 +46,8 @@ def test_a_batch_goes_through_the_papers_flow(showcase, log):
     assert batch.state == "done"
     assert (batch.files_read, batch.chips, batch.chips_labelled) == (5, 5, 5)
     assert len(log()) == 5
-    (pack,) = showcase.stored()  # the pixels of all five; the upload copies are gone
-    assert pack.startswith("packs/")
-    showcase.unpack()
+    assert len(showcase.stored()) == 5  # still, until their chips are drawn
+    showcase.draw()
     kinds = sorted(name.rsplit(".", 1)[-1] for name in showcase.stored())
     assert kinds == 5 * ["original"] + 5 * ["thumb"]
     assert Chip.objects.filter(shown=True).count() == 5
@@ -95,7 +101,7 @@ def test_a_new_model_version_predicts_again_and_keeps_the_old(showcase, log, mon
     files = [("a.png", pictures.png(1))]
     showcase.run(files)
     monkeypatch.setattr(planted.PlantedPredictor, "card", {"name": "planted", "version": 2})
-    engine.forget()
+    predictor.forget()
     batch = showcase.run(files)
     assert len(log()) == 2
     assert ModelVersion.objects.count() == 2
@@ -131,16 +137,11 @@ def test_a_jpeg_has_the_pixels_that_the_predictor_reads(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by a quarter
     files.append(pictures.encode(image, "JPEG", exif=exif))
-    reader = Reader()
-    try:
-        assert reader.send([(data, False) for data in files], chips=100)
-        found = reader.receive()
-    finally:
-        reader.close()
-    for data, (head, (piece,)) in zip(files, found, strict=True):
+    found = [item for _, item in DECODER.read(files, chips=100) if isinstance(item, Piece)]
+    for data, piece in zip(files, found, strict=True):
         (tmp_path / "a.jpg").write_bytes(data)
         own = read_image(tmp_path / "a.jpg")
-        assert (head.height, head.width) == own.shape[:2]
+        assert piece.size == own.shape[:2]
         assert np.array_equal(piece.pixels, own)
 
 
@@ -202,97 +203,122 @@ def test_a_large_picture_becomes_a_mosaic_without_gaps(showcase, client):
 def test_chips_of_a_mosaic_larger_than_a_group_are_all_named_by_their_place(showcase, settings):
     settings.SHOWCASE["CHIP_PIXELS"] = 16
     batch = showcase.run([("scene.png", pictures.encode(pictures.pixels(9, (192, 224))))])
-    assert batch.chips_labelled == 12 * 14 > work.GROUP
+    assert batch.chips_labelled == 12 * 14 > read_ahead.GROUP
     names = set(Chip.objects.values_list("name", flat=True))
     assert names == {f"scene_r{r:03d}_c{c:03d}" for r in range(12) for c in range(14)}
 
 
-def test_pictures_are_there_before_their_copies_are_made(showcase, client):
+def test_pictures_are_there_before_they_are_drawn(showcase, client):
     image = pictures.pixels(4)
     showcase.work(showcase.batch([("a.png", pictures.encode(image)), ("b.png", pictures.png(5))]))
     chip = Chip.objects.get(name="a")
-    assert len(showcase.stored()) == 1  # the pack of both
     for kind, size in (("original", (64, 64)), ("thumb", (160, 160))):
         data = client.get(f"/chip/{chip.key}/{kind}.image").content
         assert Image.open(io.BytesIO(data)).size == size
         assert storage.read(storage.chip_copy(chip.key, kind)) == data  # kept for the next
-    assert np.array_equal(copies.pixels(chip), image)
+    assert np.array_equal(chip_images.pixels(chip), image)
     assert client.get(f"/chip/{chip.key}/dehazed.image").status_code == 404
-    copies.unpack(chip)
-    assert keeper.drop_orphans(minutes=-1) == 0  # b is in the pack still
-    copies.unpack(Chip.objects.get(name="b"))
-    assert any(name.startswith("packs/") for name in showcase.stored())  # more may be kept from it
-    assert keeper.drop_orphans() == 0
-    assert keeper.drop_orphans(minutes=-1) == 1
-    assert not any(name.startswith("packs/") for name in showcase.stored())
-    assert np.array_equal(copies.pixels(chip), image)  # a row that was read before
-    chip.refresh_from_db()
-    assert np.array_equal(copies.pixels(chip), image)
+    showcase.draw()
+    assert not [name for name in showcase.stored() if name.startswith("uploads/")]
+    assert np.array_equal(chip_images.pixels(chip), image)
+
+
+def test_thumbnails_of_a_page_are_drawn_together(showcase, client, monkeypatch):
+    """By a child that sees one private batch only; public ones may share it."""
+    reads, children, read, start = [], [], Decoder.read, Decoder.start
+
+    def reading(decoder, files, **options):
+        reads.append(len(files))
+        return read(decoder, files, **options)
+
+    monkeypatch.setattr(Decoder, "read", reading)
+    sent = [[(f"{n}_{i}.png", pictures.png(100 * n + i)) for i in range(20)] for n in range(4)]
+    batches_ = [
+        showcase.work(showcase.batch(files, **({"private": "1"} if n > 1 else {})))
+        for n, files in enumerate(sent)
+    ]
+    reads.clear()
+    chip_images.close()
+    monkeypatch.setattr(
+        Decoder, "start", lambda self: children.append(self.child is None) or start(self)
+    )
+    for batch in batches_:
+        for place in batch.placements.select_related("chip"):
+            assert client.get(f"/chip/{place.chip.key}/thumb.image").status_code == 200
+    assert reads == 4 * [16, 4]
+    assert sum(children) == 3  # of both public ones, and of each private one
+
+
+def test_asking_for_one_chip_of_a_mosaic_draws_its_neighbours(showcase, client, settings):
+    settings.SHOWCASE["CHIP_PIXELS"] = 16
+    image = pictures.pixels(3, 64)
+    batch = showcase.work(showcase.batch([("scene.png", pictures.encode(image))]))
+    reads, read = [], Decoder.read
+    place = batch.placements.select_related("chip").last()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Decoder, "read", lambda *a, **k: reads.append(1) or read(*a, **k))
+        for one in batch.placements.select_related("chip"):
+            assert client.get(f"/chip/{one.chip.key}/thumb.image").status_code == 200
+    assert reads == [1]
+    assert client.get(f"/chip/{place.chip.key}/original.image").status_code == 200
+    top, left = 16 * place.row, 16 * place.column
+    assert np.array_equal(chip_images.pixels(place.chip), image[top : top + 16, left : left + 16])
 
 
 def test_a_predictor_that_fits_pictures_gets_fitted_ones_and_the_copy_stays_whole(
     showcase, monkeypatch
 ):
-    """Of the last files, too, whose memory the decoder has filled with others meanwhile."""
-    predictor, given = engine.load()[0], []
-    monkeypatch.setattr(type(predictor), "fit", lambda _, p: p[::4, ::4], raising=False)
-    original = engine.predict
-    monkeypatch.setattr(engine, "predict", lambda i: given.extend(map(np.copy, i)) or original(i))
+    made, given = predictor.load()[0], []
+    monkeypatch.setattr(type(made), "fit", lambda _, p: p[::4, ::4], raising=False)
+    original = predictor.predict
+    monkeypatch.setattr(
+        predictor, "predict", lambda i: given.extend(map(np.copy, i)) or original(i)
+    )
     images = [pictures.pixels(i) for i in range(100)]
     mosaic = pictures.pixels(7, (512, 768))
     files = [(f"{i:03d}.png", pictures.encode(image)) for i, image in enumerate(images)]
-    batch = showcase.work(showcase.batch([*files, ("m.png", pictures.encode(mosaic))]))
+    batch = showcase.run([*files, ("m.png", pictures.encode(mosaic))])
     assert batch.chips_labelled == 106
     images += [mosaic[r : r + 256, c : c + 256] for r in (0, 256) for c in (0, 256, 512)]
     for got, image in zip(given, images, strict=True):
         assert np.array_equal(got, image[::4, ::4])
     placed = batch.placements.select_related("chip").order_by("upload__name", "row", "column")
     for place, image in zip(placed, images, strict=True):
-        assert np.array_equal(copies.pixels(place.chip), image)
+        assert np.array_equal(chip_images.pixels(place.chip), image)
 
 
-def test_a_pack_that_no_chip_was_kept_from_is_dropped(showcase, settings):
-    showcase.work(showcase.batch([("a.png", pictures.png(1))]))
-    (pack,) = showcase.stored()
-    same = pictures.encode(pictures.pixels(1), "PNG", compress_level=1)  # other bytes, same pixels
-    showcase.work(showcase.batch([("b.png", same)]))
-    assert showcase.stored() == [pack]
-    settings.SHOWCASE["MAX_CHIPS"] = 3  # and one of a picture that is refused in the middle
-    batch = showcase.work(showcase.batch([("c.png", pictures.png(2, 512))]))
-    assert batch.state == "failed"
-    assert [name for name in showcase.stored() if name.startswith("packs/")] == [pack]
+def test_the_decoder_fits_chips_only_as_the_predictor_would(showcase, monkeypatch):
+    """A predictor with a size of its own: three kilobytes a chip come back, not two hundred."""
+    from paperlib.chips.jpeg import fit
 
-
-def test_copies_are_made_later_where_a_visitor_waits(showcase):
-    from django_tasks_db.models import DBTaskResult
-    from showcase.tasks import work_early
-
-    showcase.work(showcase.batch([(f"{i}.png", pictures.png(i)) for i in range(5)]))
-    DBTaskResult.objects.all().delete()  # what a worker would have done
-    showcase.batch([("next.png", pictures.png(9))])
-    assert copies.draw_missing() == 1
-    Batch.objects.filter(state="queued").delete()
-    DBTaskResult.objects.all().delete()
-    work_early.enqueue(0)  # files of an upload that goes on
-    assert copies.draw_missing() == 1
-    DBTaskResult.objects.all().delete()
-    assert copies.draw_missing() == 3
-    assert not copies.missing().exists()
+    made, seen, predict = predictor.load()[0], [], predictor.predict
+    monkeypatch.setattr(type(made), "size", 16, raising=False)
+    monkeypatch.setattr(predictor, "predict", lambda i: seen.extend(i) or predict(i))
+    for own, side in ((lambda _, p: fit(p, 16), 16), (lambda _, p: p[:16, :16], None)):
+        monkeypatch.setattr(type(made), "fit", own, raising=False)
+        assert predictor.side() == side
+        seen.clear()
+        showcase.work(showcase.batch([(f"{side}.png", pictures.png(16 if side else 17))]))
+        assert [image.shape for image in seen] == [(16, 16, 3)]
 
 
 def test_a_file_that_takes_the_decoder_down_takes_no_other_along(showcase, monkeypatch):
-    receive, killed = Reader.receive, []
+    killed, frame = [], Decoder._frame
 
-    def dies(reader):
-        if len(killed) < 2:
-            killed.append(reader.child.kill())
-            reader.child.wait()
-        return receive(reader)
+    def dies(decoder, most):
+        if most and len(killed) < 2:
+            killed.append(decoder.child.kill())
+            raise EOFError("the decoder closed its end")  # whatever it had answered already
+        return frame(decoder, most)
 
-    monkeypatch.setattr(Reader, "receive", dies)
+    monkeypatch.setattr(Decoder, "_frame", dies)
     batch = showcase.run([(f"{i}.png", pictures.png(i)) for i in range(50)])
     assert len(killed) == 2
-    assert (batch.state, batch.chips_labelled, batch.files_failed) == ("done", 50, 0)
+    # The second time it was alone with a file, which is then held to be at fault.
+    assert (batch.state, batch.chips_labelled, batch.files_failed) == ("done", 49, 1)
+    assert batch.uploads.get(state="failed").code == "crashed"
+    assert batches.retry(batch)
+    assert showcase.work(batch).chips_labelled == 50
 
 
 def test_a_file_in_a_group_is_refused_alone(showcase):
@@ -334,14 +360,30 @@ def test_a_chip_the_model_refuses_says_so_and_can_be_tried_again(showcase, clien
 
 
 def test_a_file_that_failed_can_be_tried_again_while_its_copy_is_kept(showcase, settings):
-    settings.SHOWCASE["MAX_MEGAPIXELS"] = 0.1
+    settings.SHOWCASE["BATCH_READ_SECONDS"] = 0
     batch = showcase.run([("a.png", pictures.png(1, 400)), ("b.png", pictures.png(2))])
-    assert (batch.files_failed, batch.chips_labelled) == (1, 1)
-    settings.SHOWCASE["MAX_MEGAPIXELS"] = 100
-    assert intake.retry(batch)
+    assert (batch.state, batch.files_failed, batch.chips_labelled) == ("failed", 2, 0)
+    settings.SHOWCASE["BATCH_READ_SECONDS"] = 100
+    assert batches.retry(batch)
     showcase.work(batch)
     assert (batch.state, batch.files_failed, batch.chips_labelled) == ("done", 0, 5)
-    assert not intake.retry(batch)  # nothing failed any more
+    assert not batches.retry(batch)  # nothing failed any more
+
+
+def test_no_copy_is_kept_of_what_no_new_try_can_mend(showcase):
+    """A zip of what is only named like pictures was a gigabyte on disk for a day."""
+    noise = np.random.default_rng(0)
+    zeros = pictures.archive([(f"{i}.png", b"a" + noise.bytes(500)) for i in range(20)])
+    cut = pictures.png(1)[:300]
+    batch = showcase.batch([("a.zip", zeros), ("b.png", cut), ("good.png", pictures.png(2))])
+    stored, write = [], storage.write
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(storage, "write", lambda name, data: stored.append(name) or write(name, data))
+        showcase.work(batch)
+    assert (batch.state, batch.chips_labelled, batch.files_failed) == ("done", 1, 21)
+    assert not [name for name in stored if name.startswith("uploads/")]
+    assert showcase.stored() == [batch.uploads.get(name="good").copy]
+    assert not batches.may_retry(batch)
 
 
 def test_without_a_model_the_batch_waits_and_says_so(showcase, monkeypatch, tmp_path, client):
@@ -349,7 +391,7 @@ def test_without_a_model_the_batch_waits_and_says_so(showcase, monkeypatch, tmp_
     missing.touch()
     monkeypatch.setenv("PLANTED_MISSING", str(missing))
     batch = showcase.batch([("a.png", pictures.png(1))])
-    assert work.work(batch.pk) == "no model"
+    assert showcase.slice(batch) == "no model"
     batch.refresh_from_db()
     assert batch.state == "queued"
     assert "model" in client.get(batch.get_absolute_url()).content.decode()
@@ -359,134 +401,200 @@ def test_without_a_model_the_batch_waits_and_says_so(showcase, monkeypatch, tmp_
     assert not batch.trouble
 
 
-def test_cancelling_keeps_what_was_predicted_and_drops_the_copies(showcase, settings, client):
+def test_cancelling_keeps_what_was_predicted_and_drops_the_other_copies(showcase, settings, client):
     settings.SHOWCASE["SLICE_SECONDS"] = 0.0
     batch = showcase.batch([(f"{i}.png", pictures.png(i)) for i in range(30)])
-    work.work(batch.pk)
-    batch.refresh_from_db()
-    assert (batch.state, batch.chips_labelled) == ("queued", work.FIRST)
+    showcase.slice(batch)
+    assert (batch.state, batch.chips_labelled) == ("queued", read_ahead.FIRST)
     assert client.post(f"/batch/{batch.token}/cancel/").status_code == 302
-    assert work.work(batch.pk) == "nothing to do"
+    assert showcase.slice(batch) == "nothing to do"
     batch.refresh_from_db()
-    assert (batch.state, batch.chips_labelled) == ("cancelled", work.FIRST)
+    assert (batch.state, batch.chips_labelled) == ("cancelled", read_ahead.FIRST)
+    showcase.draw()
+    assert len(showcase.stored()) == 2 * read_ahead.FIRST  # originals and thumbnails
     assert not [name for name in showcase.stored() if name.startswith("uploads/")]
 
 
-def test_a_cancelled_batch_stops_after_the_group_in_hand(showcase, monkeypatch):
+def test_a_cancelled_batch_gets_no_more_chips(showcase, monkeypatch):
     batch = showcase.batch([(f"{i}.png", pictures.png(i)) for i in range(30)])
-    original = engine.predict
+    original = predictor.predict
 
     def predict(images):
-        intake.cancel(Batch.objects.get(pk=batch.pk))
+        batches.cancel(Batch.objects.get(pk=batch.pk))
         return original(images)
 
-    monkeypatch.setattr(engine, "predict", predict)
-    assert work.work(batch.pk) == "cancelled"
-    batch.refresh_from_db()
-    assert (batch.state, batch.chips, batch.chips_labelled) == ("cancelled", 8, work.FIRST)
-    # The group in hand is finished: its chips are labelled, in the gallery, and their files gone.
-    assert set(batch.placements.values_list("state", flat=True)) == {"labelled"}
-    assert Chip.objects.filter(shown=True).count() == work.FIRST
-    assert not [name for name in showcase.stored() if name.startswith("uploads/")]
-    assert work.work(batch.pk) == "nothing to do"
+    monkeypatch.setattr(predictor, "predict", predict)
+    assert showcase.slice(batch) == "cancelled"
+    assert (batch.state, batch.chips_labelled) == ("cancelled", 0)
+    assert not Chip.objects.exists()  # what was in hand when the visitor said no
+    assert showcase.stored() == []
+    assert showcase.slice(batch) == "nothing to do"
 
 
 def test_a_batch_that_another_worker_took_keeps_its_copies(showcase, monkeypatch):
     batch = showcase.batch([(f"{i}.png", pictures.png(i)) for i in range(30)])
-    original = engine.predict
+    original = predictor.predict
 
     def predict(images):
         Batch.objects.filter(pk=batch.pk).update(worker="another")
         return original(images)
 
-    monkeypatch.setattr(engine, "predict", predict)
-    assert work.work(batch.pk) == "given up"
-    left = [name for name in showcase.stored() if name.startswith("uploads/")]
-    assert len(left) == 30
-    batch.refresh_from_db()
+    monkeypatch.setattr(predictor, "predict", predict)
+    assert showcase.slice(batch) == "given up"
+    assert len(showcase.stored()) == 30
     assert batch.state == "running"
+    assert not Chip.objects.exists()
 
 
 def test_groups_are_few_and_the_last_holds_what_is_left(showcase, monkeypatch):
-    monkeypatch.setattr(work, "PATIENCE", 60)
-    sizes, original = [], engine.predict
-    monkeypatch.setattr(engine, "predict", lambda i: sizes.append(len(i)) or original(i))
+    monkeypatch.setattr(read_ahead, "BREATH", 60)
+    sizes, original = [], predictor.predict
+    monkeypatch.setattr(predictor, "predict", lambda i: sizes.append(len(i)) or original(i))
     showcase.work(showcase.batch([(f"{i}.png", pictures.png(i, 16)) for i in range(300)]))
-    assert sizes[0] == work.FIRST
-    assert sum(sizes) == 300
-    assert 4 * work.FIRST <= sizes[1] <= work.GROUP
-    rest = [size for size in sizes[2:] if size < work.GROUP]
-    assert sizes[2:] == (len(sizes) - 2 - len(rest)) * [work.GROUP] + sorted(rest, reverse=True)
-    assert len(sizes) <= 6
+    assert sizes == [8, 32, 128, 128, 4]
 
 
 # --- faults, in one process -----------------------------------------------------------------------
 
 
-def test_a_lost_batch_is_reclaimed_and_nothing_is_predicted_twice(showcase, log, monkeypatch):
+def lost(batch) -> None:
+    """The worker that has the batch is not heard of any more."""
+    Batch.objects.filter(pk=batch.pk).update(lease_until=timezone.now() - timedelta(minutes=5))
+
+
+def test_a_lost_batch_is_taken_by_another_worker(showcase, log, monkeypatch):
     batch = showcase.batch([(f"{i}.png", pictures.png(i)) for i in range(30)])
-    label = work._label
-    calls = []
+    save, calls = bulk.save, []
 
     def die(*args):
         calls.append(1)
         if len(calls) == 2:
             raise KeyboardInterrupt  # as a kill: nothing of the except clauses runs
-        return label(*args)
+        return save(*args)
 
-    monkeypatch.setattr(work, "_label", die)
+    monkeypatch.setattr(bulk, "save", die)
     with pytest.raises(KeyboardInterrupt):
-        work.work(batch.pk)
+        showcase.slice(batch)
     batch.refresh_from_db()
-    assert (batch.state, batch.chips_labelled) == ("running", work.FIRST)
-    assert work.work(batch.pk) == "nothing to do"  # it is somebody's
-    Batch.objects.update(touched_at=timezone.now() - timedelta(minutes=5))
-    assert keeper.sweep()["batches"] == 1
-    monkeypatch.setattr(work, "me", "another worker")
-    showcase.work(batch)
-    assert (batch.state, batch.chips_labelled) == ("done", 30)
-    # What was predicted before the kill was in the database, though its labels were not given.
-    assert sorted(log()) == sorted(set(log()))
-    assert len(log()) == 30
+    assert (batch.state, batch.chips_labelled) == ("running", read_ahead.FIRST)
+    assert showcase.slice(batch) == "nothing to do"  # it is somebody's
+    lost(batch)
+    assert showcase.slice(batch, "another worker") == "finished"
+    assert (batch.state, batch.chips_labelled, batch.attempts) == ("done", 30, 0)
+    # The group in hand is predicted again; nothing that was saved is.
+    counts = Counter(log())
+    assert len(counts) == 30
+    assert sorted(counts.values()) == [1] * read_ahead.FIRST + [2] * 22
+
+
+def test_a_worker_whose_lease_is_over_can_write_nothing(showcase, monkeypatch):
+    """A machine that slept: another one has finished the batch meanwhile."""
+    batch = showcase.batch([(f"{i}.png", pictures.png(i)) for i in range(5)])
+    late = lease.take("asleep", predictor.load()[1])
+    lost(batch)
+    assert showcase.slice(batch, "awake") == "finished"
+    assert label_batch.work(late, DECODER, threading.Event()) == "given up"
+    upload = batch.uploads.first()
+    for step in (
+        lambda: bulk.refuse(late, upload, "truncated"),
+        lambda: bulk.save(late, [], late.batch.model, {}),
+        late.hold,
+    ):
+        with pytest.raises(lease.LeaseLost):
+            step()
+    late.give_back(setback="fault", fault=True)
+    batch.refresh_from_db()
+    assert (batch.state, batch.chips_labelled, batch.setback) == ("done", 5, "")
 
 
 def test_a_batch_that_fails_three_times_is_given_up(showcase, monkeypatch):
     batch = showcase.batch([(f"{i}.png", pictures.png(i)) for i in range(3)])
-    monkeypatch.setattr(work, "_settle", lambda *args: 1 / 0)
-    for _ in range(work.ATTEMPTS):
-        assert work.work(batch.pk) == "fault"
+    monkeypatch.setattr(bulk, "save", lambda *args: 1 / 0)
+    for _ in range(lease.ATTEMPTS):
+        assert showcase.slice(batch) == "fault"
     monkeypatch.undo()
-    batch.refresh_from_db()
     assert batch.state == "queued"
-    work.work(batch.pk)
-    batch.refresh_from_db()
+    showcase.slice(batch)
     assert batch.state == "failed"
     assert set(batch.uploads.values_list("code", flat=True)) == {"worker_died"}
 
 
-def test_claims_of_a_worker_that_is_gone_become_free(showcase):
-    showcase.run([("a.png", pictures.png(1))])
-    Prediction.objects.update(probability=None, raw=None, worker="gone")
-    Placement.objects.update(state="waiting", prediction=None)
-    batch = Batch.objects.get()
-    Batch.objects.update(state="queued")
-    work.work(batch.pk)
+def test_a_batch_that_takes_three_workers_down_is_given_up(showcase):
+    batch = showcase.batch([("a.png", pictures.png(1))])
+    for number in range(lease.ATTEMPTS):
+        assert lease.take(f"w{number}", predictor.load()[1]).batch.pk == batch.pk
+        lost(batch)
+    assert showcase.work(batch).state == "failed"
+    assert batch.uploads.get().code == "worker_died"
+
+
+def test_clocks_of_machines_are_not_compared(showcase, monkeypatch):
+    """Leases and heartbeats are the database's time, whatever a worker thinks it is."""
+    batch = showcase.batch([("a.png", pictures.png(1))])
+    version = predictor.load()[1]
+    for hours in (-2, 2):
+        wrong = timezone.now() + timedelta(hours=hours)
+        with monkeypatch.context() as patch:
+            patch.setattr(timezone, "now", lambda wrong=wrong: wrong)
+            held = lease.take("w", version)
+            assert held is not None
+            held.hold()
+            assert lease.take("other", version) is None
+        assert lease.take("other", version) is None
+        held.give_back()
     batch.refresh_from_db()
-    assert batch.state == "queued"  # taken over, to be predicted in the next slice
-    showcase.work(batch)
-    assert batch.state == "done"
-    assert Prediction.objects.get().probability is not None
+    assert batch.attempts == 0
 
 
-def test_claims_of_a_living_worker_are_left_to_it(showcase, log):
-    showcase.run([("a.png", pictures.png(1))])
-    Worker.objects.create(name="busy", host="h", pid=1)
-    Prediction.objects.update(probability=None, raw=None, worker="busy")
-    Placement.objects.update(state="waiting", prediction=None)
-    Batch.objects.update(state="queued")
-    work.work(Batch.objects.get().pk)
-    assert Batch.objects.get().state == "queued"
-    assert len(log()) == 1
+def test_turns_go_by_sender(showcase):
+    """Many batches of one address do not make all others wait for all of them."""
+    batches_ = [showcase.batch([(f"{i}.png", pictures.png(i))]) for i in range(5)]
+    for batch, sender in zip(batches_, ("a", "a", "a", "b", "c"), strict=True):
+        Batch.objects.filter(pk=batch.pk).update(sender=sender)
+    taken = [lease.take("w", predictor.load()[1]) for _ in range(5)]
+    assert [one.batch.pk for one in taken] == [batches_[i].pk for i in (0, 3, 4, 1, 2)]
+    for one in taken:
+        one.give_back()
+    # And whoever was served longest ago comes first.
+    assert lease.take("w", predictor.load()[1]).batch.sender == "b"
+
+
+def test_what_one_address_may_have_labelled_in_an_hour_is_limited(showcase, settings, client):
+    settings.SHOWCASE |= {"UPLOADS_PER_HOUR": 50, "CHIPS_PER_HOUR": 4}
+    first = showcase.run([("a.png", pictures.png(1, 512))])
+    assert first.chips_labelled == 4
+    answer = client.post("/upload/")  # nothing more is taken from there
+    assert answer.status_code == 429
+    assert "still to be labelled" in answer.content.decode()
+    settings.SHOWCASE["CHIPS_PER_HOUR"] = 0
+    second = showcase.batch([("b.png", pictures.png(2))])
+    settings.SHOWCASE["CHIPS_PER_HOUR"] = 4
+    assert showcase.slice(second) == "ration"  # and what was taken before waits
+    assert (second.state, second.setback, second.attempts) == ("queued", "ration", 0)
+    assert second.not_before > timezone.now()
+    assert "goes on later" in second.trouble
+    settings.SHOWCASE["CHIPS_PER_HOUR"] = 0
+    assert showcase.work(second).state == "done"
+
+
+def test_a_slow_model_has_small_groups(monkeypatch):
+    assert list(itertools.islice(read_ahead.sizes(0), 4)) == [8, 32, 128, 128]
+    assert list(itertools.islice(read_ahead.sizes(0.001), 3)) == [8, 32, 128]
+    assert list(itertools.islice(read_ahead.sizes(0.5), 3)) == [8, 10, 10]
+    assert list(itertools.islice(read_ahead.sizes(60), 3)) == [1, 1, 1]
+
+
+def test_bytes_that_an_earlier_batch_still_has_to_read_wait_for_it(showcase, log):
+    files = [(f"{i}.png", pictures.png(i)) for i in range(3)]
+    first = showcase.batch(files)
+    second = showcase.batch([*files, ("own.png", pictures.png(9))])
+    held = lease.take("one", predictor.load()[1])
+    assert held.batch.pk == first.pk
+    assert showcase.slice(second, "two") == "waits"
+    assert (second.state, second.chips_labelled) == ("queued", 1)
+    assert label_batch.work(held, DECODER, threading.Event()) == "finished"
+    assert showcase.work(second).chips_labelled == 4
+    assert len(log()) == 4
 
 
 # --- what has had its time ------------------------------------------------------------------------
@@ -499,10 +607,10 @@ def test_a_batch_set_to_vanish_takes_only_its_own_chips_along(
     showcase.run([("a.png", both)])
     short = showcase.run([("b.png", both), ("c.png", pictures.png(2))], days="7")
     assert short.vanishes_at is not None
-    assert keeper.sweep()["vanished"] == 0
+    assert housekeeping.sweep()["vanished"] == 0
     Batch.objects.filter(pk=short.pk).update(vanishes_at=timezone.now() - timedelta(1))
     with django_capture_on_commit_callbacks(execute=True):
-        assert keeper.sweep()["vanished"] == 1
+        assert housekeeping.sweep()["vanished"] == 1
     assert Batch.objects.count() == 1
     chip = Chip.objects.get()
     assert chip.shown
@@ -514,119 +622,19 @@ def test_an_upload_that_broke_off_is_worked_on_as_far_as_it_came(showcase, clien
     file = SimpleUploadedFile("a.png", pictures.png(1))
     assert client.post(f"/batch/{token}/files/", {"files": [file]}).json()["files"][0]["accepted"]
     client.post("/upload/", {})  # and one that never got a file
-    assert keeper.sweep()["abandoned"] == 0
+    assert housekeeping.sweep()["abandoned"] == 0
     Batch.objects.update(touched_at=timezone.now() - timedelta(hours=2))
-    assert keeper.sweep()["abandoned"] == 2
+    assert housekeeping.sweep()["abandoned"] == 2
     batch = Batch.objects.get()
     assert batch.token == token
     assert showcase.work(batch).state == "done"
 
 
-def test_what_arrives_is_worked_on_while_the_upload_goes_on(showcase, client, log, monkeypatch):
-    monkeypatch.setattr(work, "EARLY_FILES", 1)
-    token = client.post("/upload/", {}).json()["token"]
-    batch = Batch.objects.get(token=token)
-
-    def add(*files):
-        sent = [SimpleUploadedFile(name, data) for name, data in files]
-        client.post(f"/batch/{token}/files/", {"files": sent})
-        return work.early(batch.pk)
-
-    assert add(*((f"{i}.png", pictures.png(i)) for i in range(20)), ("x.png", b"nothing")) == "read"
-    assert len(log()) == 20
-    batch.refresh_from_db()
-    assert (batch.state, batch.worker, batch.files, batch.chips_labelled) == (
-        "receiving", "", 21, 20,
-    )  # fmt: skip
-    assert not Chip.objects.filter(shown=True).exists()  # it may be cancelled yet
-    packed = pictures.archive([(f"{i}.png", pictures.png(i)) for i in (1, 30, 31)])
-    assert add(("a.zip", packed), ("40.png", pictures.png(40))) == "read"
-    assert len(log()) == 21  # an archive waits for the end
-    assert client.post(f"/batch/{token}/submit/").status_code == 200
-    assert work.early(batch.pk) == "nothing to do"
-    showcase.work(batch)
-    assert (batch.state, batch.chips_labelled, batch.files_failed) == ("done", 24, 1)
-    assert sorted(log()) == sorted(set(log()))
-    assert Chip.objects.filter(shown=True).count() == 23
-    assert set(Chip.objects.values_list("name", flat=True)) >= {"0", "19", "30", "40"}
-
-
-def test_files_that_are_too_few_for_early_work_wait_for_more(showcase, client, log, monkeypatch):
-    from django_tasks_db.models import DBTaskResult
-
-    monkeypatch.setattr(work, "EARLY_FILES", 16)
-    monkeypatch.setattr("showcase.views.upload.EARLY_FILES", 16)
-    token = client.post("/upload/", {}).json()["token"]
-    batch = Batch.objects.get(token=token)
-    early = DBTaskResult.objects.filter(task_path="showcase.tasks.work_early")
-    for start, tasks, done in ((0, 0, 0), (10, 1, 16), (20, 1, 16), (30, 2, 32)):
-        names = [f"{i}.png" for i in range(start, start + 10)]
-        sent = [SimpleUploadedFile(n, pictures.png(start + i)) for i, n in enumerate(names)]
-        client.post(f"/batch/{token}/files/", {"files": sent})
-        assert early.count() == tasks
-        assert work.early(batch.pk) == "read"
-        assert len(log()) == done
-    assert client.post(f"/batch/{token}/submit/").status_code == 200
-    assert showcase.work(batch).chips_labelled == 40
-    assert sorted(log()) == sorted(set(log()))
-
-
-def test_a_batch_submitted_during_early_work_runs_at_once(showcase, client, log, monkeypatch):
-    monkeypatch.setattr(work, "EARLY_FILES", 1)
-    token = client.post("/upload/", {}).json()["token"]
-    batch = Batch.objects.get(token=token)
-    packed = pictures.archive([(f"{i}.png", pictures.png(i)) for i in (1, 30, 31)])
-    files = [(f"{i}.png", pictures.png(i)) for i in range(20)]
-    sent = [SimpleUploadedFile(name, data) for name, data in [*files, ("a.zip", packed)]]
-    client.post(f"/batch/{token}/files/", {"files": sent})
-    original, states = engine.predict, []
-
-    def predict(images):
-        states.append(Batch.objects.get().state)
-        intake.submit(Batch.objects.get())
-        return original(images)
-
-    monkeypatch.setattr(engine, "predict", predict)
-    assert work.early(batch.pk) == "finished"
-    assert work.work(batch.pk) == "nothing to do"  # its own task comes too late
-    assert states[:2] == ["receiving", "running"]
-    batch.refresh_from_db()
-    assert (batch.state, batch.chips_labelled, batch.files_failed) == ("done", 23, 0)
-    assert sorted(log()) == sorted(set(log()))
-    assert Chip.objects.filter(shown=True).count() == 22
-    assert not [name for name in showcase.stored() if name.startswith("uploads/")]
-
-
-def test_a_cancelled_upload_shows_nothing_of_what_was_worked_on(showcase, client, monkeypatch):
-    monkeypatch.setattr(work, "EARLY_FILES", 1)
-    token = client.post("/upload/", {}).json()["token"]
-    file = SimpleUploadedFile("a.png", pictures.png(1))
-    client.post(f"/batch/{token}/files/", {"files": [file]})
-    batch = Batch.objects.get(token=token)
-    work.early(batch.pk)
-    client.post(f"/batch/{token}/cancel/")
-    assert work.early(batch.pk) == "nothing to do"
-    assert Chip.objects.get().confidence > 0
-    assert not Chip.objects.filter(shown=True).exists()
-    assert not [name for name in showcase.stored() if name.startswith("uploads/")]
-
-
-def test_a_batch_whose_task_was_lost_is_queued_again(showcase):
-    from django_tasks_db.models import DBTaskResult
-
-    showcase.batch([("a.png", pictures.png(1))])
-    DBTaskResult.objects.all().delete()
-    Batch.objects.update(queued_at=timezone.now() - timedelta(hours=1))
-    assert keeper.sweep()["unqueued"] == 1
-    assert DBTaskResult.objects.count() == 1
-    assert keeper.sweep()["unqueued"] == 0
-
-
 def test_copies_without_a_row_are_removed_after_an_hour(showcase):
     storage.write("uploads/orphan", b"left by a killed server")
     batch = showcase.batch([("a.png", pictures.png(1))])
-    assert keeper.drop_orphans(minutes=60) == 0
-    assert keeper.drop_orphans(minutes=-1) == 1
+    assert housekeeping.drop_orphans(minutes=60) == 0
+    assert housekeeping.drop_orphans(minutes=-1) == 1
     assert batch.uploads.get().copy in showcase.stored()
 
 
@@ -637,13 +645,13 @@ def test_views_are_drawn_by_the_papers_equations(showcase):
     showcase.run([("a.png", pictures.encode(image))])
     chip = Chip.objects.get()
     assert not chip.views
-    copies.draw_missing()
+    showcase.draw(views=True)
     chip.refresh_from_db()
     assert chip.views
     kept = storage.read(storage.chip_copy(chip.key, "dehazed"))
-    patch, radius = copies.scaled(128)
+    patch, radius = chip_images.scaled(128)
     assert (patch, radius) == (9, 20)
-    assert copies.scaled(256) == (15, 40)
+    assert chip_images.scaled(256) == (15, 40)
     want = dehaze.dehaze(image, patch=patch, radius=radius)
     assert np.abs(np.asarray(Image.open(io.BytesIO(kept))).astype(int) - want).max() <= 1
 
@@ -651,81 +659,32 @@ def test_views_are_drawn_by_the_papers_equations(showcase):
 def test_deleting_a_chip_removes_it_everywhere(showcase, django_capture_on_commit_callbacks):
     showcase.run([("a.png", pictures.png(1))])
     with django_capture_on_commit_callbacks(execute=True):
-        removal.remove_chip(Chip.objects.get())
+        deletion.remove_chip(Chip.objects.get())
     assert not Chip.objects.exists()
     assert not Placement.objects.exists()
     assert showcase.stored() == []
 
 
-def test_a_task_that_its_living_worker_has_lost_is_freed(showcase, monkeypatch):
-    """The database went away between the worker's taking it and its beginning."""
-    from django_tasks_db.models import DBTaskResult
-
-    batch = showcase.batch([("a.png", pictures.png(1))])
-    Worker.objects.create(name=work.me, host="h", pid=1)
-    task = DBTaskResult.objects.get()
-    task.claim(work.me)
-    long_ago = timezone.now() - timedelta(hours=1)
-    Batch.objects.update(queued_at=long_ago)
-    assert keeper.sweep()["tasks"] == 0  # it may have begun this moment
-    DBTaskResult.objects.update(started_at=long_ago)
-    monkeypatch.setattr(keeper, "_task", task.pk)
-    assert keeper.sweep()["tasks"] == 0  # it is at it, and that takes long
-    monkeypatch.setattr(keeper, "_task", None)
-    assert keeper.sweep()["tasks"] == 1
-    assert DBTaskResult.objects.ready().get().pk == task.pk
-    batch.refresh_from_db()
-    assert batch.state == "queued"
-
-
-def test_a_worker_knows_which_task_it_runs(showcase, monkeypatch):
-    from django_tasks_db.models import DBTaskResult
-
-    showcase.batch([("a.png", pictures.png(1))])
-    worker = keeper._Worker(
-        queue_names=["default"], interval=0, batch=True, backend_name="default",
-        startup_delay=False, max_tasks=None, worker_id=work.me, excluded_queue_names=[],
-    )  # fmt: skip
-    seen = []
-    monkeypatch.setattr(work, "work", lambda batch: seen.append(keeper._task) or "done")
-    task = DBTaskResult.objects.get()
-    worker.run_task(task)
-    assert (seen, keeper._task) == ([task.pk], None)
-
-
-def test_a_retry_at_the_last_moment_keeps_its_copy(showcase, monkeypatch):
-    batch = showcase.run([("a.png", b"no picture"), ("b.png", pictures.png(1))])
-    (copy,) = [u.copy for u in batch.uploads.all() if u.copy]
+def test_copies_of_failed_files_go_after_a_day_but_not_after_a_retry(showcase, settings):
+    settings.SHOWCASE["BATCH_READ_SECONDS"] = 0
+    batch = showcase.run([("a.png", pictures.png(1))])
+    copy = batch.uploads.get().copy
+    housekeeping.tidy()
+    assert showcase.stored() == [copy]
     Batch.objects.update(finished_at=timezone.now() - timedelta(days=2))
-    found = Upload.objects.filter
-
-    def late(*args, **kwargs):
-        rows = found(*args, **kwargs)
-        if "batch__finished_at__lt" in kwargs:  # the sweep has found it when the visitor asks
-            rows = rows.all()
-            list(rows)
-            plain = rows.exclude
-
-            def exclude(**excluded):
-                there = list(plain(**excluded))
-                assert intake.retry(batch)
-                return there
-
-            rows.exclude = exclude
-        return rows
-
-    monkeypatch.setattr(Upload.objects, "filter", late)
-    keeper.tidy()
-    monkeypatch.undo()
-    assert copy in showcase.stored()
-    assert batch.uploads.get(name="a").copy == copy
-    # And a sweep of finished batches' copies that has come too far does no harm either.
-    intake.drop_copies(batch, keep_failed=True)
-    assert batch.uploads.get(name="a").copy == copy
+    assert batches.retry(batch)
+    housekeeping.tidy()
+    assert showcase.stored() == [copy]
+    showcase.work(batch)
+    Batch.objects.update(finished_at=timezone.now() - timedelta(days=2))
+    housekeeping.tidy()
+    assert showcase.stored() == []
     # A row without a copy is a file that is missing, not a store that is away.
-    batch.uploads.filter(name="a").update(copy="")
+    batch.uploads.update(state="stored")
+    Batch.objects.update(state="queued")
+    settings.SHOWCASE["BATCH_READ_SECONDS"] = 100
     assert showcase.work(batch).files_failed == 1
-    assert batch.uploads.get(name="a").code == "missing"
+    assert batch.uploads.get().code == "missing"
 
 
 def test_what_a_kill_left_half_written_is_swept(showcase, settings):
@@ -737,8 +696,8 @@ def test_what_a_kill_left_half_written_is_swept(showcase, settings):
     (root / f"chips/{chip.key[:2]}/{chip.key}.dehazed.0a1b2c3d.partial").write_bytes(b"half")
     storage.write("health/0a1b", b"ok")
     kept = [name for name in showcase.stored() if name.count(".") == 1]
-    assert keeper.drop_orphans() == 0
-    assert keeper.drop_orphans(minutes=-1) == 2
+    assert housekeeping.drop_orphans() == 0
+    assert housekeeping.drop_orphans(minutes=-1) == 2
     assert showcase.stored() == kept
     assert len(kept) == 2
 
@@ -752,8 +711,8 @@ def test_a_picture_of_a_chip_that_is_deleted_while_it_is_made_is_not_left(
 
     def late(name, data):
         Placement.objects.all().delete()
-        removal.retire([chip.pk])
-        removal.remove_retired()
+        deletion.retire([chip.pk])
+        deletion.remove_retired()
         write(name, data)
 
     monkeypatch.setattr(storage, "write", late)
@@ -762,44 +721,46 @@ def test_a_picture_of_a_chip_that_is_deleted_while_it_is_made_is_not_left(
 
 
 def test_a_chip_that_cannot_be_drawn_keeps_no_other_from_it(showcase, client, monkeypatch):
-    from django_tasks_db.models import DBTaskResult
-
     batch = showcase.work(showcase.batch([(f"{i}.png", pictures.png(i)) for i in range(3)]))
     first, second, third = Chip.objects.order_by("pk")
-    storage.write("packs/short", b"cut")
-    Chip.objects.filter(pk=first.pk).update(pack="packs/short", pack_at=0)
-    scaled = copies.thumb
+    storage.remove([batch.uploads.get(name="0").copy])
+    scaled = chip_images.thumb
 
     def thumb(image):
         if np.array_equal(image, pictures.pixels(1)):
             raise cv2.error("no memory")
         return scaled(image)
 
-    monkeypatch.setattr(copies, "thumb", thumb)
-    for _ in range(copies.TRIES + 1):
-        DBTaskResult.objects.all().delete()  # nothing waits
-        copies.draw_missing()
+    monkeypatch.setattr(chip_images, "thumb", thumb)
+    showcase.draw(views=True)
     drawn = Chip.objects.in_bulk()
     assert [drawn[c.pk].views for c in (first, second, third)] == [False, False, True]
     assert [drawn[c.pk].tries for c in (first, second, third)] == [3, 3, 0]
-    assert not copies.missing().exists()  # nor is it tried for ever
+    assert not chip_images.waiting().exists()  # nor is it tried for ever
     for chip in (first, second):
         assert client.get(f"/chip/{chip.key}/thumb.image").status_code == 404
         assert client.get(f"/chip/{chip.key}/").status_code == 200
     assert batch.chips_labelled == 3
 
 
-def test_a_store_that_is_away_is_not_held_against_a_chip(showcase, monkeypatch):
-    from django_tasks_db.models import DBTaskResult
-
+def test_a_store_or_decoder_that_is_away_is_not_held_against_a_chip(showcase, client, monkeypatch):
     showcase.work(showcase.batch([("a.png", pictures.png(1))]))
-    DBTaskResult.objects.all().delete()
+    chip = Chip.objects.get()
 
     def away(*_):
         raise storage.StorageAway(5, "Input/output error")
 
-    monkeypatch.setattr(storage, "write", away)
-    with pytest.raises(storage.StorageAway):
-        copies.draw_missing()
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "write", away)
+        with pytest.raises(storage.StorageAway):
+            showcase.draw()
+    DECODER.close()
+    chip_images.close()
+    with monkeypatch.context() as patch:
+        patch.setattr(Decoder, "_frame", lambda self, most: (_ for _ in ()).throw(EOFError()))
+        with pytest.raises(Away):
+            showcase.draw()
+        assert client.get(f"/chip/{chip.key}/thumb.image").status_code == 503
     assert Chip.objects.get().tries == 0
-    assert copies.missing().exists()
+    showcase.draw()
+    assert client.get(f"/chip/{chip.key}/thumb.image").status_code == 200

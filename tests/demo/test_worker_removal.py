@@ -2,37 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pictures
 import pytest
-from showcase import copies, engine, keeper, removal, storage, work
-from showcase.models import Chip, Placement, Prediction
+from showcase import storage
+from showcase.models import Chip, Flag, Placement, Prediction
+from showcase.services import chip_images, deletion
+from showcase.worker import bulk, housekeeping, read_ahead
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def test_a_mosaic_drawn_by_another_worker_while_it_is_cut_keeps_all_its_pixels(
-    showcase, monkeypatch, settings
-):
-    """The chips kept so far lie in the pack that the next ones will be kept from."""
-    settings.SHOWCASE["CHIP_PIXELS"] = 16
-    image = pictures.pixels(3, 128)
-    batch = showcase.batch([("scene.png", pictures.encode(image))])
-    original = engine.predict
-
-    def predict(images):
-        for chip in Chip.objects.exclude(pack=""):  # as `draw_missing` of another process
-            copies.unpack(chip)
-        return original(images)
-
-    monkeypatch.setattr(engine, "predict", predict)
-    assert showcase.work(batch).chips_labelled == 64 > work.FIRST
-    for place in batch.placements.select_related("chip"):
-        top, left = 16 * place.row, 16 * place.column
-        assert np.array_equal(copies.pixels(place.chip), image[top : top + 16, left : left + 16])
-    showcase.unpack()
-    assert not [name for name in showcase.stored() if name.startswith("packs/")]
-    assert {chip.pack for chip in Chip.objects.all()} == {""}
 
 
 def test_a_chip_deleted_while_its_picture_is_cut_takes_no_other_along(
@@ -40,50 +17,52 @@ def test_a_chip_deleted_while_its_picture_is_cut_takes_no_other_along(
 ):
     settings.SHOWCASE["CHIP_PIXELS"] = 16
     batch = showcase.batch([("scene.png", pictures.encode(pictures.pixels(3, 128)))])
-    label = work._label
+    save, groups = bulk.save, []
 
     def remove_the_first_group(*args):
-        label(*args)
-        if batch.placements.filter(state="labelled").count() == work.FIRST:
-            for chip in Chip.objects.exclude(confidence=0):
-                removal.remove_chip(chip)
+        placed = save(*args)
+        if not groups:
+            for chip in Chip.objects.all():
+                deletion.remove_chip(chip)
+        groups.append(placed)
+        return placed
 
-    monkeypatch.setattr(work, "_label", remove_the_first_group)
-    assert showcase.work(batch).chips_labelled == 64 - work.FIRST
+    monkeypatch.setattr(bulk, "save", remove_the_first_group)
+    assert showcase.work(batch).chips_labelled == 64 - read_ahead.FIRST
+    showcase.draw()
     for place in batch.placements.select_related("chip"):
-        assert copies.pixels(place.chip).shape == (16, 16, 3)
+        assert chip_images.pixels(place.chip).shape == (16, 16, 3)
 
 
 @pytest.mark.parametrize("private", [False, True])
-def test_a_large_picture_that_breaks_in_the_middle_leaves_no_chip(showcase, private):
-    """The first packs of its chips were kept, labelled and shown before the break was found."""
+def test_a_large_picture_that_breaks_in_the_middle_leaves_no_chip(showcase, private, monkeypatch):
+    """Its first chips were saved, labelled and shown before the break was found."""
     data = pictures.encode(pictures.pixels(6, 2048), "TIFF")
     fields = {"private": "1"} if private else {}
     batch = showcase.batch([("cut.tif", data[: int(0.9 * len(data))])], **fields)
-    shown = []
-    settle, work._settle = work._settle, lambda *a: shown.append(settle(*a))
-    try:
-        showcase.work(batch)
-    finally:
-        work._settle = settle
-    assert len(shown) > 0  # else this test would see nothing
+    saved, save = [], bulk.save
+    monkeypatch.setattr(bulk, "save", lambda *a: saved.append(save(*a)) or saved[-1])
+    showcase.work(batch)
+    assert sum(saved) > 0  # else this test would see nothing
     assert (batch.private, batch.state, batch.files_failed) == (private, "failed", 1)
-    assert (Chip.objects.count(), Placement.objects.count()) == (0, 0)
-    keeper.drop_orphans(minutes=-1)  # as an hour later: packs belong to their writer until then
-    left = showcase.stored()
-    assert [name for name in left if not name.startswith("uploads/")] == []  # one may be retried
+    assert (
+        Chip.objects.exclude(sha256__startswith="retired").count(),
+        Placement.objects.count(),
+    ) == (0, 0)
+    housekeeping.tidy()
+    assert not Chip.objects.exists()
+    assert showcase.stored() == []
 
 
-def test_a_refused_picture_takes_only_its_own_chips(showcase, settings):
+def test_a_refused_picture_takes_only_its_own_chips(showcase):
     data = pictures.encode(pictures.pixels(6, 2048), "TIFF")
     first = pictures.encode(pictures.pixels(6, 2048)[:256, :256])
     kept = showcase.run([("first.png", first)])
     batch = showcase.run([("cut.tif", data[: int(0.9 * len(data))])])
     assert batch.state == "failed"
-    chip = Chip.objects.get()
-    assert chip.shown
+    chip = Chip.objects.get(shown=True)
     assert kept.placements.get().chip == chip
-    assert copies.pixels(chip).shape == (256, 256, 3)
+    assert chip_images.pixels(chip).shape == (256, 256, 3)
 
 
 class Killed(BaseException):
@@ -108,15 +87,67 @@ def test_a_removal_that_was_killed_is_gone_on_with(showcase, monkeypatch, moment
 
     monkeypatch.setattr(storage, "remove", die)
     with pytest.raises(Killed):
-        removal.remove_batch(batch)
+        deletion.remove_batch(batch)
     monkeypatch.setattr(storage, "remove", remove)
     assert removed
     assert Chip.objects.filter(shown=True).count() == 1  # nobody sees the others meanwhile
     # And whoever sends one of them again gets a chip of its own.
     again = showcase.run([("2.png", pictures.png(2))])
-    keeper.tidy()
+    housekeeping.tidy()
     assert set(Chip.objects.values_list("name", flat=True)) == {"a", "2"}
     assert Prediction.objects.count() == 2
     keys = {name.split("/")[2].split(".")[0] for name in showcase.stored()}
     assert keys == set(Chip.objects.values_list("key", flat=True))
-    assert copies.pixels(again.placements.get().chip).shape == (64, 64, 3)
+    assert chip_images.pixels(again.placements.get().chip).shape == (64, 64, 3)
+
+
+def test_a_batch_that_vanishes_while_the_store_is_away_is_gone_from_the_gallery(
+    showcase, client, monkeypatch
+):
+    """Whatever happens after the commit: what nobody may see any more is not shown."""
+    same = pictures.png(1)
+    showcase.run([("mine.png", same)], private="1")
+    public = showcase.run([("theirs.png", same), ("own.png", pictures.png(2))])
+    assert client.get("/gallery/").content.decode().count('class="tile"') == 2
+
+    def away(*_):
+        raise storage.StorageAway(5, "Input/output error")
+
+    monkeypatch.setattr(storage, "remove", away)
+    deletion.remove_batch(public)
+    assert client.get("/gallery/").content.decode().count('class="tile"') == 0
+    assert not Chip.objects.filter(shown=True).exists()
+    assert not Chip.objects.filter(public=True).exists()
+
+
+def test_what_two_private_batches_have_in_common_neither_learns(showcase, client):
+    """The same picture, sent by two who do not know each other, and by everybody."""
+    same = [("a.png", pictures.png(1))]
+    first = showcase.run(same, private="1")
+    chip = first.placements.get().chip
+    client.post(f"/chip/{chip.key}/flag/", {"label": "haze", "comment": "secret site of ACME"})
+    Flag.objects.update(state="accepted")
+    other = type(client)()
+    page = other.get("/")
+    second = type(showcase)(other).run(same, private="1")
+    third = type(showcase)(type(client)()).run(same)
+    chips = {batch.placements.get().chip.pk for batch in (first, second, third)}
+    assert len(chips) == Chip.objects.count() == 3
+    for batch in (second, third):
+        assert (batch.chips_known, batch.placements.get().known) == (0, False)
+        page = other.get(batch.placements.get().chip.get_absolute_url()).content.decode()
+        assert "ACME" not in page
+        assert chip.key not in page
+    # Its owner is told that he knows it, and nothing was predicted twice.
+    again = showcase.run(same, private="1")
+    assert (again.chips_known, again.placements.get().chip.pk) == (1, chip.pk)
+    assert len(set(Prediction.objects.values_list("probability", flat=True))) == 1
+
+
+def test_the_same_private_bytes_are_not_predicted_twice(showcase, tmp_path, monkeypatch):
+    log = tmp_path / "predicted.log"
+    monkeypatch.setenv("PLANTED_LOG", str(log))
+    for fields in ({"private": "1"}, {}, {"private": "1"}):
+        showcase.client.cookies.clear()
+        showcase.run([("a.png", pictures.png(1))], **fields)
+    assert len(log.read_text().split()) == 1

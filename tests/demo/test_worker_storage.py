@@ -1,8 +1,6 @@
-"""What is asked of an S3 store: a chip out of a pack is not the whole pack."""
+"""What is asked of an S3 store."""
 
 from __future__ import annotations
-
-import os
 
 import pytest
 from showcase import storage
@@ -24,36 +22,35 @@ def s3(monkeypatch):
         yield store
 
 
-def test_a_part_of_a_file_is_all_that_is_fetched(s3, monkeypatch):
-    data = os.urandom(3000)
-    storage.write("packs/a", data)
-    assert storage.read("packs/a") == data
-
-    def whole(_):
-        raise AssertionError("the whole file was fetched")
-
-    monkeypatch.setattr("storages.backends.s3.S3File.file", property(whole))
-    assert storage.read_part("packs/a", 1000, 12) == data[1000:1012]
-    assert storage.read_part("packs/a", 0, 3000) == data
-    assert storage.read_part("packs/a", 2999, 1) == data[-1:]
+def test_files_are_written_whole_read_and_deleted_many_at_a_request(s3, monkeypatch):
+    writer = storage.create("uploads/a")
+    writer.write(b"one ")
+    assert storage.listing("uploads") == []  # not there before its end
+    writer.write(b"two")
+    storage.commit(writer, sync=True)
+    assert storage.read("uploads/a") == b"one two"
+    for i in range(3):
+        storage.write(f"uploads/{i}", b"x")
+    assert storage.local() is None
+    storage.demand_room()  # no disk of this machine
+    sent, call = [], s3.bucket.meta.client._make_api_call
+    monkeypatch.setattr(
+        s3.bucket.meta.client, "_make_api_call", lambda *a: sent.append(a[0]) or call(*a)
+    )
+    storage.remove(["uploads/a", "uploads/1", "", "uploads/none"])
+    assert sent == ["DeleteObjects"]
+    assert sorted(storage.listing("uploads")) == ["uploads/0", "uploads/2"]
     with pytest.raises(FileNotFoundError):
-        storage.read_part("packs/none", 0, 1)
-    with pytest.raises(FileNotFoundError):
-        storage.read_part("packs/a", 5000, 1)  # behind its end
-    with pytest.raises(FileNotFoundError):
-        storage.read("packs/none")
+        storage.read("uploads/a")
 
 
 def test_what_the_store_raises_is_the_stores_being_away(s3):
     import boto3
 
     store = boto3.resource("s3", region_name="us-east-1").Bucket("chips")
-    storage.write("packs/a", b"a")
+    storage.write("uploads/a", b"a")
     store.objects.all().delete()
     store.delete()
-    for step in (
-        lambda: storage.write("packs/b", b"b"),
-        lambda: storage.write_parts("packs/b", [b"b"]),
-    ):
-        with pytest.raises(storage.StorageAway, match="NoSuchBucket"):
-            step()
+    with pytest.raises(storage.StorageAway, match="NoSuchBucket"):
+        storage.write("uploads/b", b"b")
+    assert storage._away_until == 0.0  # it did answer

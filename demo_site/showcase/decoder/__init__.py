@@ -1,5 +1,5 @@
-"""What runs in the decoder, a child process without Django, secrets or a folder of its own.
+"""Strangers' bytes -> pixels, in a process without Django, secrets, files or network.
 
-`child` speaks with the parent (`showcase.reading`), `pictures` and `archives` know the formats, and
-`plain_jpeg` tells the JPEGs that are kept as they are from all others.
+`client` is the site's side, `process` the other; `images` and `archives` know the formats, and
+`sandbox` is what the process gives up before it reads the first byte.
 """

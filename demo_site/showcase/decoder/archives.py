@@ -1,4 +1,4 @@
-"""The members of a zip archive, with the limits of `child` counted while they are unpacked."""
+"""The members of a zip archive, with the limits of `process` counted while they are unpacked."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 import stat
 import zipfile
 
-from .pictures import Refused
+from .images import Refused, sniff
 
 
 def members(data: bytes, most: dict):
@@ -48,6 +48,8 @@ def members(data: bytes, most: dict):
                     reason, content = "too_large", b""
                 if total > ceiling:
                     raise Refused(why)
+                if not reason and not sniff(content):  # it would be stored for nothing
+                    reason, content = "not_a_picture" if content else "truncated", b""
                 yield position, name, reason, content
 
 

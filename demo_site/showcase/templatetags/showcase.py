@@ -8,7 +8,7 @@ from django.utils.safestring import SafeString
 
 from paperlib.labels import GROUP, INDEX
 
-from .. import tags
+from .. import label_sets
 
 register = template.Library()
 PLACES = 60  # tiles on one page of a batch
@@ -18,7 +18,7 @@ NAME, TAIL = 18, 9  # characters of a tile's name, and how many of its end stay
 @register.filter
 def labels(mask: int | None) -> list[dict]:
     """`[{name, title, group}]` of a bitmask: `{% for label in chip.labels|labels %}`."""
-    return tags.describe(mask or 0)
+    return label_sets.describe(mask or 0)
 
 
 @register.filter
@@ -30,7 +30,7 @@ def group(name: str) -> str:
 @register.filter
 def label_title(text: str) -> str:
     """A label's name in the language of the page; other text stays as it is."""
-    return tags.title(text) if text in INDEX else text
+    return label_sets.title(text) if text in INDEX else text
 
 
 @register.filter
@@ -44,11 +44,6 @@ def middle(name: object) -> str:
 def percent(share: float | None) -> str:
     """0…1 as a whole percentage."""
     return "–" if share is None else f"{100 * share:.0f} %"
-
-
-@register.filter
-def times(value: int, factor: int) -> int:
-    return int(value) * int(factor)
 
 
 @register.filter

@@ -1,0 +1,224 @@
+"""The process that decodes: no Django, no secrets, under limits, and closed in (`sandbox`).
+
+It reads requests from standard input and answers on standard output. Both are frames: the length
+of a JSON text and of a payload, then these. A request is how much is allowed and the bytes of some
+files; its answer is one or more frames with a list of records, in the order of the files:
+
+    {"file": 0, "head": {"kind", "width", "height", "rows", "columns"}}
+    {"file": 0, "chip": [row, column, height, width], "sha256": …, "shape": […], "bytes": …}
+    {"file": 0, "member": [position, name, reason], "bytes": …}
+    {"file": 0, "end": true}  or  {"file": 0, "refused": code}
+
+`bytes` is the record's part of the payload: a chip's pixels, brought to the predictor's side where
+the request says which, or the content of an archive's member.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import struct
+import sys
+import zipfile
+
+from . import sandbox
+from .archives import members
+from .images import Refused, geotiff, picture, sniff
+
+try:
+    import resource
+except ImportError:  # Windows: the parent's clock is then the only limit
+    resource = None
+
+_RECORDS, _BYTES = 64, 2**21  # of one frame, so that the parent has work early
+HEAD = struct.Struct(">IQ")  # lengths of a frame's JSON and of its payload
+
+
+class Answer:
+    """Records on their way to the parent, some at a time.
+
+    A frame that ends within a file is followed by one that ends with it: so a parent that misses
+    an answer knows at which file the child died.
+    """
+
+    def __init__(self, out):
+        self.out, self.records, self.parts, self.size = out, [], [], 0
+        self.own, self.cut = 0, False  # records of this file; whether some of them were sent
+
+    def add(self, record: dict, data=b"") -> None:
+        if size := len(data):
+            record["bytes"] = size
+            self.parts.append(data)
+            self.size += size
+        self.records.append(record)
+        self.own += 1
+        if self.size >= _BYTES or self.own >= _RECORDS:
+            self.flush()
+            self.cut = True
+
+    def end(self, record: dict) -> None:
+        """The last record of a file."""
+        self.records.append(record)
+        if self.cut or len(self.records) >= _RECORDS:
+            self.flush()
+        self.own, self.cut = 0, False
+
+    def flush(self) -> None:
+        if self.records:
+            send(self.out, self.records, self.parts)
+        self.records, self.parts, self.size, self.own = [], [], 0, 0
+
+
+def send(out, value, parts=()) -> None:
+    """One frame."""
+    text = json.dumps(value).encode()
+    out.write(HEAD.pack(len(text), sum(map(len, parts))) + text)
+    for part in parts:
+        out.write(part)
+    out.flush()
+
+
+def answer(request: dict, files: list[bytes], out) -> None:
+    """All files of a request, one after the other."""
+    answers, most = Answer(out), dict(request)
+    for number, data in enumerate(files):
+        limit_time(request["seconds"])
+        most["inside"] = request["inside"][number]
+        try:
+            used = one(number, data, most, answers)
+            most |= {name: most[name] - count for name, count in used.items()}
+            answers.end({"file": number, "end": True})
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            answers.end({"file": number, "refused": reason(error)})
+    answers.flush()
+
+
+def one(number: int, data: bytes, most: dict, answers: Answer) -> dict[str, int]:
+    """One file; how much it takes of what the request allows: chips, or members and their bytes."""
+    kind = sniff(data)
+    if not kind:
+        raise Refused("not_a_picture")
+    if kind == "zip":
+        if most["inside"]:
+            raise Refused("nested")
+        answers.add({"file": number, "head": {"kind": "zip"}})
+        count = size = 0
+        for position, name, why, content in members(data, most):
+            count, size = count + 1, size + len(content)
+            name = name.encode("utf-8", "replace").decode("utf-8")[:4096]
+            answers.add({"file": number, "member": [position, name, why]}, content)
+        return {"members": count, "unpacked": size}
+    parts = picture(data, kind, most)
+    head = next(parts)
+    answers.add({"file": number, "head": head})
+    for row, column, pixels in parts:
+        found = chip(pixels, most["side"])
+        at = [row, column, *pixels.shape[:2]]
+        record = {"file": number, "chip": at, "sha256": fingerprint(pixels), "shape": found.shape}
+        answers.add(record, found.tobytes())
+    return {"chips": head["rows"] * head["columns"]}
+
+
+def chip(pixels, side: int | None):
+    """A chip as the predictor wants it."""
+    if not side:
+        return pixels
+    from paperlib.chips.jpeg import fit
+
+    return fit(pixels, side)
+
+
+def fingerprint(pixels) -> str:
+    """What makes a chip the same as another: shape and RGB pixels, in whatever file they came."""
+    import numpy as np
+
+    digest = hashlib.sha256(repr(pixels.shape).encode())
+    digest.update(np.ascontiguousarray(pixels))
+    return digest.hexdigest()
+
+
+def reason(error: Exception) -> str:
+    """The code of `failure_reasons.REASONS` for what went wrong."""
+    if isinstance(error, Refused):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "memory"
+    text = str(error).lower()
+    broken_off = "truncated" in text or "not enough" in text or "eof" in text
+    return "truncated" if broken_off and not isinstance(error, zipfile.BadZipFile) else "broken"
+
+
+def limit(megabytes: int) -> None:
+    """Memory for the whole process; no files of its own, no children, no core dumps."""
+    if resource is None:
+        return
+    byte = megabytes * 2**20
+    resource.setrlimit(resource.RLIMIT_AS, (byte, byte))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+        resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+
+
+def limit_time(seconds: float) -> None:
+    """Processor time for the next file; the parent watches the clock on the wall as well."""
+    if resource is None:
+        return
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    soft = int(used.ru_utime + used.ru_stime + seconds) + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.RLIM_INFINITY))
+
+
+def preload() -> None:
+    """Whatever is read from disk at the first file of a kind is read here."""
+    import codecs
+    import io
+
+    import cv2
+    import numpy as np
+    from PIL import Image, ImageOps, MpoImagePlugin, TiffImagePlugin  # noqa: F401
+
+    cv2.setNumThreads(1)
+    for name in ("cp437", "ascii", "latin-1", "utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"):
+        codecs.lookup(name)
+    tile, most = np.zeros((16, 16, 3), np.uint8), {"least_side": 1, "pixels": 2**20}
+    most |= {"chip": 16, "chips": 1}
+    for kind in ("JPEG", "PNG"):
+        buffer = io.BytesIO()
+        Image.fromarray(tile).save(buffer, kind)
+        list(picture(buffer.getvalue(), kind.lower(), most))
+    list(picture(geotiff(tile), "tiff", most))
+    chip(tile, 8)
+
+
+def enter(megabytes: int) -> list[str]:
+    """Read all that will be needed, then give up everything else; what the kernel lacks for that.
+
+    Before any library is loaded, since those start threads.
+    """
+    missing = sandbox.leave()
+    preload()
+    limit(megabytes)
+    return missing + sandbox.close()
+
+
+def main() -> None:
+    """Answer until the parent closes its end; argument: memory in MiB."""
+    # Whatever a library prints must not be taken for an answer.
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    source = sys.stdin.buffer
+    send(answers, {"missing": enter(int(sys.argv[1]))})
+    while len(head := source.read(HEAD.size)) == HEAD.size:
+        length, _ = HEAD.unpack(head)
+        request = json.loads(source.read(length))
+        files = [source.read(size) for size in request["sizes"]]
+        try:
+            answer(request, files, answers)
+        except BrokenPipeError:
+            return

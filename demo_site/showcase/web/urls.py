@@ -1,0 +1,35 @@
+"""Addresses of the pages."""
+
+from django.urls import path
+
+from .views import batches, chips, pages, staff, upload
+
+urlpatterns = [
+    path("", upload.home, name="home"),
+    path("try/", upload.example, name="try_example"),
+    path("upload/", upload.start, name="upload_open"),
+    path("batch/<str:token>/files/", upload.add, name="upload_files"),
+    path("batch/<str:token>/submit/", upload.submit, name="upload_submit"),
+    path("batch/<str:token>/", batches.batch, name="batch"),
+    path("batch/<str:token>/progress/", batches.progress, name="batch_progress"),
+    path("batch/<str:token>/cancel/", batches.cancel, name="batch_cancel"),
+    path("batch/<str:token>/change/", batches.change, name="batch_change"),
+    path("batch/<str:token>/retry/", batches.retry, name="batch_retry"),
+    path("batch/<str:token>/delete/", staff.delete_batch, name="batch_delete"),
+    path("batch/<str:token>/labels.csv", batches.as_csv, name="batch_csv"),
+    path("batch/<str:token>/labels.json", batches.as_json, name="batch_json"),
+    path("batch/<str:token>/picture/<int:upload>/", batches.picture, name="picture"),
+    path("gallery/", chips.gallery, name="gallery"),
+    path("chip/<str:key>/", chips.chip, name="chip"),
+    path("chip/<str:key>/<str:kind>.image", chips.image, name="chip_image"),
+    path("chip/<str:key>/flag/", chips.flag, name="chip_flag"),
+    path("chip/<str:key>/hide/", staff.hide_chip, name="chip_hide"),
+    path("chip/<str:key>/delete/", staff.delete_chip, name="chip_delete"),
+    path("flags.csv", chips.flags_csv, name="flags_csv"),
+    path("model/", pages.model, name="model"),
+    path("report/", pages.report, name="report"),
+    path("derivation/", pages.derivation, name="derivation"),
+    path("api/", pages.api_page, name="api_page"),
+    path("login/", staff.Login.as_view(), name="login"),
+    path("logout/", staff.Logout.as_view(), name="logout"),
+]

@@ -1,0 +1,145 @@
+"""A batch's own page: waiting, then results; its downloads; a big picture as a mosaic."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.core.paginator import Page, Paginator
+from django.db.models import Q
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from ...limits import VANISH_DAYS
+from ...models import Batch, Upload
+from ...services import batches, exports, health, mosaic, rate_limits
+from ...services import progress as progress_of
+from .. import ownership
+from . import errors
+
+SHOWN = 60  # chips on one page of a batch; failed files and large pictures as well
+
+
+def _context(request: HttpRequest, batch: Batch) -> dict:
+    rows = batch.placements.filter(state__in=("labelled", "failed"))
+    rows = rows.select_related("chip", "prediction", "upload").order_by("id")
+    mosaics = batch.uploads.filter(Q(rows__gt=1) | Q(columns__gt=1), state="read")
+    may_change = ownership.may_change(request, batch)
+    return {
+        "batch": batch,
+        "progress": progress_of.of(batch),
+        "page": _page(request, rows, "page"),
+        "histogram": mosaic.legend(batch.placements) if batch.finished else [],
+        "failed_uploads": _page(request, batch.uploads.filter(state="failed"), "why"),
+        "mosaics": _page(request, mosaics, "large"),
+        "may_change": may_change,
+        "may_delete": batch.finished
+        and (ownership.owns(request, batch) or request.user.has_perm("showcase.delete_batch")),
+        "may_retry": may_change and batch.finished and batches.may_retry(batch),
+        "workers": health.workers(),
+    }
+
+
+def _page(request: HttpRequest, rows, name: str) -> Page:
+    """The page of `rows` that the address asks for by `name`; each list turns by itself."""
+    return Paginator(rows, SHOWN).get_page(request.GET.get(name))
+
+
+@require_safe
+def batch(request: HttpRequest, token: str) -> HttpResponse:
+    """The page to wait at and to come back to."""
+    found = get_object_or_404(Batch.objects.present(), token=token)
+    response = render(request, "showcase/batch.html", _context(request, found))
+    response["Cache-Control"] = "no-store"
+    if found.private:
+        response["X-Robots-Tag"] = "noindex"
+    return response
+
+
+@require_safe
+def progress(request: HttpRequest, token: str) -> HttpResponse:
+    """The changing part of the page, asked for by htmx; 286 tells it to stop asking."""
+    found = get_object_or_404(Batch.objects.present(), token=token)
+    response = render(request, "showcase/_progress.html", _context(request, found))
+    response["Cache-Control"] = "no-store"
+    if found.finished:
+        response.status_code = 286
+    return response
+
+
+def _change(request: HttpRequest, token: str, act, done: str, not_done: str) -> HttpResponse:
+    found = get_object_or_404(Batch.objects.present(), token=token)
+    if not ownership.may_change(request, found):
+        return errors.forbidden(request)
+    # Each retry has the decoder work on the same files again, of one batch from any address.
+    if act is batches.retry and (
+        ownership.limited(request, "retries")
+        or not rate_limits.within("retry", str(found.pk), batches.RETRIES_PER_HOUR)
+    ):
+        return errors.too_many(request)
+    if act(found):
+        messages.success(request, done)
+    else:
+        messages.warning(request, not_done)
+    return redirect(found)
+
+
+@require_POST
+def cancel(request: HttpRequest, token: str) -> HttpResponse:
+    done, not_done = _("The batch was cancelled."), _("The batch has ended already.")
+    return _change(request, token, batches.cancel, done, not_done)
+
+
+@require_POST
+def retry(request: HttpRequest, token: str) -> HttpResponse:
+    done = _("The failed chips are tried again.")
+    not_done = _("Nothing of this batch can be tried again. Send the files once more.")
+    return _change(request, token, batches.retry, done, not_done)
+
+
+@require_POST
+def change(request: HttpRequest, token: str) -> HttpResponse:
+    """Title and time of a batch, by whoever opened it."""
+    found = get_object_or_404(Batch.objects.present(), token=token)
+    if not ownership.may_change(request, found):
+        return errors.forbidden(request)
+    days = request.POST.get("days")
+    batches.change(
+        found,
+        title=request.POST.get("title", ""),
+        days=int(days) if days in map(str, VANISH_DAYS) else None,
+    )
+    messages.success(request, _("The batch was changed."))
+    return redirect(found)
+
+
+@require_safe
+def as_csv(request: HttpRequest, token: str) -> HttpResponse:
+    found = get_object_or_404(Batch.objects.present(), token=token)
+    return exports.download(exports.csv_rows(found), f"labels-{found.pk}.csv", "text/csv")
+
+
+@require_safe
+def as_json(request: HttpRequest, token: str) -> HttpResponse:
+    found = get_object_or_404(Batch.objects.present(), token=token)
+    return exports.download(exports.json_rows(found), f"labels-{found.pk}.json", "application/json")
+
+
+@require_safe
+def picture(request: HttpRequest, token: str, upload: int) -> HttpResponse:
+    """One upload that was larger than a chip, put together again as a labelled mosaic."""
+    found = get_object_or_404(Batch.objects.present(), token=token)
+    part = get_object_or_404(Upload, pk=upload, batch=found)
+    if not part.rows:
+        raise Http404
+    window = mosaic.window(part, request.GET.get("part"))
+    context = {
+        "batch": found,
+        "upload": part,
+        "window": window,
+        "cells": mosaic.cells(
+            part, window, all_of_them=request.user.has_perm("showcase.change_chip")
+        ),
+        "legend": mosaic.legend(part.placements),
+    }
+    return render(request, "showcase/picture.html", context)
