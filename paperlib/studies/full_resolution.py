@@ -148,8 +148,13 @@ def ship(data: str | Path, root: Path, *, only_kept: bool = False) -> Path | Non
         "made_by": code.stamp(*_COMPUTING),
     }
     path = root / "ucmerced" / f"{NAME}.npz"
-    if path.is_file() and (before := read(path.parent)).note == note:
-        made = before.made | made
+    if path.is_file():
+        before = read(path.parent)
+        if before.note != note and before.made.keys() - made.keys():
+            raise PaperError(
+                f"{path} is of other pictures or code, and holds more", "move it aside"
+            )
+        made = made if before.note != note else before.made | made
     if not made:
         return None
     files.write_arrays(
