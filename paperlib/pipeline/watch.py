@@ -133,6 +133,8 @@ class Watch:
     def _watched(path: str, name: str) -> bool:
         if name in _OTHERS or name.endswith(_LOCKS) or name.startswith((".~", "~$", ".nfs")):
             return False
+        if ".partial" in name:  # written beside by a notebook that runs now, and renamed at once
+            return False
         if path.startswith(_NOT_WATCHED):
             return False
         return path.startswith(_GENERATED) or not name.endswith(_SOURCES)

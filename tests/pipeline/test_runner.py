@@ -555,6 +555,16 @@ def test_what_nobody_declares_names_all_that_ran(tmp_path):
         go(tmp_path, jobs=2)
 
 
+def test_what_another_one_writes_beside_before_it_renames_is_no_output(tmp_path):
+    """Seen failing: 02 ended while 03 wrote fig03.….partial.svg, and was blamed for it."""
+    partial = "(paper.figures / 'fig02.0a0a0a0a.partial.svg')"
+    begin = f"paper.figures.mkdir(parents=True, exist_ok=True); {partial}.touch()"
+    ended = MEET.format(mine="b.tmp", other="results/tiny/notebooks/01_one.ipynb")
+    plant(tmp_path, "01_one", OPEN, MEET.format(mine="a.tmp", other="b.tmp"))
+    plant(tmp_path, "02_two", OPEN, begin, ended, f"{partial}.unlink()")
+    assert go(tmp_path, jobs=2)[0].report.ran == ["01_one", "02_two"]
+
+
 def test_a_notebook_that_trains_must_say_so(tmp_path):
     train = """
     (paper.runs / "a").mkdir(parents=True, exist_ok=True)
