@@ -198,6 +198,17 @@ class Shipped:
     made: dict[tuple[Condition, str], np.ndarray]
     note: dict
 
+    @property
+    def strengths(self) -> list[float]:
+        """Those of which hazy and dehazed pictures at full size are there, the thinnest first."""
+        made = {
+            state: {
+                c.strength for c, _ in self.made if (c.state, c.size, c.draw) == (state, SIZE, 0)
+            }
+            for state in ("hazy", "dehazed")
+        }
+        return sorted(made["hazy"] & made["dehazed"], reverse=True)
+
     def outcome(self, condition: Condition, trained: str) -> selection.Outcome:
         """Thresholds and ridge by the nested protocol."""
         probability = self.made[condition, trained].astype(np.float32)
