@@ -44,6 +44,7 @@ def haze_curves(table: pd.DataFrame) -> Figure:
     panels = figure.subplots(2, 3, sharex=True, sharey="row", height_ratios=(3, 2))
     first = table[(table["size"] == SIZE) & (table["draw"] == 0)]
     clear = first[first["state"] == "clear"].iloc[0]
+    numbers = [name for name in table if name not in ("state", "trained")]
     for (upper, lower), (trained, title) in zip(panels.T, _TRAINED.items(), strict=True):
         rows = first[first["trained"] == trained]
         upper.axhspan(clear["low"], clear["high"], color=COLOURS["original"], alpha=0.12, lw=0)
@@ -51,9 +52,12 @@ def haze_curves(table: pd.DataFrame) -> Figure:
         lower.axhline(0, color=GREY, lw=0.8)
         states = [state for state in _LOOK if state in set(rows["state"])]
         for state, shift in zip(states, offsets(len(states), 0.012), strict=True):
-            line = rows[rows["state"] == state].sort_values("strength")
+            line = rows[rows["state"] == state]
+            if state != "dehazed" and trained != "both":  # without haze it is the clear picture
+                line = pd.concat([line, clear.to_frame().T])
+            line = line.astype(dict.fromkeys(numbers, float)).sort_values("strength")
             intervals(upper, line, line["strength"] + shift, **_look(state))
-            gains = line.dropna(subset=["gain"])
+            gains = line[line["gain"].notna()]
             if len(gains):
                 how = {**_look(state), "prefix": "gain_"}
                 intervals(lower, gains, gains["strength"] + shift, "gain", **how)
@@ -86,7 +90,7 @@ def sizes(table: pd.DataFrame, strength: float) -> Figure:
     ax.set_xticks(range(len(pixels)), [f"{size} px" for size in pixels])
     ax.set_ylabel("F2 minus that of the hazy picture")
     ax.grid(axis="y")
-    ax.legend(fontsize=8)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=8)
     return figure
 
 
