@@ -87,7 +87,10 @@ def profiles(root: Path) -> str:
 
 def measured(root: Path) -> str:
     """The table of complete runs: time, largest memory and machine, as their manifests say."""
-    lines = ["| profile | notebooks | their times added up | peak memory of one | on |", "|" + " --- |" * 5]
+    lines = [
+        "| profile | notebooks | their times added up | peak memory of one | on |",
+        "|" + " --- |" * 5,
+    ]
     known = read_all(root / "notebooks")
     for profile in PROFILES.values():
         made = manifest.read(root / "results" / profile.name)
