@@ -18,8 +18,8 @@ from ..models import ModelVersion
 
 ROWS = 40  # of one table
 #: Parts of a card that are shown otherwise, or that only a program reads.
-ELSEWHERE = ("what", "limits", "network", "scores", "thresholds", "tags", "recalibration", "sha256",
-             "brought")  # fmt: skip
+ELSEWHERE = ("what", "limits", "network", "scores", "thresholds", "label_thresholds", "tags",
+             "recalibration", "sha256", "brought")  # fmt: skip
 #: What tells how good the labels are, in this order, with a title; the report holds the others.
 SHOWN = {
     "overall_f2": _l("F2 of whole systems"),
