@@ -14,6 +14,7 @@ _KINDS = {
     "code": "other code",
     "data": "other data",
     "notebook": "another version of the notebook",
+    "reads": "other shipped files",
     "needs": "other results of earlier notebooks",
     "profile": "other settings of the profile",
     "parameters": "other parameters",

@@ -8,6 +8,7 @@ A notebook declares in its metadata, under `"paper"`, what it makes and what it 
      "minutes": 5,                                     limit; or {"tiny": 1, "default": 30}
      "needs": ["05_train"],                            earlier notebooks, or outputs of theirs
      "if_possible": ["fig09_showcase.png"],            a figure that not every machine can make
+     "reads": ["results/ucmerced/full_resolution.npz"],  shipped files that it draws from
      "chips": "needed",                                not run where there are no chips
      "trains": true}                                   takes all cores: one such at a time, in order
 
@@ -39,7 +40,7 @@ from ..utils.errors import PaperError  # noqa: E402
 
 FIGURE_SUFFIXES = (".png", ".svg", ".pdf", ".csv")
 REQUIRED = {"title": str, "section": str, "figures": list, "results": list, "minutes": object}
-OPTIONAL = {"needs": list, "if_possible": list, "chips": str, "trains": bool}
+OPTIONAL = {"needs": list, "if_possible": list, "chips": str, "trains": bool, "reads": list}
 _NAME = re.compile(r"(\d\d)_[a-z0-9_]+")
 # Tags by which papermill, nbclient or pytest would pass over a cell or its error without a word.
 _SILENT_TAGS = {"skip-execution", "raises-exception", "injected-parameters"}
@@ -55,6 +56,7 @@ class Notebook:
     minutes     time limit, or a limit per profile with `"default"`
     needs       names of earlier notebooks and outputs of theirs, as written
     if_possible  figures that it may make; it says itself why it did not
+    reads       shipped files that it draws from, as paths from the checkout's root
     chips       True where it cannot run without chips
     trains      True where it trains networks
     parameters  name -> default, from the cell tagged `parameters`
@@ -69,6 +71,7 @@ class Notebook:
     minutes: float | Mapping[str, float]
     needs: tuple[str, ...]
     if_possible: tuple[str, ...]
+    reads: tuple[str, ...]
     chips: bool
     trains: bool
     parameters: Mapping[str, Any]
@@ -145,6 +148,7 @@ def read(path: Path) -> Notebook:
         minutes=_minutes(path, paper["minutes"]),
         needs=tuple(paper.get("needs", [])),
         if_possible=_figures(path, paper.get("if_possible", [])),
+        reads=tuple(_inside(path, "reads", name) for name in paper.get("reads", [])),
         chips=paper.get("chips", "") == "needed",
         trains=paper.get("trains", False),
         parameters=_parameters(path, node),

@@ -111,8 +111,13 @@ class Standing:
 
     def made_from(self, notebook: Notebook, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Everything a notebook's outputs depend on, by name, each as a digest."""
+        reads = {}
+        if notebook.reads:
+            there = [path for path in notebook.reads if (self.root / path).is_file()]
+            reads["reads"] = {path: files.sha256(self.root / path)[:12] for path in there}
         return {
             **self._common,
+            **reads,
             "code": code.reached(notebook),
             "notebook": manifest.notebook_digest(notebook),
             "parameters": manifest.digest(json.dumps(dict(parameters), sort_keys=True)),

@@ -565,6 +565,19 @@ def test_what_another_one_writes_beside_before_it_renames_is_no_output(tmp_path)
     assert go(tmp_path, jobs=2)[0].report.ran == ["01_one", "02_two"]
 
 
+def test_another_shipped_file_makes_its_readers_stale(tmp_path):
+    """Seen failing: new predictions were shipped, and the notebook that draws them was current."""
+    files.write_text(tmp_path / "results/shipped.csv", "1")
+    plant(tmp_path, "01_first", OPEN, TABLE, results=["table.csv"], reads=["results/shipped.csv"])
+    plant(tmp_path, "02_second", OPEN)
+    go(tmp_path)
+    assert go(tmp_path)[0].report.ran == []
+    files.write_text(tmp_path / "results/shipped.csv", "2")
+    runner, text = go(tmp_path)
+    assert runner.report.ran == ["01_first"]
+    assert "running (results/shipped.csv changed)" in text
+
+
 def test_a_notebook_that_trains_must_say_so(tmp_path):
     train = """
     (paper.runs / "a").mkdir(parents=True, exist_ok=True)
