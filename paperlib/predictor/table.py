@@ -201,7 +201,7 @@ def results(path: str | Path, key: str) -> Iterator[IO[str]]:
             os.replace(partial, path)
         except OSError as error:
             raise _unwritable(name, error, f"the results are in {files.shown(partial)}") from None
-    for left in path.parent.glob(f"{glob.escape(partial.stem.split('.')[0])}.{'?' * 8}.partial.*"):
+    for left in path.parent.glob(glob.escape(_partial(path, "#" * 8).name).replace("#", "?")):
         if not files.is_locked(left):  # of a run that was interrupted, of other images
             left.unlink(missing_ok=True)
 

@@ -209,6 +209,12 @@ class Shipped:
         }
         return sorted(made["hazy"] & made["dehazed"], reverse=True)
 
+    @property
+    def missing(self) -> list[Condition]:
+        """The conditions that nobody has computed yet."""
+        there = {condition for condition, _ in self.made}
+        return [condition for condition in conditions() if condition not in there]
+
     def outcome(self, condition: Condition, trained: str) -> selection.Outcome:
         """Thresholds and ridge by the nested protocol."""
         probability = self.made[condition, trained].astype(np.float32)

@@ -426,10 +426,25 @@ def test_an_interrupted_run_continues_after_its_last_row(model, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         predictor.write_csv(out, Interrupted(), images, progress=False)
     Image.fromarray(pictures(1)[0][::-1]).save(tmp_path / "0.png")  # another picture by now
+    beside = tmp_path / "out.12345678.partial.csv.gz", tmp_path / "out.x.12345678.partial.csv"
+    for name in beside:  # of other targets: out.csv.gz and out.x.csv
+        name.touch()
     asked.clear()
     predictor.write_csv(out, Counting(), images, progress=False)
     assert asked == ["0", "1", "2", "3", "4"]
-    assert not list(tmp_path.glob("*.partial.*"))
+    assert sorted(tmp_path.glob("*.partial.*")) == sorted(beside)
+
+
+def test_what_another_target_left_is_not_taken_away(model, tmp_path):
+    """Seen failing: a run into my.labels.csv deleted the saved rows of one into my.csv."""
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    left = tmp_path / "my.12345678.partial.csv"
+    left.touch()
+    images = predictor.find_images([tmp_path / "a.png"])
+    predictor.write_csv(tmp_path / "my.labels.csv", model, images, progress=False)
+    assert left.exists()
+    predictor.write_csv(tmp_path / "my.csv", model, images, progress=False)
+    assert not left.exists()
 
 
 def test_a_second_run_of_the_same_images_is_refused(model, tmp_path):
