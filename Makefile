@@ -33,6 +33,7 @@ lab: .venv/ready
 	mkdir -p notebooks/mine
 	for each in notebooks/*.ipynb; do \
 	  test -e "notebooks/mine/$${each##*/}" || cp "$$each" notebooks/mine/; done
+	$(BIN)/python -m paperlib.pipeline.translation notebooks notebooks/mine
 	$(BIN)/jupyter lab --notebook-dir=notebooks/mine
 
 demo: .venv/ready

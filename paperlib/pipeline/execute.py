@@ -25,6 +25,7 @@ import psutil
 
 from ..utils import backend
 from ..utils.errors import PaperError
+from . import translation
 from .notebooks import Notebook
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -112,7 +113,7 @@ def execute(
 
     try:
         node = papermill.execute_notebook(
-            str(notebook.path),
+            str(translation.source(notebook.path, parameters, copy)),
             str(copy),
             parameters=dict(parameters),
             kernel_name="python3",

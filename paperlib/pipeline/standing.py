@@ -19,7 +19,7 @@ from ..utils import files
 from ..utils.code import differing
 from ..utils.errors import PaperError
 from ..utils.paths import checkout
-from . import code, manifest, notebooks
+from . import code, manifest, notebooks, translation
 from .notebooks import Notebook, State
 
 
@@ -112,9 +112,15 @@ class Standing:
     def made_from(self, notebook: Notebook, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Everything a notebook's outputs depend on, by name, each as a digest."""
         reads = {}
-        if notebook.reads:
-            there = [path for path in notebook.reads if (self.root / path).is_file()]
-            reads["reads"] = {path: files.sha256(self.root / path)[:12] for path in there}
+        paths = [self.root / path for path in notebook.reads]
+        if text := translation.file(notebook.path, parameters):
+            paths.append(text)
+        if paths:
+            reads["reads"] = {
+                path.relative_to(self.root).as_posix(): files.sha256(path)[:12]
+                for path in paths
+                if path.is_file()
+            }
         return {
             **self._common,
             **reads,

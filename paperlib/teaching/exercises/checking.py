@@ -18,10 +18,11 @@ from typing import Any
 
 import numpy as np
 
+from ..words import say
 from .picture import beside
+from .usual import difference, equal, mistake
 
 Function = Callable[..., Any]
-_TOLERANCE = 1e-5  # float32 is exact enough
 _COLOURS = {True: "#00694C", False: "#A63C00", None: "#595959"}  # 4.5:1 or more on white
 
 
@@ -38,11 +39,11 @@ class Verdict:
     picture: str = field(default="", repr=False)
 
     def __repr__(self) -> str:
-        word = {True: "right", False: "not yet", None: "open"}[self.ok]
+        word = {True: say("right"), False: say("not yet"), None: say("open")}[self.ok]
         return f"{word}: {self.message}" + (f" [{self.progress}]" if self.progress else "")
 
     def _repr_html_(self) -> str:
-        mark = {True: "✔ Right", False: "✘ Not yet", None: "… Open"}[self.ok]
+        mark = {True: say("✔ Right"), False: say("✘ Not yet"), None: say("… Open")}[self.ok]
         text, progress = html.escape(self.message), html.escape(self.progress)
         return (
             f'<div><b style="color:{_COLOURS[self.ok]};background:#fff;padding:0 .3em">{mark}</b> '
@@ -74,8 +75,8 @@ class Book:
         elif verdict.ok is False:
             self.tries[name] = self.tries.get(name, 0) + 1
             if self.tries[name] >= 2:
-                message += f" (A model answer: exercises.solution({name!r}).)"
-        progress = f"{len(self.solved)} of {len(self.exercises)} done"
+                message += say(" (A model answer: exercises.solution({name!r}).)", name=name)
+        progress = say("{n} of {all} done", n=len(self.solved), all=len(self.exercises))
         return Verdict(verdict.ok, message, progress, verdict.picture)
 
     def solution(self, name: str) -> str:
@@ -83,7 +84,7 @@ class Book:
         if name not in self.exercises:
             raise KeyError(f"no exercise {name!r}: there are {', '.join(self.exercises)}")
         if name not in self.solved and self.tries.get(name, 0) < 2:
-            return "Try twice first; then the model answer is shown."
+            return say("Try twice first; then the model answer is shown.")
         return self.exercises[name].solution
 
 
@@ -116,10 +117,10 @@ class Exercise:
     def check(self, answer: Function) -> Verdict:
         """Run the answer on every case; raises nothing."""
         if answer is None or answer is Ellipsis:
-            return Verdict(None, "write the function, and give its name here")
+            return Verdict(None, say("write the function, and give its name here"))
         if not callable(answer):
             return Verdict(
-                False, "give the function itself, its name without brackets, not its result"
+                False, say("give the function itself, its name without brackets, not its result")
             )
         cases = self.cases()
         results = []
@@ -130,15 +131,16 @@ class Exercise:
             results.append(self.arrange(result))
         wanted = [self.right(case) for case in cases]
         failing = [
-            k for k, (a, b) in enumerate(zip(results, wanted, strict=True)) if not _equal(a, b)
+            k for k, (a, b) in enumerate(zip(results, wanted, strict=True)) if not equal(a, b)
         ]
         if not failing:
-            return Verdict(True, self.done)
+            return Verdict(True, say(self.done))
         picture = beside(results[failing[0]], wanted[failing[0]])
         if hint := self._flaw(cases, results, wanted):
             return Verdict(False, hint, picture=picture)
-        hint = _usual(results, wanted, failing)
-        hint = hint + self.reason if not hint or hint.endswith(". ") else hint
+        hint = mistake(results, wanted, failing) or (
+            difference(results[failing[0]], wanted[failing[0]]) + say(self.reason)
+        )
         return Verdict(False, hint, picture=picture)
 
     def _flaw(self, cases: Sequence[tuple], results: list, wanted: list) -> str:
@@ -152,12 +154,12 @@ class Exercise:
                         flawed = self.right(case, frozenset(names))
                     except (ValueError, IndexError, TypeError, ZeroDivisionError):
                         break
-                    same = _equal(result, flawed)
-                    agree.append((same, same and not _equal(flawed, right)))
-                    if not same and not _equal(result, right):
+                    same = equal(result, flawed)
+                    agree.append((same, same and not equal(flawed, right)))
+                    if not same and not equal(result, right):
                         break  # wrong here, and not in this way
                 else:
-                    text = "; and ".join(self.flaws[name] for name in names)
+                    text = say("; and ").join(say(self.flaws[name]) for name in names)
                     if all(same for same, _ in agree):
                         return text
                     if any(shows for _, shows in agree) and number == 1:
@@ -172,7 +174,8 @@ def _run(answer: Function, case: tuple[Any, ...]) -> Any:
         inspect.signature(answer).bind(*given)
     except TypeError:
         names = ", ".join(inspect.signature(answer).parameters)
-        return Verdict(False, f"the function has to take {len(case)} arguments; it has ({names})")
+        text = "the function has to take {n} arguments; it has ({names})"
+        return Verdict(False, say(text, n=len(case), names=names))
     except ValueError:
         pass  # a built-in function without a signature
     try:
@@ -183,14 +186,15 @@ def _run(answer: Function, case: tuple[Any, ...]) -> Any:
     except BaseException as error:  # the student's code may fail in any way, also by exit()
         return Verdict(False, _explained(error, answer, case))
     if result is None or result is Ellipsis:
-        return Verdict(None, "the function returns nothing yet; end it with `return …`")
+        return Verdict(None, say("the function returns nothing yet; end it with `return …`"))
     for before, after in zip(case, given, strict=True):
         if isinstance(before, np.ndarray) and not np.array_equal(before, after):
-            return Verdict(False, "the function changes its input; work on a copy")
+            return Verdict(False, say("the function changes its input; work on a copy"))
     try:
         return np.asarray(result, float)
     except (TypeError, ValueError):
-        return Verdict(False, f"numbers are wanted, not {type(result).__name__}")
+        kind = type(result).__name__
+        return Verdict(False, say("numbers are wanted, not {kind}", kind=kind))
 
 
 def _explained(error: BaseException, answer: Function, case: tuple[Any, ...]) -> str:
@@ -198,80 +202,26 @@ def _explained(error: BaseException, answer: Function, case: tuple[Any, ...]) ->
     own = getattr(getattr(answer, "__code__", None), "co_filename", None)
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename == own]
-    place = f" in line {lines[-1]} of your cell" if lines else ""
-    text = f"{type(error).__name__}{place}: {error}"
+    place = say(" in line {n} of your cell", n=lines[-1]) if lines else ""
+    text = f"{type(error).__name__}{place}: {error}. "
     said = str(error)
     planes = any(isinstance(a, np.ndarray) and a.ndim == 2 for a in case)
     if isinstance(error, SystemExit):
-        return f"exit() ends the notebook{place}; use return"
+        return say("exit() ends the notebook{place}; use return", place=place)
     if "broadcast" in said and planes:
-        return text + ". A plane (H, W) and a picture (H, W, 3): write t[..., None]"
+        return text + say("A plane (H, W) and a picture (H, W, 3): write t[..., None]")
     if "ambiguous" in said:
-        return text + ". max and if take one number; np.maximum and np.where take whole arrays"
+        return text + say("max and if take one number; np.maximum and np.where take whole arrays")
     if "zero-size array" in said or "empty" in said:
-        return (
-            text + ". A window is empty: a slice that begins below 0 counts from the end. At the "
-            "border begin at max(0, …)"
+        return text + say(
+            "A window is empty: a slice that begins below 0 counts from the end. At the border "
+            "begin at max(0, …)"
         )
     if isinstance(error, ZeroDivisionError):
-        return text + ". One of the cases has nothing there: say what it counts"
+        return text + say("One of the cases has nothing there: say what it counts")
     if "NoneType" in said or "ellipsis" in said:
-        return text + ". Something is None: is an exercise that you use here still open?"
-    return text
-
-
-def _usual(results: list, wanted: list, failing: list[int]) -> str:
-    """Mistakes of any exercise: shape, units, order of colours, rounding, the border."""
-    a, b = results[failing[0]], wanted[failing[0]]
-
-    def throughout(change: Callable[[np.ndarray], np.ndarray]) -> bool:
-        return all(
-            _equal(results[k], np.asarray(change(wanted[k]), float)) for k in failing
-        )  # fmt: skip
-
-    if b.ndim > 1 and throughout(lambda x: x.swapaxes(0, 1)):
-        return "rows and columns have changed places: an array is [row, column]"
-    if a.shape != b.shape:
-        return f"the result's shape is {a.shape}; {b.shape} is wanted" + (
-            ": the border is cut off" if a.ndim == b.ndim == 2 and a.size < b.size else ""
-        )
-    if not np.isfinite(a).all():
-        return "there are NaN or infinite values; is something divided by zero?"
-    if any(throughout(lambda x, to=to: to(255 * x)) for to in (np.positive, np.rint, np.floor)):
-        return "the result is in 0…255; numbers here go from 0 to 1"
-    if b.ndim and b.shape[-1] == 3 and throughout(lambda x: x[..., ::-1]):
-        return "the colours are in the order blue, green, red; here it is red, green, blue"
-    if throughout(lambda x: np.rint(255 * x) / 255) or throughout(
-        lambda x: np.floor(255 * x) / 255
-    ):
-        return "the result is rounded to grey levels; no uint8 here, keep the numbers as they are"
-    if throughout(np.floor) or throughout(np.rint):
-        return "the result is rounded to whole numbers"
-    if throughout(lambda x: -x):
-        return "the sign is turned"
-    if throughout(lambda x: 1 - x):
-        return "this is one minus what is wanted"
-    off = np.abs(a - b)
-    if b.ndim >= 2 and all(_border_only(results[k], wanted[k]) for k in failing):
-        return "right inside, wrong at the border: there the window is only what lies inside"
-    if b.ndim == 0:
-        return ""
-    if len(failing) < len(results):
-        return "right in one case and wrong in another: is a number typed in that is an argument?"
-    worst = np.unravel_index(off.argmax(), off.shape)
-    place = tuple(map(int, worst))
-    return f"off by up to {off.max():.3g}: at {place} it is {a[worst]:.4g}, not {b[worst]:.4g}. "
-
-
-def _border_only(a: np.ndarray, b: np.ndarray) -> bool:
-    inside = (slice(3, -3), slice(3, -3))
-    return a.shape == b.shape and a[inside].size > 0 and _equal(a[inside], b[inside])
-
-
-def _equal(a: np.ndarray, b: np.ndarray) -> bool:
-    return a.shape == b.shape and np.allclose(
-        a, b, rtol=_TOLERANCE, atol=_TOLERANCE, equal_nan=True
-    )
+        return text + say("Something is None: is an exercise that you use here still open?")
+    return text.removesuffix(". ")
 
 
 def number(
@@ -282,19 +232,20 @@ def number(
     wrong  number -> why it is wrong
     """
     if answer is None or answer is Ellipsis:
-        return Verdict(None, "put a number")
+        return Verdict(None, say("put a number"))
     try:
         value = float(str(answer).strip().replace(",", ".").replace("−", "-").removesuffix("%"))
     except ValueError:
-        return Verdict(False, f"a number is wanted, not {type(answer).__name__} {answer!r}")
+        text, kind = "a number is wanted, not {kind} {answer!r}", type(answer).__name__
+        return Verdict(False, say(text, kind=kind, answer=answer))
     if abs(value - right) <= within:
-        return Verdict(True, done)
+        return Verdict(True, say(done))
     near = min(wrong, key=lambda other: abs(value - other))
     if abs(value - near) <= within:
-        return Verdict(False, wrong[near])
+        return Verdict(False, say(wrong[near]))
     if abs(value - 100 * right) <= 100 * within:
-        return Verdict(False, "as a number from 0 to 1, not in per cent")
-    return Verdict(False, f"{value:g} it is not. {reason}")
+        return Verdict(False, say("as a number from 0 to 1, not in per cent"))
+    return Verdict(False, say("{value:g} it is not. ", value=value) + say(reason))
 
 
 def code(text: str) -> str:

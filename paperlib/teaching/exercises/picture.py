@@ -7,6 +7,8 @@ import base64
 import cv2
 import numpy as np
 
+from ..words import say
+
 _HEIGHT = 96  # pixels of each panel
 
 
@@ -20,7 +22,8 @@ def beside(yours: np.ndarray, wanted: np.ndarray) -> str:
         return ""
     if not np.isfinite(yours).all():
         return ""
-    panels = {"yours": yours, "wanted": wanted, "difference": np.abs(yours - wanted)}
+    off = np.abs(yours - wanted)
+    panels = {say("yours"): yours, say("wanted"): wanted, say("difference"): off}
     shown = "".join(
         f'<span style="display:inline-block;margin-right:1em"><img alt="{name}" '
         f'src="{_address(panel)}"><br><small>{name}</small></span>'
