@@ -298,30 +298,43 @@ def formats(side: int = 8192, turns: int = 3) -> None:
         show(f"a file of {side}×{side}, ratios to TIFF (goal 1.5)", seconds, "tif to tif", 1, "s")
 
 
+def scene_file(path: Path, side: int) -> None:
+    """A GeoTIFF of side² pixels, three bands of 8 bits in tiles, written by rows."""
+    import rasterio
+    from rasterio.windows import Window
+
+    piece = pictures(1, 2_000, seed=1)[0]
+    with rasterio.open(
+        path, "w", driver="GTiff", height=side, width=side, count=3, dtype="uint8",
+        tiled=True, blockxsize=512, blockysize=512, crs="EPSG:32720",
+        transform=rasterio.transform.from_origin(0, 0, 3, 3),
+    ) as file:  # fmt: skip
+        for top in range(0, side, 500):
+            rows = np.tile(piece[top % 2000 : top % 2000 + 500], (1, -(-side // 2000), 1))
+            shade = np.uint8(255 * top / side * 0.2)
+            rows = np.moveaxis(cv2.subtract(rows, np.full_like(rows, shade)), -1, 0)
+            file.write(rows[:, :, :side], window=Window(0, top, side, min(500, side - top)))
+
+
+def of_a_file(source: Path, target: Path) -> tuple[float, float]:
+    """Seconds and peak extra memory in MB of `dehaze_scene` on two threads, in its own process."""
+    done = subprocess.run(
+        [sys.executable, __file__, "--child", f"file:{source}|{target}"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    seconds, memory = map(float, done.stdout.split()[-2:])
+    return seconds, memory
+
+
 def huge(side: int = SIDE) -> None:
     """A scene of side² pixels, made by rows, cleared, its memory and time printed, and deleted."""
     import rasterio
-    from rasterio.windows import Window
 
     with rasterio.Env(GDAL_CACHEMAX=64), tempfile.TemporaryDirectory() as folder:
         for size in (2_000, side):
             source, target = Path(folder) / f"{size}.tif", Path(folder) / f"{size}_clear.tif"
-            piece = pictures(1, 2_000, seed=1)[0]
-            with rasterio.open(
-                source, "w", driver="GTiff", height=size, width=size, count=3, dtype="uint8",
-                tiled=True, blockxsize=512, blockysize=512, crs="EPSG:32720",
-                transform=rasterio.transform.from_origin(0, 0, 3, 3),
-            ) as file:  # fmt: skip
-                for top in range(0, size, 500):
-                    rows = np.tile(piece[top % 2000 : top % 2000 + 500], (1, -(-size // 2000), 1))
-                    shade = np.uint8(255 * top / size * 0.2)
-                    rows = np.moveaxis(cv2.subtract(rows, np.full_like(rows, shade)), -1, 0)
-                    file.write(rows[:, :, :size], window=Window(0, top, size, 500))
-            done = subprocess.run(
-                [sys.executable, __file__, "--child", f"file:{source}|{target}"],
-                capture_output=True, text=True, check=True,
-            )  # fmt: skip
-            seconds, memory = map(float, done.stdout.split()[-2:])
+            scene_file(source, size)
+            seconds, memory = of_a_file(source, target)
             print(
                 f"file of {size:,}×{size:,}: {seconds:.1f} s on two threads, "
                 f"peak extra memory {memory:.0f} MB (goal 500 MB)"

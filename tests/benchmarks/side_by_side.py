@@ -1,0 +1,81 @@
+"""The notebooks of a profile, as many at a time as fit, against one at a time.
+
+    python tests/benchmarks/side_by_side.py [--profile sample] [--rounds 1]
+
+Runs all notebooks in two clones of what is committed, each with a cache of its own, in turns, and
+prints the ratio by the clock, what of two cores was busy, and whether both made the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from notebooks_without_data import clone
+
+WAYS = {"side by side": "0", "one at a time": "1"}
+
+
+def run(place: Path, profile: str, jobs: str) -> tuple[float, float]:
+    """Seconds by the clock and of the processor."""
+    command = "from paperlib.cli import main; main()"
+    began = time.perf_counter()
+    child = subprocess.Popen(
+        [sys.executable, "-c", command, "run", "--profile", profile, "--jobs", jobs],
+        cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env=os.environ | {"PYTHONPATH": str(place), "PAPER_CACHE": str(place / ".cache")},
+    )  # fmt: skip
+    _, status, used = os.wait4(child.pid, 0)
+    if status:
+        sys.exit(f"paper run --profile {profile} --jobs {jobs}: failed")
+    return time.perf_counter() - began, used.ru_utime + used.ru_stime
+
+
+def outputs(place: Path, profile: str) -> dict[str, str]:
+    """Digests of the declared outputs."""
+    from paperlib.pipeline.manifest import read
+
+    notebooks = read(place / "results" / profile)["notebooks"].values()
+    paths = sorted(path for entry in notebooks for path in entry["outputs"])
+    return {path: hashlib.sha256((place / path).read_bytes()).hexdigest() for path in paths}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--profile", default="sample")
+    parser.add_argument("--rounds", type=int, default=1)
+    given = parser.parse_args()
+    took: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS}
+    for _ in range(given.rounds):
+        made = []
+        with tempfile.TemporaryDirectory() as folder:
+            for way, jobs in WAYS.items():
+                place = Path(folder, jobs)
+                clone(place)
+                took[way].append(run(place, given.profile, jobs))
+                made.append(outputs(place, given.profile))
+        differ = [
+            path
+            for path in made[0].keys() | made[1].keys()
+            if made[0].get(path) != made[1].get(path)
+        ]
+        print(f"{len(made[0])} outputs, {len(differ)} of them of other bytes", *sorted(differ)[:5])
+    clock = {way: [seconds for seconds, _ in rows] for way, rows in took.items()}
+    ratio = statistics.median(
+        a / b for a, b in zip(clock["side by side"], clock["one at a time"], strict=True)
+    )
+    for way, rows in took.items():
+        seconds, processor = map(statistics.median, zip(*rows, strict=True))
+        print(f"{way}: {seconds:.0f} s by the clock, {processor / seconds:.2f} cores busy")
+    print(f"side by side / one at a time: {ratio:.2f} (goal 0.7)")
+
+
+if __name__ == "__main__":
+    main()
