@@ -8,9 +8,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from . import COLOURS, styled
-from .shared import CENTRED, QUIET, name_rows
+from .shared import CENTRED, QUIET, TEXT, name_rows
 
-_VERDICTS = {"helps": "good", "hurts": "bad", "no difference here": "published"}
+#: The lighter greys look like the green to a reader without green cones.
+_VERDICTS = {"helps": COLOURS["good"], "hurts": COLOURS["bad"], "no difference here": TEXT}
 
 
 @styled
@@ -30,7 +31,7 @@ def rules(tables: Mapping[str, pd.DataFrame]) -> Figure:
                 text = " not compared here "
                 ax.text(0, y, text, fontsize=7, color=QUIET, bbox=patch, **CENTRED)
                 continue
-            colour = COLOURS[_VERDICTS[row["verdict"]]]
+            colour = _VERDICTS[row["verdict"]]
             ax.plot([row["low"], row["high"]], [y, y], color=colour, lw=2.2)
             seeds = [v for k, v in row.items() if k.startswith("seed ") and v == v]
             ax.plot(seeds, [y] * len(seeds), "|", color=colour, ms=9)
@@ -42,7 +43,7 @@ def rules(tables: Mapping[str, pd.DataFrame]) -> Figure:
         if table["difference"].isna().all():
             ax.set_xlim(-0.1, 0.1)
     for word, colour in _VERDICTS.items():
-        panels[0].plot([], [], "o-", color=COLOURS[colour], label=word)
+        panels[0].plot([], [], "o-", color=colour, label=word)
     figure.legend(loc="outside lower center", ncols=3, fontsize=8)
     return figure
 

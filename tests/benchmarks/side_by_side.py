@@ -54,19 +54,15 @@ def main() -> None:
     given = parser.parse_args()
     took: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS}
     for _ in range(given.rounds):
-        made = []
         with tempfile.TemporaryDirectory() as folder:
-            for way, jobs in WAYS.items():
-                place = Path(folder, jobs)
+            places = {way: Path(folder, jobs) for way, jobs in WAYS.items()}
+            for place in places.values():
                 clone(place)
-                took[way].append(run(place, given.profile, jobs))
-                made.append(outputs(place, given.profile))
-        differ = [
-            path
-            for path in made[0].keys() | made[1].keys()
-            if made[0].get(path) != made[1].get(path)
-        ]
-        print(f"{len(made[0])} outputs, {len(differ)} of them of other bytes", *sorted(differ)[:5])
+            for way, place in places.items():
+                took[way].append(run(place, given.profile, WAYS[way]))
+            one, other = (outputs(place, given.profile) for place in places.values())
+        differ = sorted(path for path in one | other if one.get(path) != other.get(path))
+        print(f"{len(one)} outputs, {len(differ)} of them of other bytes", *differ[:5])
     clock = {way: [seconds for seconds, _ in rows] for way, rows in took.items()}
     ratio = statistics.median(
         a / b for a, b in zip(clock["side by side"], clock["one at a time"], strict=True)
