@@ -2,7 +2,8 @@
 
 Notebooks that train take turns, in order: their networks train on all cores already, and a later
 one may use what an earlier one has trained. So what each notebook finds, and with it every result,
-does not depend on how many run at a time.
+does not depend on how many run at a time. Where several may start, one that trains does: their
+turns are the longest way to the end, and the others fill what cores they leave.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ def run(
     stop    ends the work that runs, where this is interrupted
     """
     order = before(chosen)
-    waiting, running = list(chosen), dict[Future, Running]()
+    waiting = sorted(chosen, key=lambda n: jobs > 1 and not n.trains)
+    running = dict[Future, Running]()
     error: Exception | None = None
     with ThreadPoolExecutor(jobs) as pool:
         try:

@@ -531,6 +531,10 @@ def test_those_that_train_take_turns_and_no_more_run_than_were_asked_for(tmp_pat
     assert sorted(begun) == [n.name for n in planted]
     assert begun.index("02_x") < begun.index("03_x") < begun.index("05_x")
     assert begun.index("02_x") < begun.index("04_x")
+    assert begun[0] == "02_x", "one that trains starts before the others"
+    begun.clear()
+    side_by_side.run(planted, 1, begin_and_leave, finish, lambda: None)
+    assert begun == [n.name for n in planted]
 
 
 def test_beside_one_that_fails_the_other_is_finished_and_no_further_one_begun(tmp_path):
