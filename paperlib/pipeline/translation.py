@@ -17,13 +17,16 @@ import nbformat
 from ..utils import files
 from ..utils.errors import PaperError
 
+#: A line's end between two Chinese characters, where English has a space and Chinese has none.
+_WITHIN = re.compile(r"(?<=[\u3000-\u9fff\uff00-\uffef])\n(?:> )?(?=[\u3000-\u9fff\uff00-\uffef])")
 _CELL = re.compile(r"^<!-- (\S+) -->\n", re.MULTILINE)
 
 
 def text(path: Path) -> dict[str, str]:
     """A translation: the id of a cell -> its text."""
     parts = _CELL.split(path.read_text(encoding="utf-8"))
-    return dict(zip(parts[1::2], (part.strip() for part in parts[2::2]), strict=True))
+    texts = (_WITHIN.sub("", part.strip()) for part in parts[2::2])
+    return dict(zip(parts[1::2], texts, strict=True))
 
 
 def translated(notebook: Path, language: str) -> nbformat.NotebookNode:

@@ -73,6 +73,15 @@ def test_formulas_headings_and_code_names_are_those_of_the_english_text(folder):
         assert code <= set(re.findall(r"`[^`]+`", english[name])), name
 
 
+def test_a_line_that_ends_within_a_chinese_sentence_leaves_no_space(tmp_path):
+    path = tmp_path / "02.md"
+    path.write_text(
+        "<!-- a -->\n第一行\n第二行 $t$\n第三行。\n\n> 引文\n> 继续\n\n- 一\n- 二\n",
+        encoding="utf-8",
+    )
+    assert translation.text(path)["a"] == ("第一行第二行 $t$\n第三行。\n\n> 引文继续\n\n- 一\n- 二")
+
+
 def test_a_cell_without_its_translation_is_named(folder):
     path = folder / "zh/02_dark_channel.md"
     path.write_text(path.read_text(encoding="utf-8").replace("<!-- 02-13 -->\n", ""))
