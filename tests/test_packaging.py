@@ -21,6 +21,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import paperlib
+from paperlib.pipeline import manifest
 
 LOCKED_EXTRAS = ("notebooks", "cluster", "demo", "dev")  # notebooks brings train
 
@@ -87,6 +88,12 @@ def test_what_is_installed_is_within_the_bounds(project):
     for requirement in declared(project):
         version = importlib.metadata.version(requirement.name)
         assert requirement.specifier.contains(version, prereleases=True), requirement.name
+
+
+def test_what_changes_results_makes_them_stale_and_what_does_not_does_not(project):
+    base = {canonicalize_name(Requirement(r).name) for r in project["dependencies"]}
+    assert base - set(manifest.COMPUTED_WITH) == {"typer", "rich", "tqdm", "platformdirs", "psutil"}
+    assert set(manifest.versions()) == {*manifest.COMPUTED_WITH, "python", "keras backend"}
 
 
 def test_the_conda_way_repeats_nothing(root, project):

@@ -10,7 +10,6 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-import re
 import subprocess
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -65,18 +64,20 @@ def notebook_digest(notebook: Notebook) -> str:
     return digest(*parts)
 
 
+#: The packages that results are computed and drawn with; the base install's others are of the
+#: command line, and those of `notebooks` that are missing run and show them.
+COMPUTED_WITH = (
+    "keras", "matplotlib", "numba", "numpy", "onnxruntime", "opencv-python-headless", "pandas",
+    "pillow", "rasterio", "scikit-image", "scikit-learn", "scipy", "seaborn", "tensorflow",
+)  # fmt: skip
+
+
 def versions() -> dict[str, str]:
-    """Python, the Keras backend and the declared dependencies that results are computed with."""
-    names = sorted(
-        re.split(r"[\s\[<>=!~;]", requirement, maxsplit=1)[0]
-        for requirement in importlib.metadata.requires("paperlib") or []
-        if "extra ==" not in requirement
-    )
-    found = {name: importlib.metadata.version(name) for name in names}
-    with suppress(importlib.metadata.PackageNotFoundError):  # of an extra, and draws every figure
-        found["matplotlib"] = importlib.metadata.version("matplotlib")
-    found["python"] = platform.python_version()
-    found["keras backend"] = backend.name()
+    """Python, the Keras backend and the packages that results are computed and drawn with."""
+    found = {"python": platform.python_version(), "keras backend": backend.name()}
+    for name in COMPUTED_WITH:
+        with suppress(importlib.metadata.PackageNotFoundError):  # of an extra that is not there
+            found[name] = importlib.metadata.version(name)
     return found
 
 

@@ -63,9 +63,9 @@ class Watch:
             return NotebookFailed(f"{notebook.name} failed: {what}", cure, [])
 
         if missing := sorted(declared - after.keys()):
-            raise failed(f"it did not make {', '.join(missing)}")
+            raise failed(f"it did not make {_named(missing)}")
         if stale := sorted(declared - changed):
-            raise failed(f"it did not make again {', '.join(stale)}")
+            raise failed(f"it did not make again {_named(stale)}")
         results = f"results/{project.profile.name}"
         own = tuple(f"{results}/{name}" for name in _RUNNERS_OWN)
         allowed = {path for other in beside for path in other.outputs(project.profile.name)}
@@ -79,10 +79,10 @@ class Watch:
         who = f"it, or {' or '.join(n.name for n in beside)} beside it," if beside else "it"
         which = "none of them declares" if beside else "it does not declare"
         if undeclared := sorted(filter(counts, changed)):
-            raise failed(f"{who} wrote {', '.join(undeclared)}, which {which}")
+            raise failed(f"{who} wrote {_named(undeclared)}, which {which}")
         gone = {p for p in self.before.keys() - after.keys() if p.startswith(_GENERATED)}
         if removed := sorted(filter(counts, gone)):
-            raise failed(f"{who} removed {', '.join(removed)}")
+            raise failed(f"{who} removed {_named(removed)}")
         runs = f"{results}/runs/"
         trained = {
             path.removeprefix(runs).rpartition("/")[0]
@@ -138,3 +138,9 @@ class Watch:
         if path.startswith(_NOT_WATCHED):
             return False
         return path.startswith(_GENERATED) or not name.endswith(_SOURCES)
+
+
+def _named(paths: Sequence[str], most: int = 5) -> str:
+    """The first few, and how many more there are."""
+    more = f", and {len(paths) - most} more" if len(paths) > most else ""
+    return ", ".join(paths[:most]) + more

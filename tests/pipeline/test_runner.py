@@ -559,6 +559,13 @@ def test_what_nobody_declares_names_all_that_ran(tmp_path):
         go(tmp_path, jobs=2)
 
 
+def test_many_files_that_nobody_declares_are_counted(tmp_path):
+    plant(tmp_path, "01_one", OPEN, "for i in range(9):\n    open(f'{i}.png', 'w').close()")
+    first = r"wrote notebooks/0.png, (notebooks/\d.png, ){3}notebooks/4.png, and 4 more, which it"
+    with pytest.raises(NotebookFailed, match=first):
+        go(tmp_path)
+
+
 def test_what_another_one_writes_beside_before_it_renames_is_no_output(tmp_path):
     """Seen failing: 02 ended while 03 wrote fig03.….partial.svg, and was blamed for it."""
     partial = "(paper.figures / 'fig02.0a0a0a0a.partial.svg')"
