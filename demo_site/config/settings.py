@@ -30,6 +30,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django_htmx",
+    "ninja",  # the page of its description, with scripts and styles from here
 ]
 
 MIDDLEWARE = [

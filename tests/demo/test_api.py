@@ -243,18 +243,12 @@ def test_nothing_is_a_404_in_json(client):
         assert "detail" in answer.json()
 
 
-def test_the_description_for_people_holds_every_call_and_needs_no_other_site(client):
+def test_the_description_for_people_is_ninjas_page_with_scripts_from_here(client):
     page = client.get("/api/v1/docs").content.decode()
-    schema = client.get("/api/v1/openapi.json").json()
-    for path, calls in schema["paths"].items():
-        for method, call in calls.items():
-            name = f"{method.upper()}</span> {path.removeprefix('/api/v1')}</code></h2>"
-            assert page.count(name) == 1
-            assert page.count(f'id="{call["operationId"]}"') == 1
-    for shape in schema["components"]["schemas"]:
-        assert f'id="shape-{shape}"' in page
-    assert "&quot;X-API-Key: $KEY&quot; -F files=@one.jpg http://testserver/api/v1/batches<" in page
+    assert "/api/v1/openapi.json" in page
+    assert "ninja/swagger-ui-bundle.js" in page
     assert re.findall(r'(?:src|href|action)="(?:https?:)?//', page) == []
+    assert "<script>" not in page  # the policy refuses what stands inline
 
 
 def _schema():

@@ -38,7 +38,6 @@ api = NinjaAPI(
     title="Showcase API",
     version="1",
     description="Send satellite chips, get their labels. Keys come from those who run the site.",
-    docs_url=None,  # the site's own page: readable without scripts, and by screen readers
 )
 _FAILED = 500  # failed files in one answer
 _CHIPS = 500  # chips of one picture that are answered at once

@@ -15,7 +15,6 @@ from paperlib.teaching import derivation as derivation_page
 
 from ...models import ModelVersion
 from ...services import model_card
-from .. import api_description
 from .. import report as report_of
 
 
@@ -68,19 +67,8 @@ def api_page(request: HttpRequest) -> HttpResponse:
     base = request.build_absolute_uri(reverse("api-1:api-root")).rstrip("/")
     context = {
         "base": base,
-        "docs_url": reverse("api_docs"),
+        "docs_url": reverse("api-1:openapi-view"),
         "schema_url": reverse("api-1:openapi-json"),
         "per_hour": int(settings.SHOWCASE["KEY_REQUESTS_PER_HOUR"]),
     }
     return render(request, "showcase/api.html", context)
-
-
-@require_safe
-def api_docs(request: HttpRequest) -> HttpResponse:
-    base = request.build_absolute_uri(reverse("api-1:api-root")).rstrip("/")
-    context = {
-        "operations": api_description.operations(base),
-        "shapes": api_description.shapes(),
-        "schema_url": reverse("api-1:openapi-json"),
-    }
-    return render(request, "showcase/api_docs.html", context)
