@@ -36,7 +36,6 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "showcase.web.middleware.Health",
     "showcase.web.middleware.LogRequests",
-    "showcase.web.middleware.Head",
     "django.middleware.security.SecurityMiddleware",
     "showcase.web.middleware.ContentSecurityPolicy",
     "showcase.web.middleware.Bodies",
@@ -49,7 +48,6 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "showcase.web.middleware.DatabaseTrouble",
 ]
 
 ROOT_URLCONF = "config.urls"

@@ -140,6 +140,13 @@ class Showcase:
 
 
 @pytest.fixture
+def client(client):
+    """What a view raises is answered as visitors are; pytest shows the log with its trace."""
+    client.raise_request_exception = False
+    return client
+
+
+@pytest.fixture
 def showcase(client, db) -> Showcase:
     return Showcase(client)
 

@@ -225,17 +225,6 @@ def test_what_a_key_has_labelled_is_limited(client, key, showcase, settings):
     assert post(client, key, [("c.png", pictures.png(2))]).status_code == 429  # the fourth file
 
 
-def test_head_is_get_without_its_body(client, showcase):
-    batch = showcase.run([("a.png", pictures.png(1))])
-    for path in (f"batches/{batch.token}", f"batches/{batch.token}/chips", "openapi.json"):
-        whole, head = client.get(f"/api/v1/{path}"), client.head(f"/api/v1/{path}")
-        assert (whole.status_code, head.status_code) == (200, 200)
-        assert (head.content, head["Content-Type"]) == (b"", whole["Content-Type"])
-        assert head["Content-Length"] == str(len(whole.content)) != "0"
-    assert client.head("/api/v1/batches/none").status_code == 404
-    assert client.head("/api/v1/batches").status_code == 401
-
-
 def test_nothing_is_a_404_in_json(client):
     for path in ("/api/v1/batches/none", "/api/v1/batches/none/chips", "/api/v1/chips/none"):
         answer = client.get(path)
