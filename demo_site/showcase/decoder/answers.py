@@ -51,12 +51,12 @@ class Member:
     data: bytes
 
 
-#: What comes of a file: a head and its parts, and at the end None or why it is refused.
-Item = Head | Piece | Member | Refused | None
+#: What comes of a file: a head, and its parts.
+Item = Head | Piece | Member
 
 
-def item(record: dict, data: memoryview) -> Item:
-    """A record that the child sent, checked: it may have been taken over."""
+def item(record: dict, data: memoryview) -> Item | Refused | None:
+    """A record that the child sent, checked; None at the end of a file."""
     if "refused" in record:
         return Refused(record["refused"] if record["refused"] in REASONS else "broken")
     if "head" in record:

@@ -10,15 +10,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from django.conf import settings
 
 from .. import limits as site
 from . import answers, sandbox
-from .answers import Away, Head, Item, Refused
-from .process import HEAD
+from .answers import Away, Item, Refused
+from .process import HEAD, send
 
 log = logging.getLogger("showcase.decoder")
 _LARGEST = 2**24  # bytes that a frame may hold besides a file
@@ -58,61 +58,25 @@ class Decoder:
 
     def read(
         self,
-        files: Sequence[bytes],
+        data: bytes,
         *,
         chips: int,
         side: int | None = None,
-        inside: Sequence[bool] = (),
+        inside: bool = False,
         unpacked: tuple[int, int] = (0, 0),
-    ) -> Iterator[tuple[int, Item]]:
-        """What is in each of the files, as `(number of the file, item)`, in their order.
+    ) -> Iterator[Item]:
+        """What is in a file, part by part.
 
         chips     how many chips the batch may still hold
         side      bring chips to a square of so many pixels, as the predictor does
-        inside    which of the files come from an archive; an archive is then refused
+        inside    whether the file comes from an archive; an archive is then refused
         unpacked  members of other archives of the batch, and their bytes: the limits are for all
 
-        A file that takes the child down takes no other along. An iterator that is abandoned costs
-        the child its life. Raises `Away`.
+        Raises `Refused`, and `Away`. An iterator that is abandoned costs the child its life.
         """
-        waiting = list(range(len(files)))
-        inside = inside or [False] * len(files)
-        while waiting:
-            request = [(files[i], inside[i]) for i in waiting]
-            numbers, begun = waiting, False
-            try:
-                for number, item in self._answers(request, chips, side, unpacked):
-                    begun = True
-                    if isinstance(item, Head):
-                        chips -= item.rows * item.columns
-                    yield numbers[number], item
-                    if item is None or isinstance(item, Refused):
-                        waiting, begun = waiting[1:], False
-                return
-            except Refused as refusal:
-                # The first that was not answered did it, or had no time left: alone it tells.
-                if len(request) == 1 or begun:
-                    yield waiting[0], refusal
-                    waiting = waiting[1:]
-                    continue
-            for number in waiting:
-                for _, item in self.read(
-                    [files[number]], chips=chips, side=side, inside=[inside[number]],
-                    unpacked=unpacked,
-                ):  # fmt: skip
-                    if isinstance(item, Head):
-                        chips -= item.rows * item.columns
-                    yield number, item
-            return
-
-    def _answers(
-        self, files: list[tuple[bytes, bool]], chips: int, side: int | None, unpacked
-    ) -> Iterator[tuple[int, Item]]:
-        """The same for one request; raises `Refused` where the child dies of it."""
         most, seconds = site.limits(), float(settings.SHOWCASE["READ_SECONDS"])
         request = {
-            "sizes": [len(data) for data, _ in files],
-            "inside": [inside for _, inside in files],
+            "inside": inside,
             "side": side,
             "seconds": seconds,
             "least_side": site.MINIMUM,
@@ -125,15 +89,11 @@ class Decoder:
             "ratio": site.ZIP_RATIO,
         }
         self.ready()
-        left, whole = len(files), False
+        whole = False
         try:
             with self._within(seconds):
-                text = json.dumps(request).encode()
-                self.child.stdin.write(HEAD.pack(len(text), 0) + text)
-                for data, _ in files:
-                    self.child.stdin.write(data)
-                self.child.stdin.flush()
-            while left:
+                send(self.child.stdin, request, [data])
+            while not whole:
                 with self._within(seconds):
                     records, payload = self._frame(most.file_bytes + 2 * _LARGEST)
                 at = 0
@@ -141,13 +101,12 @@ class Decoder:
                     size = int(record.get("bytes", 0))
                     if not 0 <= size <= len(payload) - at:
                         raise ValueError("more bytes than there are")
-                    number, item = len(files) - left, answers.item(record, payload[at : at + size])
-                    if record["file"] != number:
-                        raise ValueError("not the file that was asked for")
+                    item = answers.item(record, payload[at : at + size])
                     at += size
-                    left -= item is None or isinstance(item, Refused)
-                    whole = not left
-                    yield number, item
+                    if item is None or isinstance(item, Refused):
+                        whole = True
+                        break
+                    yield item
         except _LIES as error:
             reason = "time" if self.late or self._out_of_time() else "crashed"
             log.warning("decoder ended", extra={"reason": reason, "error": str(error)})
@@ -155,6 +114,8 @@ class Decoder:
         finally:
             if not whole:
                 self.close()
+        if item is not None:
+            raise item
 
     def start(self) -> None:
         """Begin to start the child, which takes a second; the next request waits for it."""

@@ -7,6 +7,7 @@ original, after that.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Iterator
@@ -165,20 +166,12 @@ def _draw_uploads(
 
 def _pieces(uploads: list[Upload], decoder: Decoder) -> Iterator[tuple[Upload, Piece | None]]:
     """The chips of uploads of one batch, whole; None after the last of each."""
-    read = []
     for upload in uploads:
-        try:
-            read.append((upload, storage.read(upload.copy)))
-        except FileNotFoundError:
-            yield upload, None
-    if not read:
-        return
-    found = decoder.read([data for _, data in read], chips=2**31)
-    for number, item in found:
-        if isinstance(item, Piece):
-            yield read[number][0], item
-        elif item is None or isinstance(item, Refused):
-            yield read[number][0], None
+        with contextlib.suppress(FileNotFoundError, Refused):
+            for item in decoder.read(storage.read(upload.copy), chips=2**31):
+                if isinstance(item, Piece):
+                    yield upload, item
+        yield upload, None
 
 
 def _write(chip: Chip, image: np.ndarray, kinds: tuple[str, ...]) -> None:

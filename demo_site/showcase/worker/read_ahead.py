@@ -7,6 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from django.conf import settings
 from django.db.models import Count, Exists, OuterRef, Q, Sum
@@ -23,7 +24,6 @@ from .bulk import Cut
 FIRST, GROUP = 8, 128  # chips in a batch's first group, and in a later one at most
 GROUP_SECONDS = 5  # that a group takes at most, where a chip takes long
 AHEAD = 256  # things that the thread is ahead of the worker
-FILES, BYTES = 32, 4 * 2**20  # decoded together
 BREATH = 1.0  # seconds after which the worker looks at the latest, whatever it waits for
 Item = tuple[Upload, Head | Piece | Member | Refused | None]
 
@@ -45,38 +45,36 @@ def to_read(batch: Batch):
 def decoded(
     batch: Batch, uploads: list[Upload], decoder: Decoder, room: int, before: tuple[int, int]
 ) -> Iterator[Item]:
-    """What is in each of the files, in their order; it runs in a thread and asks no database."""
+    """What is in each of the files, in their order; it runs in a thread and asks no database.
+
+    A file's parts are followed by None, or by why it is refused.
+    """
     most = float(settings.SHOWCASE["BATCH_READ_SECONDS"]) - batch.read_seconds
     began, side = decoder.waited, predictor.side()
-    for part in _parts(uploads):
-        files, whole = [], []
-        for upload in part:
-            if decoder.waited - began >= most:
-                yield upload, Refused("batch_time")
-                continue
-            try:
-                files.append(storage.read(upload.copy) if upload.copy else None)
-            except FileNotFoundError:
-                files.append(None)
-            whole.append(upload)
-            if files[-1] is None:
-                yield upload, Refused("missing")
-                files.pop(), whole.pop()
-        inside = [upload.parent_id is not None for upload in whole]
-        found = decoder.read(files, chips=room, side=side, inside=inside, unpacked=before)
+    for upload in uploads:
         members = size = 0
-        for number, item in found:
-            if isinstance(item, Head):
-                room -= item.rows * item.columns
-                members = size = 0
-            elif isinstance(item, Member):
-                members, size = members + 1, size + len(item.data)
-            elif item is None:  # of an archive that is refused, nothing stays
-                before, members, size = (before[0] + members, before[1] + size), 0, 0
-            elif isinstance(item, Piece) and side is None:
-                item = Piece(item.row, item.column, item.size, item.sha256,
-                             predictor.fit(item.pixels))  # fmt: skip
-            yield whole[number], item
+        try:
+            if decoder.waited - began >= most:
+                raise Refused("batch_time")
+            if not upload.copy:
+                raise FileNotFoundError
+            for item in decoder.read(
+                storage.read(upload.copy), chips=room, side=side, unpacked=before,
+                inside=upload.parent_id is not None,
+            ):  # fmt: skip
+                if isinstance(item, Head):
+                    room -= item.rows * item.columns
+                elif isinstance(item, Member):
+                    members, size = members + 1, size + len(item.data)
+                elif side is None:
+                    item = replace(item, pixels=predictor.fit(item.pixels))
+                yield upload, item
+            before = before[0] + members, before[1] + size
+            yield upload, None
+        except FileNotFoundError:
+            yield upload, Refused("missing")
+        except Refused as refusal:  # of an archive that is refused, nothing stays
+            yield upload, refusal
 
 
 def unpacked(batch: Batch) -> tuple[int, int]:
@@ -89,19 +87,6 @@ def unpacked(batch: Batch) -> tuple[int, int]:
 def room(batch: Batch) -> int:
     """How many chips it may still hold; files that are read again count once."""
     return limits().chips - batch.placements.exclude(upload__state="stored").count()
-
-
-def _parts(uploads: list[Upload]) -> Iterator[list[Upload]]:
-    """Files that are decoded together: the first few, so that there are labels at once."""
-    part, size, most = [], 0, FIRST
-    for upload in uploads:
-        if part and (len(part) >= most or size + upload.size > BYTES):
-            yield part
-            part, size, most = [], 0, FILES
-        part.append(upload)
-        size += upload.size
-    if part:
-        yield part
 
 
 class Ahead:
