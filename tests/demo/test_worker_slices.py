@@ -142,16 +142,13 @@ def slow_files(monkeypatch):
     """A decoder that refuses each file after a moment, as it does large ones that are cut short."""
     read = []
 
-    def refuse(decoder, files, **_):
-        for number, data in enumerate(files):
-            read.append(data)
-            time.sleep(0.05)
-            decoder.waited += 0.05
-            yield number, Refused("truncated")
+    def refuse(decoder, data, **_):
+        read.append(data)
+        time.sleep(0.05)
+        decoder.waited += 0.05
+        raise Refused("truncated")
 
     monkeypatch.setattr(Decoder, "read", refuse)
-    monkeypatch.setattr(read_ahead, "FIRST", 1)
-    monkeypatch.setattr(read_ahead, "FILES", 1)
     return read
 
 
