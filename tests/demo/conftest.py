@@ -65,7 +65,7 @@ def _own_files(tmp_path, settings):
     settings.SHOWCASE = dict(django_settings.SHOWCASE)
     predictor.forget()
     storage._away_until = health._last["until"] = 0.0
-    similar._index.clear()
+    similar._held["until"] = 0.0
     translation.activate("en")  # a page in Chinese leaves its language to this thread
 
 
