@@ -264,41 +264,21 @@ def test_asking_for_one_chip_of_a_mosaic_draws_its_neighbours(showcase, client, 
     assert np.array_equal(chip_images.pixels(place.chip), image[top : top + 16, left : left + 16])
 
 
-def test_a_predictor_that_fits_pictures_gets_fitted_ones_and_the_copy_stays_whole(
-    showcase, monkeypatch
-):
-    made, given = predictor.load()[0], []
-    monkeypatch.setattr(type(made), "fit", lambda _, p: p[::4, ::4], raising=False)
-    original = predictor.predict
-    monkeypatch.setattr(
-        predictor, "predict", lambda i: given.extend(map(np.copy, i)) or original(i)
-    )
-    images = [pictures.pixels(i) for i in range(100)]
-    mosaic = pictures.pixels(7, (512, 768))
-    files = [(f"{i:03d}.png", pictures.encode(image)) for i, image in enumerate(images)]
-    batch = showcase.run([*files, ("m.png", pictures.encode(mosaic))])
-    assert batch.chips_labelled == 106
-    images += [mosaic[r : r + 256, c : c + 256] for r in (0, 256) for c in (0, 256, 512)]
-    for got, image in zip(given, images, strict=True):
-        assert np.array_equal(got, image[::4, ::4])
-    placed = batch.placements.select_related("chip").order_by("upload__name", "row", "column")
-    for place, image in zip(placed, images, strict=True):
-        assert np.array_equal(chip_images.pixels(place.chip), image)
-
-
-def test_the_decoder_fits_chips_only_as_the_predictor_would(showcase, monkeypatch):
-    """A predictor with a size of its own: three kilobytes a chip come back, not two hundred."""
+def test_the_decoder_fits_chips_for_a_predictor_that_has_a_size(showcase, monkeypatch):
+    """Three kilobytes a chip come back, not two hundred; what is kept of it is whole."""
     from paperlib.chips.jpeg import fit
 
     made, seen, predict = predictor.load()[0], [], predictor.predict
+    monkeypatch.setattr(predictor, "predict", lambda i: seen.extend(map(np.copy, i)) or predict(i))
+    mosaic = pictures.pixels(7, (512, 768))
+    parts = [mosaic[r : r + 256, c : c + 256] for r in (0, 256) for c in (0, 256, 512)]
     monkeypatch.setattr(type(made), "size", 16, raising=False)
-    monkeypatch.setattr(predictor, "predict", lambda i: seen.extend(i) or predict(i))
-    for own, side in ((lambda _, p: fit(p, 16), 16), (lambda _, p: p[:16, :16], None)):
-        monkeypatch.setattr(type(made), "fit", own, raising=False)
-        assert predictor.side() == side
-        seen.clear()
-        showcase.work(showcase.batch([(f"{side}.png", pictures.png(16 if side else 17))]))
-        assert [image.shape for image in seen] == [(16, 16, 3)]
+    batch = showcase.run([("m.png", pictures.encode(mosaic))])
+    assert len(seen) == 6
+    for got, part in zip(seen, parts, strict=True):
+        assert np.array_equal(got, fit(part, 16))
+    for place, part in zip(batch.placements.order_by("row", "column"), parts, strict=True):
+        assert np.array_equal(chip_images.pixels(place.chip), part)
 
 
 def test_a_file_that_takes_the_decoder_down_takes_no_other_along(showcase, monkeypatch):

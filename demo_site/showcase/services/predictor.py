@@ -114,28 +114,12 @@ def fingerprint(predictor, card: dict, limits: list[float]) -> str:
     return digest.hexdigest()
 
 
-def fit(pixels: np.ndarray) -> np.ndarray:
-    """What `predict` needs of a chip, in memory of its own."""
-    own = getattr(load()[0], "fit", None)
-    return pixels if own is None else np.array(own(pixels))
-
-
 def side() -> int | None:
-    """Pixels of the square that the decoder may fit chips to in the predictor's place.
+    """Pixels of the square that the decoder brings chips to, as `paperlib.predictor` would.
 
-    None where the predictor does not fit them as `paperlib.chips.jpeg` does.
+    None for a predictor without a `size`: it is given chips whole.
     """
-    from paperlib.chips.jpeg import fit, pattern
-
-    predictor = load()[0]
-    size, own = getattr(predictor, "size", None), getattr(predictor, "fit", None)
-    if not isinstance(size, int) or own is None:
-        return None
-    for longest in (size // 2 + 3, 2 * size + 13):  # one to enlarge, one to shrink
-        probe = pattern(longest - 2, longest)
-        if not np.array_equal(own(probe), fit(probe, size)):
-            return None
-    return size
+    return getattr(load()[0], "size", None)
 
 
 def predict(images: list[np.ndarray]):

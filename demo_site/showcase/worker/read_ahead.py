@@ -7,7 +7,6 @@ import queue
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from django.conf import settings
 from django.db.models import Count, Exists, OuterRef, Q, Sum
@@ -66,8 +65,6 @@ def decoded(
                     room -= item.rows * item.columns
                 elif isinstance(item, Member):
                     members, size = members + 1, size + len(item.data)
-                elif side is None:
-                    item = replace(item, pixels=predictor.fit(item.pixels))
                 yield upload, item
             before = before[0] + members, before[1] + size
             yield upload, None
