@@ -179,6 +179,8 @@ if HTTPS:
 DATA_UPLOAD_MAX_NUMBER_FILES = 520
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 600
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # of everything that is not a file
+FILE_UPLOAD_TEMP_DIR = VAR / "incoming"  # /tmp is memory on many systems
+FILE_UPLOAD_TEMP_DIR.mkdir(exist_ok=True)
 FILE_UPLOAD_HANDLERS = ["showcase.web.upload_handlers.IntoTheStore"]
 
 METRICS = env.flag("SHOWCASE_METRICS")  # /metrics, for whoever can reach it

@@ -54,7 +54,7 @@ def no_decoder(*_, **__):
 @pytest.mark.parametrize(
     ("where", "fault", "code"),
     [
-        pytest.param((storage.LocalWriter, "commit"), full, "disk", id="member"),
+        pytest.param((storage.AtomicStorage, "_save"), full, "disk", id="member"),
         pytest.param((storage.AtomicStorage, "_open"), failing, "storage", id="copy"),
         pytest.param((storage.AtomicStorage, "_open"), unreachable, "storage", id="no S3"),
         pytest.param((storage.AtomicStorage, "_save"), refused_by_s3, "storage", id="S3 errs"),
