@@ -1,6 +1,6 @@
 """Where upload copies and the gallery's pictures lie, and how they get there whole.
 
-Names are ours alone: `uploads/<random>` and `chips/<first two>/<key>.<kind>`.
+Names are ours alone: `uploads/<random>` and `chips/<first two>/<name>.<kind>`.
 """
 
 from __future__ import annotations
@@ -108,9 +108,9 @@ def new_copy() -> str:
     return f"uploads/{uuid.uuid4().hex}"
 
 
-def chip_copy(key: str, kind: str) -> str:
+def chip_copy(name: str, kind: str) -> str:
     """Where a chip's `original`, `thumb`, `dehazed` or `transmission` lies."""
-    return f"chips/{key[:2]}/{key}.{kind}"
+    return f"chips/{name[:2]}/{name}.{kind}"
 
 
 def local() -> Path | None:

@@ -91,7 +91,7 @@ for start in range(0, count, 500):  # one picture of 500 chips in each batch
     if not os.path.exists(source):
         shutil.copyfile(root / thumb, source)
     for chip in chips:
-        target = root / storage.chip_copy(chip.key, "thumb")
+        target = root / storage.chip_copy(chip.pictures, "thumb")
         target.parent.mkdir(parents=True, exist_ok=True)
         os.link(source, target)
 """

@@ -130,6 +130,8 @@ class Showcase:
 
         while chip_images.waiting().exists():
             chip_images.draw_some(DECODER)
+        while chip_images.without_source().exists():
+            chip_images.draw_some(DECODER)
         while views and chip_images.undrawn().exists():
             chip_images.draw_some(DECODER)
 

@@ -114,7 +114,7 @@ def test_four_component_jpegs_have_the_colours_of_the_planet_loader(showcase):
 
     data = pictures.planet_jpeg(3)
     showcase.run([("train_1.jpg", data)])
-    kept = storage.read(storage.chip_copy(Chip.objects.get().key, "original"))
+    kept = storage.read(storage.chip_copy(Chip.objects.get().pictures, "original"))
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(kept))), exact(data))
 
 
@@ -155,7 +155,7 @@ def test_every_kind_of_png_becomes_colours(showcase, mode):
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     assert showcase.run([("a.png", buffer.getvalue())]).chips_labelled == 1
-    kept = storage.read(storage.chip_copy(Chip.objects.get().key, "original"))
+    kept = storage.read(storage.chip_copy(Chip.objects.get().pictures, "original"))
     got = np.asarray(Image.open(io.BytesIO(kept)))
     assert got.shape == (64, 64, 3)
     if mode == "I;16":
@@ -166,7 +166,7 @@ def test_a_geotiff_of_8_bits_keeps_its_pixels(showcase):
     image = pictures.pixels(5)
     data = pictures.geotiff(image.transpose(2, 0, 1), photometric="RGB", compress="deflate")
     showcase.run([("scene.tif", data)])
-    kept = storage.read(storage.chip_copy(Chip.objects.get().key, "original"))
+    kept = storage.read(storage.chip_copy(Chip.objects.get().pictures, "original"))
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(kept))), image)
 
 
@@ -174,7 +174,7 @@ def test_a_geotiff_of_16_bits_and_4_bands_is_stretched(showcase):
     image = pictures.pixels(5, 128).astype(np.uint16)
     bands = np.stack([image[..., 0], image[..., 1], image[..., 2], image[..., 0]]) * 10 + 300
     showcase.run([("scene.tif", pictures.geotiff(bands, photometric="RGB"))])
-    kept = storage.read(storage.chip_copy(Chip.objects.get().key, "original"))
+    kept = storage.read(storage.chip_copy(Chip.objects.get().pictures, "original"))
     got = np.asarray(Image.open(io.BytesIO(kept)))[..., 0].astype(float)
     assert got.min() == 0
     assert got.max() == 255
@@ -190,7 +190,7 @@ def test_a_large_picture_becomes_a_mosaic_without_gaps(showcase, client):
     for row in range(2):
         parts = []
         for place in upload.placements.filter(row=row).order_by("column"):
-            data = storage.read(storage.chip_copy(place.chip.key, "original"))
+            data = storage.read(storage.chip_copy(place.chip.pictures, "original"))
             parts.append(np.asarray(Image.open(io.BytesIO(data))))
         rows.append(np.concatenate(parts, axis=1))
     assert np.array_equal(np.concatenate(rows), image)
@@ -215,7 +215,7 @@ def test_pictures_are_there_before_they_are_drawn(showcase, client):
     for kind, size in (("original", (64, 64)), ("thumb", (160, 160))):
         data = client.get(f"/chip/{chip.key}/{kind}.image").content
         assert Image.open(io.BytesIO(data)).size == size
-        assert storage.read(storage.chip_copy(chip.key, kind)) == data  # kept for the next
+        assert storage.read(storage.chip_copy(chip.pictures, kind)) == data  # kept for the next
     assert np.array_equal(chip_images.pixels(chip), image)
     assert client.get(f"/chip/{chip.key}/dehazed.image").status_code == 404
     showcase.draw()
@@ -626,7 +626,7 @@ def test_views_are_drawn_by_the_papers_equations(showcase):
     showcase.draw(views=True)
     chip.refresh_from_db()
     assert chip.views
-    kept = storage.read(storage.chip_copy(chip.key, "dehazed"))
+    kept = storage.read(storage.chip_copy(chip.pictures, "dehazed"))
     patch, radius = chip_images.scaled(128)
     assert (patch, radius) == (9, 20)
     assert chip_images.scaled(256) == (15, 40)

@@ -93,6 +93,12 @@ class Migration(migrations.Migration):
                         unique=True,
                     ),
                 ),
+                (
+                    "pictures",
+                    models.CharField(
+                        default=showcase.models.fields.token, editable=False, max_length=32
+                    ),
+                ),
                 ("sha256", models.CharField(max_length=64, unique=True)),
                 ("content", models.CharField(db_index=True, max_length=64)),
                 ("name", models.CharField(blank=True, max_length=160)),

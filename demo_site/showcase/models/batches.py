@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
@@ -120,6 +122,11 @@ class Batch(models.Model):
     def scope(self) -> str:
         """Among whose chips its own are known again: everybody's, or those of one owner only."""
         return (self.owner or self.token) if self.private else ""
+
+    def identity(self, content: str) -> str:
+        """The sha256 of its chip with such pixels: of the content, among the chips of its scope."""
+        scope = self.scope
+        return hashlib.sha256(f"{scope} {content}".encode()).hexdigest() if scope else content
 
 
 class Upload(models.Model):

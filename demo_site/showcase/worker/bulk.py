@@ -5,7 +5,6 @@ What is there already stays as it is, so the same group may be saved twice.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
@@ -61,13 +60,6 @@ def known(contents: Iterable[str], version: ModelVersion) -> dict[str, Found]:
     return found
 
 
-def identity(batch: Batch, content: str) -> str:
-    """A chip's sha256: that of its content, among the chips of the batch's scope."""
-    if not batch.scope:
-        return content
-    return hashlib.sha256(f"{batch.scope} {content}".encode()).hexdigest()
-
-
 def save(lease: Lease, group: list[Cut], version: ModelVersion, found: dict[str, Found]) -> int:
     """Chips, predictions and places of a group, its uploads' states, the batch's counters.
 
@@ -78,7 +70,7 @@ def save(lease: Lease, group: list[Cut], version: ModelVersion, found: dict[str,
     Raises `LeaseLost` where the batch is not ours any more: then nothing is written.
     """
     batch = lease.batch
-    marks = {cut.piece.sha256: identity(batch, cut.piece.sha256) for cut in group}
+    marks = {cut.piece.sha256: batch.identity(cut.piece.sha256) for cut in group}
     first = {cut.piece.sha256: cut for cut in reversed(group)}
     with transaction.atomic():
         lease.hold()

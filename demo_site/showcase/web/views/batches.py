@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from ...limits import VANISH_DAYS
 from ...models import Batch, Upload
-from ...services import batches, exports, health, mosaic, rate_limits
+from ...services import batches, exports, health, mosaic, rate_limits, visibility
 from ...services import progress as progress_of
 from .. import ownership
 from . import errors
@@ -99,7 +99,7 @@ def retry(request: HttpRequest, token: str) -> HttpResponse:
 
 @require_POST
 def change(request: HttpRequest, token: str) -> HttpResponse:
-    """Title and time of a batch, by whoever opened it."""
+    """Title and time of a batch, and who sees its chips, by whoever opened it."""
     found = get_object_or_404(Batch.objects.present(), token=token)
     if not ownership.may_change(request, found):
         return errors.forbidden(request)
@@ -109,6 +109,15 @@ def change(request: HttpRequest, token: str) -> HttpResponse:
         title=request.POST.get("title", ""),
         days=int(days) if days in map(str, VANISH_DAYS) else None,
     )
+    if (private := request.POST.get("private")) in ("0", "1"):
+        try:
+            found = visibility.set_private(found, private == "1")
+        except visibility.NotPossible:
+            text = _(
+                "It could not be made private or public. Send the files again as you want them."
+            )
+            messages.warning(request, text)
+            return redirect(found)
     messages.success(request, _("The batch was changed."))
     return redirect(found)
 
