@@ -543,6 +543,28 @@ def _widths(page, name: str, shots: str | None) -> None:
             page.screenshot(path=f"{shots}/{name}-{width}-{theme}.png", full_page=True)
 
 
+def test_arrow_keys_and_links_lead_from_chip_to_chip(visit):
+    page = visit("/gallery/?sort=oldest")
+    names = page.locator("#results .tile .name").all_inner_texts()
+    page.locator("#results .tile a").first.click()
+    assert page.locator("h1").inner_text() == names[0]
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("h1")).to_have_text(names[1])
+    page.get_by_role("link", name="Next").click()
+    expect(page.locator("h1")).to_have_text(names[2])
+    page.locator("[data-thresholds] input").press("ArrowLeft")  # the field's own key
+    page.wait_for_timeout(200)
+    expect(page.locator("h1")).to_have_text(names[2])
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("h1")).to_have_text(names[1])
+    plain = visit(
+        page.url.removeprefix(page.evaluate("location.origin")), java_script_enabled=False
+    )
+    plain.get_by_role("link", name="Previous").click()
+    assert plain.locator("h1").inner_text() == names[0]
+
+
 def test_gallery_filters(visit):
     page = visit("/gallery/")
     tiles = page.locator("#results .said")

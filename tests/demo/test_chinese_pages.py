@@ -123,12 +123,18 @@ def test_pages_of_a_batch_speak_chinese(ask, batch, client, staff):
     Flag.objects.create(chip=Chip.objects.first(), labels=3)
     first = Chip.objects.order_by("pk").first()
     picture = batch.uploads.get(name="c3")
-    paths = ["/", "/gallery/", "/gallery/?label=water&weather=clear&q=a1&sort=sure&least=50"]
+    paths = [
+        "/",
+        "/gallery/",
+        f"{first.get_absolute_url()}?of={batch.token}",
+        "/gallery/?label=water&weather=clear&q=a1&sort=sure&least=50",
+    ]
     paths += [batch.get_absolute_url(), f"{batch.get_absolute_url()}progress/"]
     paths += [f"{batch.get_absolute_url()}picture/{picture.pk}/", first.get_absolute_url()]
     for signed_in in (False, True):
         if signed_in:
             client.force_login(staff)
+            paths += ["/unsure/", f"{first.get_absolute_url()}?of=unsure"]
         for path in paths:
             status = 286 if path.endswith("progress/") else 200
             assert english(ask(path, status), *OWN) == [], path

@@ -22,7 +22,7 @@ _lock = threading.Lock()
 _held: dict = {"model": 0, "until": 0.0}
 
 
-def _vectors(model: int) -> tuple[np.ndarray, np.ndarray]:
+def vectors(model: int) -> tuple[np.ndarray, np.ndarray]:
     """Keys `(N,)` of chips and their probabilities `(N, 17)`, newest first."""
     with _lock:
         began = time.monotonic()
@@ -45,14 +45,19 @@ def to(chip: Chip, most: int = 8) -> list[Chip]:
     own = Prediction.objects.filter(chip=chip, model=model).first()
     if own is None:
         return []
-    ids, vectors = _vectors(model.pk)
-    distance = np.linalg.norm(vectors - Prediction.unpack(own.probability), axis=1)
-    order = ids[np.argsort(distance, kind="stable")]
+    keys, known = vectors(model.pk)
+    distance = np.linalg.norm(known - Prediction.unpack(own.probability), axis=1)
+    order = keys[np.argsort(distance, kind="stable")]
+    return shown(order[order != chip.pk], most)
+
+
+def shown(order: np.ndarray, most: int, **also) -> list[Chip]:
+    """The first of these chips, given by key, that stand in the gallery (and are `also` so)."""
     found: list[Chip] = []
     start, end = 0, 4 * most + 1  # as a rule enough, though some are not shown
     while len(found) < most and start < len(order):
-        part = [int(pk) for pk in order[start:end] if pk != chip.pk]
-        there = Chip.objects.filter(pk__in=part, shown=True).in_bulk()
+        part = [int(pk) for pk in order[start:end]]
+        there = Chip.objects.filter(pk__in=part, shown=True, **also).in_bulk()
         found += [there[pk] for pk in part if pk in there]
         start, end = end, end + _PART
     return found[:most]

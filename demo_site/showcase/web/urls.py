@@ -20,6 +20,7 @@ urlpatterns = [
     path("batch/<str:token>/labels.json", batches.as_json, name="batch_json"),
     path("batch/<str:token>/picture/<int:upload>/", batches.picture, name="picture"),
     path("gallery/", chips.gallery, name="gallery"),
+    path("unsure/", chips.unsure_chips, name="unsure"),
     path("chip/<str:key>/", chips.chip, name="chip"),
     path("chip/<str:key>/<str:kind>.image", chips.image, name="chip_image"),
     path("chip/<str:key>/flag/", chips.flag, name="chip_flag"),
