@@ -60,6 +60,30 @@ def test_the_waiting_page_asks_for_the_page_it_shows(showcase, client):
     assert f'hx-get="/batch/{batch.token}/progress/?page=2&amp;why=3"' in page
 
 
+def test_looking_again_is_light_where_nothing_is_new(showcase, client):
+    batch = showcase.batch([(f"{i}.png", pictures.png(i)) for i in range(3)])
+    path = f"{batch.get_absolute_url()}progress/"
+    first = client.get(path)
+    assert 'hx-trigger="every 1s"' in first.content.decode()
+    assert first["Cache-Control"] == "private, no-cache"
+    again = client.get(path, headers={"if-none-match": first["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    # Somebody else's page, or one in another language, is another.
+    other = {"if-none-match": first["ETag"]}
+    assert Client().get(path, headers=other).status_code == 200
+    assert client.get(path, headers=other | {"accept-language": "zh"}).status_code == 200
+    Worker.objects.create(name="w", host="h", pid=1, ready=True)
+    assert client.get(path, headers=other).status_code == 200
+    later = client.get(path)["ETag"]
+    Batch.objects.update(created_at=timezone.now() - timedelta(minutes=3))
+    slower = client.get(path, headers={"if-none-match": later})
+    assert 'hx-trigger="every 2s"' in slower.content.decode()
+    showcase.work(batch)
+    done = client.get(path, headers={"if-none-match": slower["ETag"]})
+    assert done.status_code == 286
+    assert "hx-trigger" not in done.content.decode()
+
+
 def test_trying_again_is_offered_where_something_can_be(showcase, client):
     members = [("one.png", pictures.png(1)), ("../up.png", pictures.png(2))]
     batch = showcase.run([("pack.zip", pictures.archive(members)), ("bad.png", b"nothing")])

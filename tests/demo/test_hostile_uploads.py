@@ -385,6 +385,8 @@ CHIP = {"chip": [0, 0, 64, 64], "sha256": "a" * 64, "shape": [1, 1, 3], "bytes":
 LIES = {
     "an unknown record": [{}],
     "no head": [{"head": {**HEAD, "stolen": 1}}],
+    "corners of no number": [{"head": {**HEAD, "corners": [["x", 1]] * 4}}],
+    "corners of another shape": [{"head": {**HEAD, "corners": [1, 2]}}],
     "more bytes than sent": [{**CHIP, "bytes": 2**40}],
     "less than none": [{**CHIP, "bytes": -3}],
     "another shape": [{**CHIP, "shape": [2, 2, 3]}],

@@ -345,6 +345,7 @@ class Migration(migrations.Migration):
                 ("height", models.PositiveIntegerField(default=0)),
                 ("rows", models.PositiveIntegerField(default=0)),
                 ("columns", models.PositiveIntegerField(default=0)),
+                ("corners", models.JSONField(blank=True, null=True)),
                 (
                     "batch",
                     models.ForeignKey(

@@ -146,6 +146,7 @@ class Upload(models.Model):
     height = models.PositiveIntegerField(default=0)
     rows = models.PositiveIntegerField(default=0)
     columns = models.PositiveIntegerField(default=0)
+    corners = models.JSONField(null=True, blank=True)  # of a GeoTIFF: four times [lon, lat]
 
     class Meta:
         ordering = ["id"]
