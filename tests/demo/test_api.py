@@ -215,6 +215,21 @@ def test_one_picture_is_answered_at_once(client, key, showcase, monkeypatch):
     assert (answer.status_code, answer.json()["state"]) == (202, "queued")
 
 
+def test_a_key_that_only_sends_cannot_list_cancel_or_delete(client, key, showcase):
+    sender = new_key("camera", sends_only=True)
+    token = post(client, sender, [("a.png", pictures.png(1))]).json()["token"]
+    headers = {"X-API-Key": sender}
+    for ask, path in (
+        (client.get, ""),
+        (client.delete, f"/{token}"),
+        (client.post, f"/{token}/cancel"),
+    ):
+        answer = ask(f"/api/v1/batches{path}", headers=headers)
+        assert (answer.status_code, answer.json()) == (403, {"detail": "This key may only send."})
+    assert client.get(f"/api/v1/batches/{token}", headers=headers).json()["state"] == "queued"
+    assert client.get("/api/v1/batches", headers={"X-API-Key": key}).status_code == 200
+
+
 def test_what_a_key_has_labelled_is_limited(client, key, showcase, settings):
     settings.SHOWCASE |= {"UPLOADS_PER_HOUR": 50, "CHIPS_PER_HOUR": 4, "FILES_PER_HOUR": 3}
     token = post(client, key, [("a.png", pictures.png(1, 512))]).json()["token"]

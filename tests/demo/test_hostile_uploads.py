@@ -357,6 +357,7 @@ def test_the_decoder_knows_no_secrets_and_has_limits(decoder, monkeypatch):
     assert int(limits["Max address space"]) <= 2048 * 2**20
     assert limits["Max core file size"] == "0"
     assert limits["Max processes"] == "0"
+    assert limits["Max open files"] == "64"
     if sys.platform == "linux":  # nor does it look into this process
         assert ctypes.CDLL(None).prctl(3, 0, 0, 0, 0) == 0  # PR_GET_DUMPABLE
 

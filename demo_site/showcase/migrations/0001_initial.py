@@ -33,6 +33,7 @@ class Migration(migrations.Migration):
                 ("used_at", models.DateTimeField(blank=True, null=True)),
                 ("expires_at", models.DateTimeField(blank=True, null=True)),
                 ("revoked", models.BooleanField(default=False)),
+                ("sends_only", models.BooleanField(default=False)),
             ],
         ),
         migrations.CreateModel(

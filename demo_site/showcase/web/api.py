@@ -55,6 +55,16 @@ class KeyHeader(APIKeyHeader):
         return found
 
 
+class WholeKey(KeyHeader):
+    """Of a key that may do more than send."""
+
+    def authenticate(self, request: HttpRequest, key: str | None) -> ApiKey | None:
+        found = super().authenticate(request, key)
+        if found is not None and found.sends_only:
+            raise HttpError(403, _("This key may only send."))
+        return found
+
+
 def _status(request: HttpRequest, batch: Batch) -> dict:
     p = progress.of(batch)
     return {
@@ -157,7 +167,10 @@ def predict(request: HttpRequest, file: File[UploadedFile]):
 
 
 @api.get(
-    "/batches", auth=KeyHeader(), response={200: list[BatchStatus], **_KEYED}, tags=["batches"]
+    "/batches",
+    auth=WholeKey(),
+    response={200: list[BatchStatus], 403: Problem, **_KEYED},
+    tags=["batches"],
 )
 def own_batches(request: HttpRequest, limit: int = Query(50, ge=1, le=200)):
     """The batches that came with this key, newest first."""
@@ -174,7 +187,7 @@ def _own(request: HttpRequest, token: str) -> Batch:
 
 @api.delete(
     "/batches/{token}",
-    auth=KeyHeader(),
+    auth=WholeKey(),
     response={204: None, 403: Problem, 404: Problem, **_KEYED},
     tags=["batches"],
 )
@@ -224,7 +237,7 @@ def chips(
 
 @api.post(
     "/batches/{token}/cancel",
-    auth=KeyHeader(),
+    auth=WholeKey(),
     response={200: BatchStatus, 403: Problem, 404: Problem, 409: Problem, **_KEYED},
     tags=["batches"],
 )
