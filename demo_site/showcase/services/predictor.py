@@ -56,7 +56,9 @@ def _load() -> tuple[object, ModelVersion]:
         try:
             predictor = _made = _made or _predictor()
             card = json.loads(json.dumps(predictor.card, default=str))
-            limits = [float(t) for t in _thresholds(predictor)]
+            limits = [float(t) for t in predictor.thresholds]
+            if len(limits) != COUNT:
+                raise ValueError(f"thresholds: expected {COUNT}, got {len(limits)}")
         except (PaperError, OSError, ImportError, ValueError, AttributeError) as error:
             raise NoModel(str(error).splitlines()[0][:280]) from error
         mark = fingerprint(predictor, card, limits)
@@ -90,16 +92,6 @@ def _predictor():
     from paperlib import predictor
 
     return predictor.load(settings.SHOWCASE["MODEL"])
-
-
-def _thresholds(predictor) -> np.ndarray:
-    given = getattr(predictor, "thresholds", None)
-    if given is None:  # then the first prediction says
-        given = predictor.predict(np.zeros((1, 32, 32, 3), np.uint8)).thresholds
-    given = np.asarray(given, float)
-    if given.shape != (COUNT,):
-        raise ValueError(f"thresholds: expected shape ({COUNT},), got {given.shape}")
-    return given
 
 
 def fingerprint(predictor, card: dict, limits: list[float]) -> str:

@@ -61,10 +61,6 @@ class IntoTheStore(FileUploadHandler):
         self.takes = request is not None and takes_files(request)
         self.most = most(request) if request is not None else SMALL
 
-    def handle_raw_input(self, input_data, META, content_length, boundary, encoding=None):
-        if content_length > self.most + HEADS:
-            raise RequestDataTooBig("the upload is larger than a batch may be")
-
     def new_file(self, *args, **kwargs):
         super().new_file(*args, **kwargs)
         if not self.takes:
