@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 from showcase import storage
 from showcase.models import Batch, Chip, Placement, Upload, Worker
-from showcase.services import deletion, progress
+from showcase.services import deletion, progress, visibility
 
 pytestmark = pytest.mark.django_db
 
@@ -372,6 +372,16 @@ def test_two_private_batches_of_one_owner_share_and_part(showcase, client):
     assert one.placements.get().chip == private
     deletion.remove_retired()
     assert Chip.objects.count() == 1
+
+
+def test_what_shares_too_much_stays_as_it_is(showcase, client, monkeypatch):
+    showcase.run([("a.png", pictures.png(1))])
+    batch = showcase.run([("b.png", pictures.png(1))])
+    monkeypatch.setattr(visibility, "MOST_SHARED", 0)
+    client.post(f"{batch.get_absolute_url()}change/", {"private": "1"})
+    batch.refresh_from_db()
+    assert (batch.private, Chip.objects.count()) == (False, 1)
+    assert "could not be made private" in shown(client, batch)
 
 
 def test_a_batch_that_is_worked_on_stays_as_it_is(showcase, client):

@@ -462,12 +462,12 @@ def test_waiting_on_a_phone_closing_the_page_and_coming_back(visit, hold):
           const ear = new MutationObserver(() => { window.heard += 1; });
           const all = { childList: true, characterData: true, subtree: true };
           for (const one of told) ear.observe(one, all);
-          let swaps = 0;
-          const count = () => { swaps += 1; document.body.dataset.swaps = swaps; };
-          document.body.addEventListener("htmx:afterSwap", count);
+          let asked = 0;
+          const count = () => { asked += 1; document.body.dataset.asked = asked; };
+          document.body.addEventListener("htmx:afterRequest", count);
         }"""
     )
-    expect(page.locator("body")).to_have_attribute("data-swaps", re.compile("[3-9]"))
+    expect(page.locator("body")).to_have_attribute("data-asked", re.compile("[3-9]"))
     assert page.evaluate("window.heard") == 0
     assert page.locator("#progress [role=alert]").count() == 0
     assert page.evaluate("window.shifts") == []

@@ -92,6 +92,13 @@ def test_many_chips_are_drawn_without_pictures_and_no_more_than_a_page_bears(
     )
 
 
+def test_a_scene_across_the_date_line_is_as_small_as_it_is(showcase, client):
+    data = geotiff(1, 64, crs="EPSG:32701", at=from_origin(165_500, 8_000_000, 500, 500))
+    batch = showcase.run([("fiji.tif", data)])
+    xs = [x for x, _ in geography.ring(batch.placements.get())]
+    assert 179 < min(xs) < 180 < max(xs) < 181
+
+
 @pytest.mark.parametrize(
     ("crs", "at", "corner"),
     [

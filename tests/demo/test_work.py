@@ -592,7 +592,7 @@ def test_a_batch_set_to_vanish_takes_only_its_own_chips_along(
     assert Batch.objects.count() == 1
     chip = Chip.objects.get()
     assert chip.shown
-    assert {name.split("/")[2].split(".")[0] for name in showcase.stored()} == {chip.key}
+    assert {name.split("/")[2].split(".")[0] for name in showcase.stored()} == {chip.pictures}
 
 
 def test_an_upload_that_broke_off_is_worked_on_as_far_as_it_came(showcase, client):
@@ -671,7 +671,9 @@ def test_what_a_kill_left_half_written_is_swept(showcase, settings):
     batch = showcase.run([("a.png", pictures.png(1))])
     chip = batch.placements.get().chip
     root = Path(settings.STORAGES["default"]["OPTIONS"]["location"])
-    (root / f"chips/{chip.key[:2]}/{chip.key}.dehazed.0a1b2c3d.partial").write_bytes(b"half")
+    (root / f"chips/{chip.pictures[:2]}/{chip.pictures}.dehazed.0a1b2c3d.partial").write_bytes(
+        b"half"
+    )
     storage.write("health/0a1b", b"ok")
     kept = [name for name in showcase.stored() if name.count(".") == 1]
     assert housekeeping.drop_orphans() == 0

@@ -39,8 +39,10 @@ def placements(batch: Batch) -> QuerySet[Placement]:
 
 def ring(place: Placement) -> Ring:
     """A chip's outline, closed, counterclockwise where north is up; `[longitude, latitude]`."""
-    upload = place.upload
-    nw, ne, se, sw = upload.corners
+    upload, corners = place.upload, place.upload.corners
+    if max(x for x, _ in corners) - min(x for x, _ in corners) > 180:  # across the date line
+        corners = [(x % 360, y) for x, y in corners]
+    nw, ne, se, sw = corners
 
     def point(column: int, row: int) -> list[float]:
         u, v = column / upload.columns, row / upload.rows
