@@ -311,7 +311,7 @@ def test_zip_and_mosaic(visit):
     label.click()
     assert page.locator("[data-cell].out").count() == 0
     cells.first.locator("a").click()
-    page.wait_for_url("**/chip/*/")
+    page.wait_for_url("**/chip/*/**")
 
 
 def test_the_labels_of_a_fine_mosaic_can_be_read_by_pointer_keyboard_and_finger(visit):
@@ -343,7 +343,7 @@ def test_the_labels_of_a_fine_mosaic_can_be_read_by_pointer_keyboard_and_finger(
     assert here.bounding_box() == place
     assert _axe(page) == []
     links.nth(12).tap()
-    page.wait_for_url("**/chip/*/")
+    page.wait_for_url("**/chip/*/**")
 
 
 def test_a_slow_line_is_given_its_time_and_a_dead_one_is_not(visit):
@@ -738,7 +738,7 @@ def test_by_keyboard(visit):
     page.goto("/gallery/?sort=oldest")
     page.locator(".tile a").first.focus()
     page.keyboard.press("Enter")
-    page.wait_for_url("**/chip/*/")
+    page.wait_for_url("**/chip/*/**")
     for _ in range(40):  # the other copies of a chip are drawn behind the batches
         if page.locator("[data-compare]").count():
             break

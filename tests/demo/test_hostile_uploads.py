@@ -397,6 +397,8 @@ LIES = {
     "text": [{**CHIP, "chip": ["a", 0, 1, 1]}],
     "no record": ["text"],
     "no list": 7,
+    "nothing": [],
+    "head after head": [{"head": HEAD}],
 }
 
 

@@ -89,14 +89,16 @@ class Decoder:
             "ratio": site.ZIP_RATIO,
         }
         self.ready()
-        whole = False
+        whole, parts = False, 0
         try:
             with self._within(seconds):
                 send(self.child.stdin, request, [data])
             while not whole:
                 with self._within(seconds):
                     records, payload = self._frame(most.file_bytes + 2 * _LARGEST)
-                at = 0
+                parts, at = parts + len(records), 0
+                if not records or parts > max(request["chips"], request["members"]) + 2:
+                    raise ValueError("more, or less, than there can be")
                 for record in records:
                     size = int(record.get("bytes", 0))
                     if not 0 <= size <= len(payload) - at:
