@@ -237,6 +237,10 @@ def no_drawing(site: RealSite) -> None:
             "WHEN NEW.state = 'read' BEGIN "
             "UPDATE showcase_upload SET copy = '' WHERE id = NEW.id; END"
         )
+        database.execute(
+            "CREATE TRIGGER no_copying AFTER INSERT ON showcase_chip BEGIN "
+            "UPDATE showcase_chip SET tries = 3 WHERE id = NEW.id; END"
+        )
 
 
 @contextlib.contextmanager

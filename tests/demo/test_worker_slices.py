@@ -140,13 +140,16 @@ def slow_files(monkeypatch):
     """A decoder that refuses each file after a moment, as it does large ones that are cut short."""
     read = []
 
-    def refuse(decoder, data, **_):
-        read.append(data)
-        time.sleep(0.05)
-        decoder.waited += 0.05
-        raise Refused("truncated")
+    def refuse(decoder, files, **_):
+        for number, (data, _packed) in enumerate(files):
+            read.append(data)
+            time.sleep(0.05)
+            decoder.waited += 0.05
+            yield number, Refused("truncated")
 
-    monkeypatch.setattr(Decoder, "read", refuse)
+    monkeypatch.setattr(Decoder, "read_many", refuse)
+    monkeypatch.setattr(read_ahead, "FIRST", 1)
+    monkeypatch.setattr(read_ahead, "FILES", 1)
     return read
 
 
@@ -176,7 +179,7 @@ def test_a_cancel_is_heard_while_a_file_is_decoded(showcase, monkeypatch):
 
     monkeypatch.setattr(read_ahead, "BREATH", 0.02)
     monkeypatch.setattr(lease.Lease, "hold", mine)
-    monkeypatch.setattr(Decoder, "read", hang)
+    monkeypatch.setattr(Decoder, "read_many", hang)
     monkeypatch.setattr(read_ahead.Ahead, "close", lambda ahead: (over.set(), close(ahead)))
     assert showcase.slice(batch) == "cancelled"
     assert len(looks) == 2
@@ -186,13 +189,13 @@ def test_waiting_for_one_file_is_no_progress(showcase, settings, monkeypatch):
     """Else a file that takes longer than a slice would be begun again in each, for ever."""
     settings.SHOWCASE["SLICE_SECONDS"] = 0.0
     monkeypatch.setattr(read_ahead, "BREATH", 0.01)
-    read = Decoder.read
+    read = Decoder.read_many
 
     def late(*args, **options):
         time.sleep(0.2)
         yield from read(*args, **options)
 
-    monkeypatch.setattr(Decoder, "read", late)
+    monkeypatch.setattr(Decoder, "read_many", late)
     batch = showcase.batch([("a.png", pictures.png(1))])
     showcase.slice(batch)
     assert batch.placements.filter(state="labelled").count() == 1

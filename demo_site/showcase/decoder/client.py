@@ -5,19 +5,20 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from django.conf import settings
 
 from .. import limits as site
 from . import answers, sandbox
-from .answers import Away, Item, Refused
+from .answers import Away, Head, Item, Refused
 from .process import HEAD, send
 
 log = logging.getLogger("showcase.decoder")
@@ -55,28 +56,54 @@ class Decoder:
         self.greeted = self.late = False
         self.missing: list[str] = []  # layers of the sandbox that this machine lacks
         self.waited = 0.0  # seconds, for answers of the child
+        self.until = math.inf  # when the child has had its time
 
-    def read(
+    def read(self, data: bytes, *, chips: int) -> Iterator[Item]:
+        """What is in one file, part by part; raises `Refused`, and `Away`."""
+        for _, item in self.read_many([(data, False)], chips=chips):
+            if isinstance(item, Refused):
+                raise item
+            if item is not None:
+                yield item
+
+    def read_many(
         self,
-        data: bytes,
+        files: Sequence[tuple[bytes, bool]],
         *,
         chips: int,
         side: int | None = None,
-        inside: bool = False,
         unpacked: tuple[int, int] = (0, 0),
-    ) -> Iterator[Item]:
-        """What is in a file, part by part.
+    ) -> Iterator[tuple[int, Item | Refused | None]]:
+        """What is in each of the files, in their order: parts, then None or why it is refused.
 
+        files     their bytes, and whether they come from an archive; an archive is then refused
         chips     how many chips the batch may still hold
         side      bring chips to a square of so many pixels, as the predictor does
-        inside    whether the file comes from an archive; an archive is then refused
         unpacked  members of other archives of the batch, and their bytes: the limits are for all
 
-        Raises `Refused`, and `Away`. An iterator that is abandoned costs the child its life.
+        A file that takes the child down takes no other along. An iterator that is abandoned costs
+        the child its life. Raises `Away`.
         """
+        done = 0
+        while done < len(files):
+            try:
+                for item in self._answers(files[done:], chips, side, unpacked):
+                    if isinstance(item, Head):
+                        chips -= item.rows * item.columns
+                    yield done, item
+                    done += item is None or isinstance(item, Refused)
+            except Refused as refusal:  # the child died, or had to
+                yield done, refusal
+                done += 1
+
+    def _answers(
+        self, files: Sequence[tuple[bytes, bool]], chips: int, side: int | None, unpacked
+    ) -> Iterator[Item | Refused | None]:
+        """The same for one child; raises `Refused` where a file is its end."""
         most, seconds = site.limits(), float(settings.SHOWCASE["READ_SECONDS"])
         request = {
-            "inside": inside,
+            "sizes": [len(data) for data, _ in files],
+            "packed": [packed for _, packed in files],
             "side": side,
             "seconds": seconds,
             "least_side": site.MINIMUM,
@@ -89,11 +116,11 @@ class Decoder:
             "ratio": site.ZIP_RATIO,
         }
         self.ready()
-        whole, parts = False, 0
+        left, parts = len(files), 0
         try:
             with self._within(seconds):
-                send(self.child.stdin, request, [data])
-            while not whole:
+                send(self.child.stdin, request, [data for data, _ in files])
+            while left:
                 with self._within(seconds):
                     records, payload = self._frame(most.file_bytes + 2 * _LARGEST)
                 parts, at = parts + len(records), 0
@@ -106,18 +133,15 @@ class Decoder:
                     item = answers.item(record, payload[at : at + size])
                     at += size
                     if item is None or isinstance(item, Refused):
-                        whole = True
-                        break
+                        left, parts = left - 1, 0
                     yield item
         except _LIES as error:
             reason = "time" if self.late or self._out_of_time() else "crashed"
             log.warning("decoder ended", extra={"reason": reason, "error": str(error)})
             raise Refused(reason) from error
         finally:
-            if not whole:
+            if left:
                 self.close()
-        if item is not None:
-            raise item
 
     def start(self) -> None:
         """Begin to start the child, which takes a second; the next request waits for it."""
@@ -135,6 +159,7 @@ class Decoder:
             )  # fmt: skip
         except OSError as error:
             raise Away(error.errno, f"the decoder does not start: {error}") from error
+        threading.Thread(target=self._watch, args=[self.child], daemon=True).start()
         with contextlib.suppress(AttributeError, ImportError, OSError):
             import fcntl
 
@@ -190,18 +215,20 @@ class Decoder:
     def _within(self, seconds: float) -> Iterator[None]:
         """The child is killed where this takes longer: what is read from it then ends."""
         self.late, began = False, time.monotonic()
-        timer = threading.Timer(seconds + 1, self._kill, [self.child])
-        timer.daemon = True
-        timer.start()
+        self.until = began + seconds + 1
         try:
             yield
         finally:
-            timer.cancel()
+            self.until = math.inf
             self.waited += time.monotonic() - began
 
-    def _kill(self, child: subprocess.Popen) -> None:
-        self.late = True
-        child.kill()
+    def _watch(self, child: subprocess.Popen) -> None:
+        """A thread as old as the child: one for each answer would take longer than the answer."""
+        while child.returncode is None:
+            if child is self.child and time.monotonic() > self.until:
+                self.late = True
+                child.kill()
+            time.sleep(0.1)
 
     def _frame(self, most: int):
         """`(value, payload)` of the next frame."""

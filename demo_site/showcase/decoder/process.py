@@ -1,8 +1,8 @@
 """The process that decodes: no Django, no secrets, under limits, and closed in (`sandbox`).
 
 It reads requests from standard input and answers on standard output, in frames: the length of a
-JSON text and of a payload, then these. A request is how much is allowed, and a file; its answer is
-one or more frames with a list of records:
+JSON text and of a payload, then these. A request is how much is allowed, and some files; the answer
+to each is one or more frames with a list of records:
 
     {"head": {"kind", "width", "height", "rows", "columns"}}
     {"chip": [row, column, height, width], "sha256": …, "shape": […], "bytes": …}
@@ -46,7 +46,7 @@ def send(out, value, parts=()) -> None:
 
 
 def answer(request: dict, data: bytes, out) -> None:
-    """One file."""
+    """One file; what it takes of what is allowed is not allowed to those behind it."""
     limit_time(request["seconds"])
     records, parts, size = [], [], 0
     end: dict = {"end": True}
@@ -74,12 +74,17 @@ def found(data: bytes, most: dict):
         if most["inside"]:
             raise Refused("nested")
         yield {"head": {"kind": "zip"}}, b""
+        count = size = 0
         for position, name, why, content in members(data, most):
             name = name.encode("utf-8", "replace").decode("utf-8")[:4096]
             yield {"member": [position, name, why]}, content
+            count, size = count + 1, size + len(content)
+        most["members"], most["unpacked"] = most["members"] - count, most["unpacked"] - size
         return
     parts = picture(data, kind, most)
-    yield {"head": next(parts)}, b""
+    head = next(parts)
+    most["chips"] -= head["rows"] * head["columns"]
+    yield {"head": head}, b""
     for row, column, pixels in parts:
         small = chip(pixels, most["side"])
         at = [row, column, *pixels.shape[:2]]
@@ -181,9 +186,12 @@ def main() -> None:
     source = sys.stdin.buffer
     send(answers, {"missing": enter(int(sys.argv[1]))})
     while len(head := source.read(HEAD.size)) == HEAD.size:
-        length, size = HEAD.unpack(head)
+        length, _ = HEAD.unpack(head)
         request = json.loads(source.read(length))
+        files = [source.read(size) for size in request["sizes"]]
         try:
-            answer(request, source.read(size), answers)
+            for data, packed in zip(files, request["packed"], strict=True):
+                request["inside"] = packed
+                answer(request, data, answers)
         except BrokenPipeError:
             return

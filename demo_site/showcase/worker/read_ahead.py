@@ -22,6 +22,7 @@ from .bulk import Cut
 
 FIRST, GROUP = 8, 128  # chips in a batch's first group, and in a later one at most
 GROUP_SECONDS = 5  # that a group takes at most, where a chip takes long
+FILES, BYTES = 32, 4 * 2**20  # decoded together
 AHEAD = 256  # things that the thread is ahead of the worker
 BREATH = 1.0  # seconds after which the worker looks at the latest, whatever it waits for
 Item = tuple[Upload, Head | Piece | Member | Refused | None]
@@ -50,28 +51,27 @@ def decoded(
     """
     most = float(settings.SHOWCASE["BATCH_READ_SECONDS"]) - batch.read_seconds
     began, side = decoder.waited, predictor.side()
-    for upload in uploads:
-        members = size = 0
-        try:
+    for part in _parts(uploads):
+        files, whole = [], []
+        for upload in part:
             if decoder.waited - began >= most:
-                raise Refused("batch_time")
-            if not upload.copy:
-                raise FileNotFoundError
-            for item in decoder.read(
-                storage.read(upload.copy), chips=room, side=side, unpacked=before,
-                inside=upload.parent_id is not None,
-            ):  # fmt: skip
-                if isinstance(item, Head):
-                    room -= item.rows * item.columns
-                elif isinstance(item, Member):
-                    members, size = members + 1, size + len(item.data)
-                yield upload, item
-            before = before[0] + members, before[1] + size
-            yield upload, None
-        except FileNotFoundError:
-            yield upload, Refused("missing")
-        except Refused as refusal:  # of an archive that is refused, nothing stays
-            yield upload, refusal
+                yield upload, Refused("batch_time")
+                continue
+            try:
+                files.append((storage.read(upload.copy or "gone"), upload.parent_id is not None))
+                whole.append(upload)
+            except FileNotFoundError:
+                yield upload, Refused("missing")
+        members = size = 0
+        for number, item in decoder.read_many(files, chips=room, side=side, unpacked=before):
+            if isinstance(item, Head):
+                room -= item.rows * item.columns
+                members = size = 0
+            elif isinstance(item, Member):
+                members, size = members + 1, size + len(item.data)
+            elif item is None:  # of an archive that is refused, nothing stays
+                before, members, size = (before[0] + members, before[1] + size), 0, 0
+            yield whole[number], item
 
 
 def unpacked(batch: Batch) -> tuple[int, int]:
@@ -84,6 +84,19 @@ def unpacked(batch: Batch) -> tuple[int, int]:
 def room(batch: Batch) -> int:
     """How many chips it may still hold; files that are read again count once."""
     return limits().chips - batch.placements.exclude(upload__state="stored").count()
+
+
+def _parts(uploads: list[Upload]) -> Iterator[list[Upload]]:
+    """Files that are decoded together: the first few, so that there are labels at once."""
+    part, size, most = [], 0, FIRST
+    for upload in uploads:
+        if part and (len(part) >= most or size + upload.size > BYTES):
+            yield part
+            part, size, most = [], 0, FILES
+        part.append(upload)
+        size += upload.size
+    if part:
+        yield part
 
 
 class Ahead:
