@@ -116,7 +116,9 @@ def draw(batch: Batch, label: str = "") -> Map | None:
     )
 
 
-def _chip(place: Placement, points: list, label: str, page: str, picture: bool, batch) -> str:
+def _chip(
+    place: Placement, points: list, label: str, page: str, picture: bool, batch: Batch
+) -> str:
     names = label_sets.names(place.labels)
     titles = escape(", ".join(label_sets.title(name) for name in names) or place.name)
     kind = "" if not label else ' class="has"' if label in names else ' class="out"'
