@@ -877,12 +877,12 @@ def test_pages_of_staff(visit, staff):
     chip = page.locator(".tile a").first.get_attribute("href")
     page.goto(chip)
     batch = page.locator("main a[href^='/batch/']").first.get_attribute("href")
-    pages = {"index": "/admin/", "chip": chip, "batch": batch}
+    pages = {"index": "/admin/", "chip": chip, "batch": batch, "unsure": "/unsure/"}
     for model in ("batch", "chip", "flag", "worker", "modelversion", "apikey"):
         address = f"/admin/showcase/{model}/"
         if "/login/" not in page.request.get(address).url:
             pages[f"list-{model}"] = address
-    assert len(pages) == 9
+    assert len(pages) == 10
     for name, path in pages.items():
         for theme in ("light", "dark"):
             page.emulate_media(color_scheme=theme)
