@@ -1,6 +1,7 @@
 """gunicorn's settings, for `paper demo` and a lab: `gunicorn -c config/gunicorn.py config.wsgi`."""
 
 import os
+import resource
 import sys
 from pathlib import Path
 
@@ -15,6 +16,9 @@ keepalive = 75
 if workers > 1:  # a single process that begins anew would keep every visitor waiting
     max_requests = 20_000
     max_requests_jitter = 2_000
+# Each visitor holds a file; the usual limit of 1,024 is no shield but an outage.
+_, _most = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (_most, _most))
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
 control_socket_disable = True  # a socket in the home folder that nothing here uses
 

@@ -30,12 +30,12 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django_htmx",
+    "ninja",  # the page of its description, with scripts and styles from here
 ]
 
 MIDDLEWARE = [
     "showcase.web.middleware.Health",
     "showcase.web.middleware.LogRequests",
-    "showcase.web.middleware.Head",
     "django.middleware.security.SecurityMiddleware",
     "showcase.web.middleware.ContentSecurityPolicy",
     "showcase.web.middleware.Bodies",
@@ -48,7 +48,6 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "showcase.web.middleware.DatabaseTrouble",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -180,6 +179,8 @@ if HTTPS:
 DATA_UPLOAD_MAX_NUMBER_FILES = 520
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 600
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # of everything that is not a file
+FILE_UPLOAD_TEMP_DIR = VAR / "incoming"  # /tmp is memory on many systems
+FILE_UPLOAD_TEMP_DIR.mkdir(exist_ok=True)
 FILE_UPLOAD_HANDLERS = ["showcase.web.upload_handlers.IntoTheStore"]
 
 METRICS = env.flag("SHOWCASE_METRICS")  # /metrics, for whoever can reach it

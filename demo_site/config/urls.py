@@ -3,13 +3,12 @@
 from django.contrib import admin
 from django.urls import include, path
 from showcase.web.api import api
-from showcase.web.views import pages, staff
+from showcase.web.views import staff
 
 urlpatterns = [
     path("admin/login/", staff.Login.as_view()),  # one way in, with one limit
     path("admin/", admin.site.urls),
     path("i18n/", include("django.conf.urls.i18n")),
-    path("api/v1/docs", pages.api_docs, name="api_docs"),
     path("api/v1/", api.urls),
     path("", include("showcase.web.urls")),
 ]

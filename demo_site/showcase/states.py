@@ -49,7 +49,7 @@ class Machine:
             raise NotAllowed(f"{self.name}: {event} is not possible in state {state!r}")
         return transition.target
 
-    def step(self, rows, event: str, **changes) -> int:
+    def step(self, rows, event: str, /, **changes) -> int:
         """Apply `event` to those rows of a queryset that may take it; how many did.
 
         One conditional UPDATE: of two processes that try the same step, exactly one succeeds.

@@ -1,21 +1,20 @@
 """Where upload copies and the gallery's pictures lie, and how they get there whole.
 
-Names are ours alone: `uploads/<random>` and `chips/<first two>/<key>.<kind>`.
+Names are ours alone: `uploads/<random>` and `chips/<first two>/<name>.<kind>`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import functools
 import os
 import shutil
-import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import FileSystemStorage, default_storage
@@ -72,68 +71,32 @@ class AtomicStorage(FileSystemStorage):
     sweep removes.
     """
 
-    def create(self, name: str) -> LocalWriter:
-        return LocalWriter(Path(self.path(name)))
-
     def _save(self, name: str, content: File) -> str:
-        with contextlib.closing(self.create(name)) as writer:
-            for piece in content.chunks():
-                writer.write(piece)
-            writer.commit()
-        return name
-
-    def get_available_name(self, name: str, max_length: int | None = None) -> str:
-        return name  # our names are random, or rewriting them writes the same content
-
-
-class LocalWriter:
-    """A file that appears whole, under its name, when committed; closed before, it is gone."""
-
-    def __init__(self, target: Path):
-        self.target = target
-        self.partial = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}.partial")
+        target = Path(self.path(name))
+        partial = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}.partial")
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.file = open(self.partial, "xb", opener=_private)  # noqa: SIM115  `close` does
-
-    def write(self, data: bytes) -> None:
-        self.file.write(data)
-
-    def commit(self, *, sync: bool = False) -> None:
-        """Give it its name; `sync` waits until it, and its name, would survive a power cut."""
-        self.file.flush()
-        if sync:
-            os.fsync(self.file.fileno())
-        self.file.close()
-        os.replace(self.partial, self.target)
+        sync = getattr(content, "sync", False)
+        try:
+            with open(partial, "xb", opener=_private) as file:
+                for piece in content.chunks():
+                    file.write(piece)
+                if sync:
+                    file.flush()
+                    os.fsync(file.fileno())
+            os.replace(partial, target)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
         if sync and os.name == "posix":
-            folder = os.open(self.target.parent, os.O_RDONLY)
+            folder = os.open(target.parent, os.O_RDONLY)
             try:
                 os.fsync(folder)
             finally:
                 os.close(folder)
+        return name
 
-    def close(self) -> None:
-        self.file.close()
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.partial)
-
-
-class RemoteWriter:
-    """The same for a store that takes whole files only: collected beside, one at a time."""
-
-    def __init__(self, name: str):
-        self.name, self.file = name, tempfile.SpooledTemporaryFile(2**20)  # noqa: SIM115
-
-    def write(self, data: bytes) -> None:
-        self.file.write(data)
-
-    def commit(self, *, sync: bool = False) -> None:
-        self.file.seek(0)
-        default_storage.save(self.name, File(self.file, self.name))
-        self.file.close()
-
-    def close(self) -> None:
-        self.file.close()
+    def get_available_name(self, name: str, max_length: int | None = None) -> str:
+        return name  # our names are random, or rewriting them writes the same content
 
 
 def _private(path: str, flags: int) -> int:
@@ -145,9 +108,9 @@ def new_copy() -> str:
     return f"uploads/{uuid.uuid4().hex}"
 
 
-def chip_copy(key: str, kind: str) -> str:
+def chip_copy(name: str, kind: str) -> str:
     """Where a chip's `original`, `thumb`, `dehazed` or `transmission` lies."""
-    return f"chips/{key[:2]}/{key}.{kind}"
+    return f"chips/{name[:2]}/{name}.{kind}"
 
 
 def local() -> Path | None:
@@ -156,19 +119,11 @@ def local() -> Path | None:
 
 
 @_asks_the_store
-def create(name: str) -> LocalWriter | RemoteWriter:
-    """A file to be written piece by piece."""
-    return default_storage.create(name) if local() else RemoteWriter(name)
-
-
-@_asks_the_store
-def commit(writer: LocalWriter | RemoteWriter, *, sync: bool) -> None:
-    writer.commit(sync=sync)
-
-
-@_asks_the_store
-def write(name: str, data: bytes) -> None:
-    default_storage.save(name, ContentFile(data))
+def write(name: str, content: bytes | BinaryIO, *, sync: bool = False) -> None:
+    """A file that appears whole; `sync` waits until it, and its name, would survive a power cut."""
+    file = ContentFile(content) if isinstance(content, bytes) else File(content, name)
+    file.sync = sync
+    default_storage.save(name, file)
 
 
 @_asks_the_store

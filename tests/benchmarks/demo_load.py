@@ -91,7 +91,7 @@ for start in range(0, count, 500):  # one picture of 500 chips in each batch
     if not os.path.exists(source):
         shutil.copyfile(root / thumb, source)
     for chip in chips:
-        target = root / storage.chip_copy(chip.key, "thumb")
+        target = root / storage.chip_copy(chip.pictures, "thumb")
         target.parent.mkdir(parents=True, exist_ok=True)
         os.link(source, target)
 """
@@ -236,6 +236,10 @@ def no_drawing(site: RealSite) -> None:
             "CREATE TRIGGER no_drawing AFTER UPDATE OF state ON showcase_upload "
             "WHEN NEW.state = 'read' BEGIN "
             "UPDATE showcase_upload SET copy = '' WHERE id = NEW.id; END"
+        )
+        database.execute(
+            "CREATE TRIGGER no_copying AFTER INSERT ON showcase_chip BEGIN "
+            "UPDATE showcase_chip SET tries = 3 WHERE id = NEW.id; END"
         )
 
 

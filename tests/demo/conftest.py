@@ -65,7 +65,7 @@ def _own_files(tmp_path, settings):
     settings.SHOWCASE = dict(django_settings.SHOWCASE)
     predictor.forget()
     storage._away_until = health._last["until"] = 0.0
-    similar._index.clear()
+    similar._held["until"] = 0.0
     translation.activate("en")  # a page in Chinese leaves its language to this thread
 
 
@@ -130,6 +130,8 @@ class Showcase:
 
         while chip_images.waiting().exists():
             chip_images.draw_some(DECODER)
+        while chip_images.without_source().exists():
+            chip_images.draw_some(DECODER)
         while views and chip_images.undrawn().exists():
             chip_images.draw_some(DECODER)
 
@@ -137,6 +139,13 @@ class Showcase:
         """Every file in the store, as names."""
         root = Path(django_settings.STORAGES["default"]["OPTIONS"]["location"])
         return sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file())
+
+
+@pytest.fixture
+def client(client):
+    """What a view raises is answered as visitors are; pytest shows the log with its trace."""
+    client.raise_request_exception = False
+    return client
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 from showcase import storage
 from showcase.models import Batch, Chip, Placement, Upload, Worker
-from showcase.services import progress
+from showcase.services import deletion, progress, visibility
 
 pytestmark = pytest.mark.django_db
 
@@ -58,6 +58,30 @@ def test_the_waiting_page_asks_for_the_page_it_shows(showcase, client):
     assert f'hx-get="/batch/{batch.token}/progress/"' in shown(client, batch)
     page = shown(client, batch, "?page=2&why=3")
     assert f'hx-get="/batch/{batch.token}/progress/?page=2&amp;why=3"' in page
+
+
+def test_looking_again_is_light_where_nothing_is_new(showcase, client):
+    batch = showcase.batch([(f"{i}.png", pictures.png(i)) for i in range(3)])
+    path = f"{batch.get_absolute_url()}progress/"
+    first = client.get(path)
+    assert 'hx-trigger="every 1s"' in first.content.decode()
+    assert first["Cache-Control"] == "private, no-cache"
+    again = client.get(path, headers={"if-none-match": first["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    # Somebody else's page, or one in another language, is another.
+    other = {"if-none-match": first["ETag"]}
+    assert Client().get(path, headers=other).status_code == 200
+    assert client.get(path, headers=other | {"accept-language": "zh"}).status_code == 200
+    Worker.objects.create(name="w", host="h", pid=1, ready=True)
+    assert client.get(path, headers=other).status_code == 200
+    later = client.get(path)["ETag"]
+    Batch.objects.update(created_at=timezone.now() - timedelta(minutes=3))
+    slower = client.get(path, headers={"if-none-match": later})
+    assert 'hx-trigger="every 2s"' in slower.content.decode()
+    showcase.work(batch)
+    done = client.get(path, headers={"if-none-match": slower["ETag"]})
+    assert done.status_code == 286
+    assert "hx-trigger" not in done.content.decode()
 
 
 def test_trying_again_is_offered_where_something_can_be(showcase, client):
@@ -293,3 +317,76 @@ def test_the_sites_numbers_are_given_where_the_operator_wants(showcase, client, 
     assert (found["showcase_chips"], found["showcase_upload_copies"]) == ("1", "1")
     assert float(found["showcase_upload_bytes"]) == len(pictures.png(2))
     assert found["showcase_workers"] == "0"
+
+
+def seen(client, path: str) -> int:
+    return client.get(path).status_code
+
+
+def test_the_owner_makes_a_batch_private_and_public_again(showcase, client):
+    """One chip is its own, one is in another's public batch, too, which loses nothing."""
+    stranger = Client()
+    theirs = type(showcase)(stranger).run([("theirs.png", pictures.png(2))])
+    batch = showcase.run([("a.png", pictures.png(1)), ("b.png", pictures.png(2))])
+    assert {place.chip.pk for place in batch.placements.all()} > {theirs.placements.get().chip.pk}
+    own = batch.placements.get(upload__name="a").chip
+    old = [batch.get_absolute_url(), own.get_absolute_url()]
+    assert stranger.post(f"{old[0]}change/", {"private": "1"}).status_code == 403
+    client.post(f"{old[0]}change/", {"title": "other"})
+    batch.refresh_from_db()
+    assert not batch.private  # nothing was said of it
+    answer = client.post(f"{old[0]}change/", {"private": "1"})
+    batch.refresh_from_db()
+    assert (batch.private, answer["Location"]) == (True, batch.get_absolute_url())
+    # What everybody knew leads nowhere any more, and the gallery holds the other's chip only.
+    assert [seen(stranger, path) for path in old] == [404, 404]
+    assert [chip.name for chip in Chip.objects.filter(shown=True)] == ["theirs"]
+    chips = {place.upload.name: place.chip for place in batch.placements.all()}
+    assert not any(chip.public or chip.shown for chip in chips.values())
+    assert chips["b"].pk != theirs.placements.get().chip.pk
+    assert all(place.prediction.chip_id == place.chip_id for place in batch.placements.all())
+    # The picture of the one that is new is there at once, and drawn for good by the worker.
+    assert seen(client, f"/chip/{chips['b'].key}/thumb.image") == 200
+    showcase.draw(views=True)
+    for chip in chips.values():
+        assert seen(client, f"/chip/{chip.key}/dehazed.image") == 200
+    client.post(f"{batch.get_absolute_url()}change/", {"private": "0"})
+    batch.refresh_from_db()
+    assert not batch.private
+    assert batch.placements.get(upload__name="b").chip == theirs.placements.get().chip
+    deletion.remove_retired()  # as after the commit
+    assert Chip.objects.filter(shown=True).count() == Chip.objects.count() == 2
+    assert seen(stranger, theirs.placements.get().chip.get_absolute_url()) == 200
+    assert len(showcase.stored()) == 2 * 4  # nothing is left of what was private
+
+
+def test_two_private_batches_of_one_owner_share_and_part(showcase, client):
+    files = [("a.png", pictures.png(1))]
+    one, two = showcase.run(files, private="1"), showcase.run(files, private="1")
+    assert one.placements.get().chip == two.placements.get().chip
+    client.post(f"{one.get_absolute_url()}change/", {"private": "0"})
+    public, private = one.placements.get().chip, two.placements.get().chip
+    assert (public.public, private.public, public.shown) == (True, False, True)
+    client.post(f"{one.get_absolute_url()}change/", {"private": "1"})
+    one.refresh_from_db()
+    assert one.placements.get().chip == private
+    deletion.remove_retired()
+    assert Chip.objects.count() == 1
+
+
+def test_what_shares_too_much_stays_as_it_is(showcase, client, monkeypatch):
+    showcase.run([("a.png", pictures.png(1))])
+    batch = showcase.run([("b.png", pictures.png(1))])
+    monkeypatch.setattr(visibility, "MOST_SHARED", 0)
+    client.post(f"{batch.get_absolute_url()}change/", {"private": "1"})
+    batch.refresh_from_db()
+    assert (batch.private, Chip.objects.count()) == (False, 1)
+    assert "could not be made private" in shown(client, batch)
+
+
+def test_a_batch_that_is_worked_on_stays_as_it_is(showcase, client):
+    batch = showcase.batch([("a.png", pictures.png(1))])
+    client.post(f"{batch.get_absolute_url()}change/", {"private": "1"})
+    batch.refresh_from_db()
+    assert not batch.private
+    assert "could not be made private" in shown(client, batch)

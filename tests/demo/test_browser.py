@@ -24,6 +24,7 @@ pytest.importorskip("playwright", reason="playwright is not installed (extra `de
 from browser_site import AXE, SITE, chromium, running
 from PIL import Image
 from playwright.sync_api import expect, sync_playwright
+from test_geography import geotiff
 
 pytestmark = [
     pytest.mark.browser,
@@ -310,7 +311,7 @@ def test_zip_and_mosaic(visit):
     label.click()
     assert page.locator("[data-cell].out").count() == 0
     cells.first.locator("a").click()
-    page.wait_for_url("**/chip/*/")
+    page.wait_for_url("**/chip/*/**")
 
 
 def test_the_labels_of_a_fine_mosaic_can_be_read_by_pointer_keyboard_and_finger(visit):
@@ -342,7 +343,7 @@ def test_the_labels_of_a_fine_mosaic_can_be_read_by_pointer_keyboard_and_finger(
     assert here.bounding_box() == place
     assert _axe(page) == []
     links.nth(12).tap()
-    page.wait_for_url("**/chip/*/")
+    page.wait_for_url("**/chip/*/**")
 
 
 def test_a_slow_line_is_given_its_time_and_a_dead_one_is_not(visit):
@@ -461,12 +462,12 @@ def test_waiting_on_a_phone_closing_the_page_and_coming_back(visit, hold):
           const ear = new MutationObserver(() => { window.heard += 1; });
           const all = { childList: true, characterData: true, subtree: true };
           for (const one of told) ear.observe(one, all);
-          let swaps = 0;
-          const count = () => { swaps += 1; document.body.dataset.swaps = swaps; };
-          document.body.addEventListener("htmx:afterSwap", count);
+          let asked = 0;
+          const count = () => { asked += 1; document.body.dataset.asked = asked; };
+          document.body.addEventListener("htmx:afterRequest", count);
         }"""
     )
-    expect(page.locator("body")).to_have_attribute("data-swaps", re.compile("[3-9]"))
+    expect(page.locator("body")).to_have_attribute("data-asked", re.compile("[3-9]"))
     assert page.evaluate("window.heard") == 0
     assert page.locator("#progress [role=alert]").count() == 0
     assert page.evaluate("window.shifts") == []
@@ -496,10 +497,11 @@ def test_every_page_fits_every_width(visit, folder):
     picture = page.locator("#whole").get_attribute("href")
     page.goto("/gallery/?sort=oldest")
     chip = page.locator(".tile a").first.get_attribute("href")
+    earth = send(visit("/"), {"scene.tif": geotiff(1)})
     pages = {"home": "/", "gallery": "/gallery/", "gallery-empty": "/gallery/?q=nothing+like+it",
              "model": "/model/", "report": "/report/", "api": "/api/", "api-docs": "/api/v1/docs",
              "login": "/login/", "error": "/nowhere", "batch": batch, "mosaic": picture,
-             "chip": chip}  # fmt: skip
+             "chip": chip, "map": f"{earth}map/"}  # fmt: skip
     for name, path in pages.items():
         page.goto(path)
         page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
@@ -541,6 +543,26 @@ def _widths(page, name: str, shots: str | None) -> None:
         for theme in ("light", "dark") if shots else ():
             page.emulate_media(color_scheme=theme)
             page.screenshot(path=f"{shots}/{name}-{width}-{theme}.png", full_page=True)
+
+
+def test_arrow_keys_and_links_lead_from_chip_to_chip(visit):
+    page = visit("/gallery/?sort=oldest")
+    names = page.locator("#results .tile .name").all_inner_texts()
+    page.locator("#results .tile a").first.click()
+    assert page.locator("h1").inner_text() == names[0]
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("h1")).to_have_text(names[1])
+    page.get_by_role("link", name="Next").click()
+    expect(page.locator("h1")).to_have_text(names[2])
+    page.locator("[data-thresholds] input").press("ArrowLeft")  # the field's own key
+    page.wait_for_timeout(200)
+    expect(page.locator("h1")).to_have_text(names[2])
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("h1")).to_have_text(names[1])
+    plain = visit(page.url, java_script_enabled=False)
+    plain.get_by_role("link", name="Previous").click()
+    assert plain.locator("h1").inner_text() == names[0]
 
 
 def test_gallery_filters(visit):
@@ -716,7 +738,7 @@ def test_by_keyboard(visit):
     page.goto("/gallery/?sort=oldest")
     page.locator(".tile a").first.focus()
     page.keyboard.press("Enter")
-    page.wait_for_url("**/chip/*/")
+    page.wait_for_url("**/chip/*/**")
     for _ in range(40):  # the other copies of a chip are drawn behind the batches
         if page.locator("[data-compare]").count():
             break
@@ -745,7 +767,9 @@ def test_axe_finds_nothing_serious(visit):
     picture = page.locator("#whole").get_attribute("href")
     page.goto("/gallery/?sort=oldest")
     chip = page.locator(".tile a").first.get_attribute("href")
+    earth = send(visit("/"), {"scene.tif": geotiff(2)})
     pages = (
+        f"{earth}map/",
         "/",
         "/gallery/",
         "/gallery/?q=nothing+like+it",
@@ -853,12 +877,12 @@ def test_pages_of_staff(visit, staff):
     chip = page.locator(".tile a").first.get_attribute("href")
     page.goto(chip)
     batch = page.locator("main a[href^='/batch/']").first.get_attribute("href")
-    pages = {"index": "/admin/", "chip": chip, "batch": batch}
+    pages = {"index": "/admin/", "chip": chip, "batch": batch, "unsure": "/unsure/"}
     for model in ("batch", "chip", "flag", "worker", "modelversion", "apikey"):
         address = f"/admin/showcase/{model}/"
         if "/login/" not in page.request.get(address).url:
             pages[f"list-{model}"] = address
-    assert len(pages) == 9
+    assert len(pages) == 10
     for name, path in pages.items():
         for theme in ("light", "dark"):
             page.emulate_media(color_scheme=theme)
@@ -883,8 +907,14 @@ def _axe(page, *rules: str) -> list[str]:
     return [
         f"{v['id']}: {v['nodes'][0]['html'][:150]}"
         for v in result["violations"]
-        if v["impact"] in ("serious", "critical")
+        if v["impact"] in ("serious", "critical") and not _of_swagger(v)
     ]
+
+
+def _of_swagger(violation: dict) -> bool:
+    """Its rows are buttons that hold a button: what stands there stands in the page of examples."""
+    where = [node["html"] for node in violation["nodes"]]
+    return violation["id"] == "nested-interactive" and all("opblock" in html for html in where)
 
 
 def test_waiting_page_keeps_still_for_those_who_ask(visit, hold):

@@ -12,6 +12,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from showcase.models import Batch, Chip, Flag, ModelVersion, Upload
 from showcase.services import model_card
+from test_geography import geotiff
 
 from paperlib import predictor
 from paperlib.labels import LABELS
@@ -19,8 +20,9 @@ from paperlib.utils import files
 
 #: What stays as it is in any language: formats and protocols, units, proper names.
 ALLOWED = {
-    "JPEG", "PNG", "TIFF", "GeoTIFF", "ZIP", "csv", "json", "API", "OpenAPI", "X-API-Key",
-    "Python", "curl", "English", "MB", "F2", "AP", "VGG-16", "ImageNet", "Planet", "zip",
+    "JPEG", "PNG", "TIFF", "GeoTIFF", "ZIP", "csv", "json", "GeoJSON", "API", "OpenAPI",
+    "X-API-Key", "Python", "curl", "English", "MB", "km", "F2", "AP", "VGG-16", "ImageNet",
+    "Planet", "zip",
 }  # fmt: skip
 #: Attributes that are read out or shown.
 SPOKEN = ("title", "alt", "aria-label", "placeholder", "content", "data-copied", "data-title")
@@ -98,9 +100,9 @@ def ask(client):
 
 @pytest.fixture
 def batch(showcase, client) -> Batch:
-    """A batch with all there is: chips, a mosaic, and files that fail."""
-    mosaic = pictures.encode(pictures.pixels(1, 512))
-    sent = [("a1.png", pictures.png(1)), ("b2.jpg", pictures.jpeg(2)), ("c3.png", mosaic)]
+    """A batch with all there is: chips, a mosaic with a place on earth, and files that fail."""
+    mosaic = geotiff(1)
+    sent = [("a1.png", pictures.png(1)), ("b2.jpg", pictures.jpeg(2)), ("c3.tif", mosaic)]
     return showcase.run([*sent, ("d4.png", b"no picture"), ("e5.png", b"")], title="T6")
 
 
@@ -114,7 +116,7 @@ def test_the_proof_finds_english():
     assert english("<p>F2 of</p>", "of") == []
 
 
-@pytest.mark.parametrize("path", ["/", "/gallery/", "/api/", "/api/v1/docs", "/login/"])
+@pytest.mark.parametrize("path", ["/", "/gallery/", "/api/", "/login/"])
 def test_an_empty_site_speaks_chinese(ask, db, path):
     assert english(ask(path)) == []
 
@@ -123,12 +125,19 @@ def test_pages_of_a_batch_speak_chinese(ask, batch, client, staff):
     Flag.objects.create(chip=Chip.objects.first(), labels=3)
     first = Chip.objects.order_by("pk").first()
     picture = batch.uploads.get(name="c3")
-    paths = ["/", "/gallery/", "/gallery/?label=water&weather=clear&q=a1&sort=sure&least=50"]
+    paths = [
+        "/",
+        "/gallery/",
+        f"{first.get_absolute_url()}?of={batch.token}",
+        "/gallery/?label=water&weather=clear&q=a1&sort=sure&least=50",
+    ]
     paths += [batch.get_absolute_url(), f"{batch.get_absolute_url()}progress/"]
+    paths += [f"{batch.get_absolute_url()}map/"]
     paths += [f"{batch.get_absolute_url()}picture/{picture.pk}/", first.get_absolute_url()]
     for signed_in in (False, True):
         if signed_in:
             client.force_login(staff)
+            paths += ["/unsure/", f"{first.get_absolute_url()}?of=unsure"]
         for path in paths:
             status = 286 if path.endswith("progress/") else 200
             assert english(ask(path, status), *OWN) == [], path

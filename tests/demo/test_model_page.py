@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from datetime import timedelta
 
@@ -97,10 +95,8 @@ def test_the_report_of_the_checkout_is_linked_where_it_exists(client, db, settin
     assert '<a class="x">code</a>' in text
     assert 'href="#a"' in text
     assert 'href="https://example.org/"' in text
-    assert "unsafe-inline" not in policy
-    for part in ('--n: "1"', "p { color: red }", 'document.title = "x";'):
-        assert base64.b64encode(hashlib.sha256(part.encode()).digest()).decode() in policy
-    assert "default-src 'none'" in policy
+    assert policy.startswith("sandbox allow-scripts; default-src 'none'")  # no right on this site
+    assert "allow-same-origin" not in policy
     (tmp_path / "report.html").write_text("<p>another</p>", encoding="utf-8")
     assert "another" in client.get("/report/").content.decode()
     settings.SHOWCASE["REPORT_URL"] = "https://example.org/report"
@@ -170,9 +166,7 @@ def test_the_derivation_is_served_with_a_policy_of_its_own(client, db):
     answer = client.get("/derivation/")
     text, policy = answer.content.decode(), answer["Content-Security-Policy"]
     assert '<html lang="en"' in text
-    script = text[text.rindex("<script>") + len("<script>") : text.rindex("</script>")]
-    assert base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() in policy
-    assert "unsafe-inline" not in policy
+    assert "sandbox allow-scripts;" in policy
     assert "img-src data: blob:" in policy
     assert "connect-src" not in policy  # default-src 'none': nothing leaves the reader's machine
     client.cookies["django_language"] = "zh-hans"

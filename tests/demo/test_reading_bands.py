@@ -22,7 +22,7 @@ def reader():
 
 def order(reader, data: bytes) -> str:
     """The bands that became the three channels, by which of them they vary with."""
-    (piece,) = [item for _, item in reader.read([data], chips=1) if isinstance(item, Piece)]
+    (piece,) = [item for item in reader.read(data, chips=1) if isinstance(item, Piece)]
     named = {"r": RED, "g": GREEN, "b": BLUE, "o": OTHER}
     found = ""
     for channel in np.moveaxis(piece.pixels, -1, 0).astype(float):

@@ -505,7 +505,7 @@ def test_a_file_store_that_is_away_answers_503(client, showcase, monkeypatch):
     def away(*_, **__):
         raise exceptions.EndpointConnectionError(endpoint_url="http://s3")
 
-    monkeypatch.setattr(storage.LocalWriter, "commit", away)
+    monkeypatch.setattr(storage.AtomicStorage, "_save", away)
     monkeypatch.setattr(storage.AtomicStorage, "_open", away)
     monkeypatch.setattr(storage, "PAUSE", 0)
     assert showcase.send([("a.png", pictures.png(1))]).status_code == 503
@@ -522,7 +522,7 @@ def test_a_full_disk_answers_503_and_accepts_nothing(client, showcase, monkeypat
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(storage.LocalWriter, "write", full)
+    monkeypatch.setattr(storage.AtomicStorage, "_save", full)
     assert showcase.send([("a.png", pictures.png(1))]).status_code == 503
     assert not Batch.objects.exists()
     assert showcase.stored() == []
@@ -577,22 +577,21 @@ def test_what_is_accepted_survives_a_power_cut(client, showcase, monkeypatch):
 
 def test_a_form_of_many_files_holds_one_open_at_a_time(client, showcase, monkeypatch):
     """It held one for each of its 520, before anybody knew whether the form was honest."""
-    from showcase import storage
+    from showcase.web import upload_handlers
 
-    now, most = [0], [0]
-    begin, close = storage.LocalWriter.__init__, storage.LocalWriter.close
+    now, most, make = [0], [0], upload_handlers.tempfile.SpooledTemporaryFile
 
-    def opened(writer, target):
-        begin(writer, target)
-        now[0] += 1
-        most[0] = max(most[0], now[0])
+    class Watched(make):
+        def __init__(self, *args, **options):
+            super().__init__(*args, **options)
+            now[0] += 1
+            most[0] = max(most[0], now[0])
 
-    def closed(writer):
-        now[0] -= 1
-        close(writer)
+        def close(self):
+            now[0] -= not self.closed
+            super().close()
 
-    monkeypatch.setattr(storage.LocalWriter, "__init__", opened)
-    monkeypatch.setattr(storage.LocalWriter, "close", closed)
+    monkeypatch.setattr(upload_handlers.tempfile, "SpooledTemporaryFile", Watched)
     before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
     sent = [SimpleUploadedFile(f"{i}.png", b"x" * 1000) for i in range(400)]
     strict = Client(enforce_csrf_checks=True)
@@ -697,8 +696,8 @@ def test_nothing_stays_stored_of_a_batch_without_room(client, showcase, settings
 def test_files_are_read_at_the_addresses_that_take_them_only(client, monkeypatch):
     from showcase import storage
 
-    begun = []
-    monkeypatch.setattr(storage, "create", lambda name: begun.append(name))
+    begun, name = [], storage.new_copy
+    monkeypatch.setattr(storage, "new_copy", lambda: begun.append(1) or name())
     large, small = file("a", 2_500_000), file("a", 1000)
     for path in ("/login/", "/gallery/", "/upload/", "/i18n/setlang/", "/nowhere", "/admin/login/"):
         for one in (large, small):

@@ -46,13 +46,16 @@ def test_a_chip_that_is_shown_later_appears_and_one_that_is_hidden_goes(add):
     assert near(first) == ["late"]
 
 
-def test_a_prediction_committed_after_newer_ones_appears(add):
-    """Databases give keys before they commit: of two workers the later may be seen first."""
-    first, _ = add("first", 0, key=10)
-    add("new", 0.2, key=30)
-    assert near(first) == ["new"]
-    add("slow", 0.1, key=20)
-    assert near(first) == ["slow", "new"]
+def test_a_large_gallery_is_not_read_anew_for_each_page(add, monkeypatch):
+    monkeypatch.setattr(similar, "QUICK", -1)
+    first, _ = add("first", 0)
+    add("other", 0.2)
+    monkeypatch.setattr(similar, "REST", 1e9)
+    assert near(first) == ["other"]
+    add("late", 0.1)
+    assert near(first) == ["other"]
+    similar._held["until"] = 0.0
+    assert near(first) == ["late", "other"]
 
 
 def test_many_that_are_not_shown_do_not_crowd_out_those_that_are(add, monkeypatch):

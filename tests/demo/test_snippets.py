@@ -75,26 +75,3 @@ def test_the_python_lines_print_the_labels_of_a_folder(site, key, tmp_path):
     from paperlib.labels import LABELS
 
     assert all(tags and set(tags) <= set(LABELS) for _, *tags in rows)
-
-
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_the_line_of_every_call_is_understood(site, key, tmp_path):
-    """Of the page that describes each call: what it gives to copy answers as it is described."""
-    (tmp_path / "one.jpg").write_bytes(pictures.jpeg(30))
-    (token,) = {site.send([("a.jpg", pictures.jpeg(31))])}
-    site.finished(token)
-    chip = site.client.get(f"/api/v1/batches/{token}/chips").json()["chips"][0]["chip"]
-    page = site.client.get("/api/v1/docs").text
-    lines = [
-        html.unescape(x) for x in re.findall(r"<pre id=\"curl-\d+\"[^>]*><code>(.*?)</code>", page)
-    ]
-    assert len(lines) == 10
-    codes = []
-    for text in lines:
-        text = text.replace("TOKEN", token).replace("CHIP", chip)
-        asked = (
-            f"export KEY={key}\n{text} --silent --output answer.json --write-out '%{{http_code}}'"
-        )
-        codes.append(run(["sh", "-ec", asked], tmp_path))
-    # To cancel or delete a batch that came without a key is refused, in the described way.
-    assert sorted(codes) == ["200"] * 7 + ["202", "403", "403"]

@@ -54,7 +54,7 @@ def no_decoder(*_, **__):
 @pytest.mark.parametrize(
     ("where", "fault", "code"),
     [
-        pytest.param((storage.LocalWriter, "commit"), full, "disk", id="member"),
+        pytest.param((storage.AtomicStorage, "_save"), full, "disk", id="member"),
         pytest.param((storage.AtomicStorage, "_open"), failing, "storage", id="copy"),
         pytest.param((storage.AtomicStorage, "_open"), unreachable, "storage", id="no S3"),
         pytest.param((storage.AtomicStorage, "_save"), refused_by_s3, "storage", id="S3 errs"),
@@ -168,26 +168,6 @@ def test_a_worker_ends_itself_where_it_has_hung_but_not_for_a_slow_model(
     one.lease.busy_since = time.monotonic() - loop.STUCK - 1
     one.beat()
     assert ended == ([70] if ends else [])
-
-
-@pytest.mark.parametrize("inner", ["insert_rows", "_label_again", "_mark_read", "count"])
-def test_a_deadlock_is_tried_again_at_once(showcase, monkeypatch, inner):
-    """PostgreSQL ends one of two transactions that wait for each other."""
-    batch = showcase.batch([(f"{i}.png", pictures.png(i)) for i in range(3)])
-    good, fell = getattr(bulk, inner), []
-
-    class Deadlock(Exception):
-        sqlstate = "40P01"
-
-    def crosswise(*args, **kwargs):
-        if not fell:
-            fell.append(1)
-            raise OperationalError("deadlock detected") from Deadlock()
-        return good(*args, **kwargs)
-
-    monkeypatch.setattr(bulk, inner, crosswise)
-    assert showcase.slice(batch) == "finished"
-    assert (fell, batch.chips_labelled, batch.attempts) == ([1], 3, 0)
 
 
 def test_the_worker_takes_batches_then_draws_then_waits(showcase, monkeypatch):

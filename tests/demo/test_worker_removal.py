@@ -97,7 +97,7 @@ def test_a_removal_that_was_killed_is_gone_on_with(showcase, monkeypatch, moment
     assert set(Chip.objects.values_list("name", flat=True)) == {"a", "2"}
     assert Prediction.objects.count() == 2
     keys = {name.split("/")[2].split(".")[0] for name in showcase.stored()}
-    assert keys == set(Chip.objects.values_list("key", flat=True))
+    assert keys == set(Chip.objects.values_list("pictures", flat=True))
     assert chip_images.pixels(again.placements.get().chip).shape == (64, 64, 3)
 
 

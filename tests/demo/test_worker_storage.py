@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 from showcase import storage
 
@@ -23,11 +25,7 @@ def s3(monkeypatch):
 
 
 def test_files_are_written_whole_read_and_deleted_many_at_a_request(s3, monkeypatch):
-    writer = storage.create("uploads/a")
-    writer.write(b"one ")
-    assert storage.listing("uploads") == []  # not there before its end
-    writer.write(b"two")
-    storage.commit(writer, sync=True)
+    storage.write("uploads/a", io.BytesIO(b"one two"), sync=True)
     assert storage.read("uploads/a") == b"one two"
     for i in range(3):
         storage.write(f"uploads/{i}", b"x")

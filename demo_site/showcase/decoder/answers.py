@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,6 +28,8 @@ class Head:
     height: int = 0
     rows: int = 0
     columns: int = 0
+    #: Longitude and latitude, clockwise from the first pixel's; None where the file does not say.
+    corners: tuple[tuple[float, float], ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -51,16 +53,23 @@ class Member:
     data: bytes
 
 
-#: What comes of a file: a head and its parts, and at the end None or why it is refused.
-Item = Head | Piece | Member | Refused | None
+#: What comes of a file: a head, and its parts.
+Item = Head | Piece | Member
 
 
-def item(record: dict, data: memoryview) -> Item:
-    """A record that the child sent, checked: it may have been taken over."""
+def _corners(given) -> tuple[tuple[float, float], ...] | None:
+    found = tuple((float(x), float(y)) for x, y in given or ())
+    good = all(abs(x) <= 180 and abs(y) <= 90 for x, y in found)  # not for what is no number
+    return found if good and len(found) == 4 else None
+
+
+def item(record: dict, data: memoryview) -> Item | Refused | None:
+    """A record that the child sent, checked; None at the end of a file."""
     if "refused" in record:
         return Refused(record["refused"] if record["refused"] in REASONS else "broken")
     if "head" in record:
-        return Head(**record["head"])
+        head = Head(**record["head"])
+        return replace(head, corners=_corners(head.corners))
     if "chip" in record:
         row, column, *size = map(int, record["chip"])
         height, width, _ = shape = tuple(map(int, record["shape"]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import os
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from django.conf import settings
 from .. import limits as site
 from . import answers, sandbox
 from .answers import Away, Head, Item, Refused
-from .process import HEAD
+from .process import HEAD, send
 
 log = logging.getLogger("showcase.decoder")
 _LARGEST = 2**24  # bytes that a frame may hold besides a file
@@ -55,64 +56,54 @@ class Decoder:
         self.greeted = self.late = False
         self.missing: list[str] = []  # layers of the sandbox that this machine lacks
         self.waited = 0.0  # seconds, for answers of the child
+        self.until = math.inf  # when the child has had its time
 
-    def read(
+    def read(self, data: bytes, *, chips: int) -> Iterator[Item]:
+        """What is in one file, part by part; raises `Refused`, and `Away`."""
+        for _, item in self.read_many([(data, False)], chips=chips):
+            if isinstance(item, Refused):
+                raise item
+            if item is not None:
+                yield item
+
+    def read_many(
         self,
-        files: Sequence[bytes],
+        files: Sequence[tuple[bytes, bool]],
         *,
         chips: int,
         side: int | None = None,
-        inside: Sequence[bool] = (),
         unpacked: tuple[int, int] = (0, 0),
-    ) -> Iterator[tuple[int, Item]]:
-        """What is in each of the files, as `(number of the file, item)`, in their order.
+    ) -> Iterator[tuple[int, Item | Refused | None]]:
+        """What is in each of the files, in their order: parts, then None or why it is refused.
 
+        files     their bytes, and whether they come from an archive; an archive is then refused
         chips     how many chips the batch may still hold
         side      bring chips to a square of so many pixels, as the predictor does
-        inside    which of the files come from an archive; an archive is then refused
         unpacked  members of other archives of the batch, and their bytes: the limits are for all
 
         A file that takes the child down takes no other along. An iterator that is abandoned costs
         the child its life. Raises `Away`.
         """
-        waiting = list(range(len(files)))
-        inside = inside or [False] * len(files)
-        while waiting:
-            request = [(files[i], inside[i]) for i in waiting]
-            numbers, begun = waiting, False
+        done = 0
+        while done < len(files):
             try:
-                for number, item in self._answers(request, chips, side, unpacked):
-                    begun = True
+                for item in self._answers(files[done:], chips, side, unpacked):
                     if isinstance(item, Head):
                         chips -= item.rows * item.columns
-                    yield numbers[number], item
-                    if item is None or isinstance(item, Refused):
-                        waiting, begun = waiting[1:], False
-                return
-            except Refused as refusal:
-                # The first that was not answered did it, or had no time left: alone it tells.
-                if len(request) == 1 or begun:
-                    yield waiting[0], refusal
-                    waiting = waiting[1:]
-                    continue
-            for number in waiting:
-                for _, item in self.read(
-                    [files[number]], chips=chips, side=side, inside=[inside[number]],
-                    unpacked=unpacked,
-                ):  # fmt: skip
-                    if isinstance(item, Head):
-                        chips -= item.rows * item.columns
-                    yield number, item
-            return
+                    yield done, item
+                    done += item is None or isinstance(item, Refused)
+            except Refused as refusal:  # the child died, or had to
+                yield done, refusal
+                done += 1
 
     def _answers(
-        self, files: list[tuple[bytes, bool]], chips: int, side: int | None, unpacked
-    ) -> Iterator[tuple[int, Item]]:
-        """The same for one request; raises `Refused` where the child dies of it."""
+        self, files: Sequence[tuple[bytes, bool]], chips: int, side: int | None, unpacked
+    ) -> Iterator[Item | Refused | None]:
+        """The same for one child; raises `Refused` where a file is its end."""
         most, seconds = site.limits(), float(settings.SHOWCASE["READ_SECONDS"])
         request = {
             "sizes": [len(data) for data, _ in files],
-            "inside": [inside for _, inside in files],
+            "packed": [packed for _, packed in files],
             "side": side,
             "seconds": seconds,
             "least_side": site.MINIMUM,
@@ -125,35 +116,31 @@ class Decoder:
             "ratio": site.ZIP_RATIO,
         }
         self.ready()
-        left, whole = len(files), False
+        left, parts = len(files), 0
         try:
             with self._within(seconds):
-                text = json.dumps(request).encode()
-                self.child.stdin.write(HEAD.pack(len(text), 0) + text)
-                for data, _ in files:
-                    self.child.stdin.write(data)
-                self.child.stdin.flush()
+                send(self.child.stdin, request, [data for data, _ in files])
             while left:
                 with self._within(seconds):
                     records, payload = self._frame(most.file_bytes + 2 * _LARGEST)
-                at = 0
+                parts, at = parts + len(records), 0
+                if not records or parts > max(request["chips"], request["members"]) + 2:
+                    raise ValueError("more, or less, than there can be")
                 for record in records:
                     size = int(record.get("bytes", 0))
                     if not 0 <= size <= len(payload) - at:
                         raise ValueError("more bytes than there are")
-                    number, item = len(files) - left, answers.item(record, payload[at : at + size])
-                    if record["file"] != number:
-                        raise ValueError("not the file that was asked for")
+                    item = answers.item(record, payload[at : at + size])
                     at += size
-                    left -= item is None or isinstance(item, Refused)
-                    whole = not left
-                    yield number, item
+                    if item is None or isinstance(item, Refused):
+                        left, parts = left - 1, 0
+                    yield item
         except _LIES as error:
             reason = "time" if self.late or self._out_of_time() else "crashed"
             log.warning("decoder ended", extra={"reason": reason, "error": str(error)})
             raise Refused(reason) from error
         finally:
-            if not whole:
+            if left:
                 self.close()
 
     def start(self) -> None:
@@ -172,6 +159,7 @@ class Decoder:
             )  # fmt: skip
         except OSError as error:
             raise Away(error.errno, f"the decoder does not start: {error}") from error
+        threading.Thread(target=self._watch, args=[self.child], daemon=True).start()
         with contextlib.suppress(AttributeError, ImportError, OSError):
             import fcntl
 
@@ -227,18 +215,20 @@ class Decoder:
     def _within(self, seconds: float) -> Iterator[None]:
         """The child is killed where this takes longer: what is read from it then ends."""
         self.late, began = False, time.monotonic()
-        timer = threading.Timer(seconds + 1, self._kill, [self.child])
-        timer.daemon = True
-        timer.start()
+        self.until = began + seconds + 1
         try:
             yield
         finally:
-            timer.cancel()
+            self.until = math.inf
             self.waited += time.monotonic() - began
 
-    def _kill(self, child: subprocess.Popen) -> None:
-        self.late = True
-        child.kill()
+    def _watch(self, child: subprocess.Popen) -> None:
+        """A thread as old as the child: one for each answer would take longer than the answer."""
+        while child.returncode is None:
+            if child is self.child and time.monotonic() > self.until:
+                self.late = True
+                child.kill()
+            time.sleep(0.1)
 
     def _frame(self, most: int):
         """`(value, payload)` of the next frame."""

@@ -45,14 +45,15 @@ def check_size(width: int, height: int, most: dict) -> None:
 
 
 def picture(data: bytes, kind: str, most: dict):
-    """Yield the head `{kind, width, height, rows, columns}`, then `(row, column, pixels)`."""
+    """Yield the head (`answers.Head`), then `(row, column, pixels)` of each chip."""
     source = {"jpeg": jpeg, "tiff": tiff}.get(kind, pillow)(data, most)
-    width, height = next(source), next(source)
+    width, height, corners = next(source)
     xs, ys = grid(width, height, most["chip"])
     rows, columns = len(ys) - 1, len(xs) - 1
     if rows * columns > most["chips"]:
         raise Refused("too_many_chips")
     head = {"kind": kind, "width": width, "height": height, "rows": rows, "columns": columns}
+    head["corners"] = corners
     yield head
     cut = next(source)
     for row in range(rows):
@@ -73,8 +74,7 @@ def jpeg(data: bytes, most: dict):
         yield from pillow(data, most)  # knows more oddities, and says what is wrong
         return
     check_size(width, height, most)
-    yield height if turn in _ACROSS else width
-    yield width if turn in _ACROSS else height
+    yield (height, width, None) if turn in _ACROSS else (width, height, None)
     pixels = jpeg.decode(data, components)
     if pixels.shape != (height, width, 3):
         raise Refused("broken")  # a second header says something else
@@ -116,7 +116,8 @@ def from_array(pixels):
 
 
 def pillow(data: bytes, most: dict):
-    """JPEG and PNG: yield width, height and a function that cuts `(left, top, right, bottom)`."""
+    """JPEG and PNG: yield `(width, height, None)`, then a function that cuts `(left, top, right,
+    bottom)`."""
     import numpy as np
     from PIL import Image
 
@@ -126,8 +127,7 @@ def pillow(data: bytes, most: dict):
         # A phone's MPO is a JPEG with a second view behind it: the first is the picture.
         if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
             raise Refused("animated")
-        yield image.width
-        yield image.height
+        yield image.width, image.height, None
         image.load()  # complains about a truncated file
         if image.mode.startswith("I;16"):
             pixels = np.repeat((np.asarray(image) >> 8).astype(np.uint8)[..., None], 3, axis=2)
@@ -191,9 +191,27 @@ def tiff(data: bytes, most: dict):
             return np.ascontiguousarray(pixels.transpose(1, 2, 0))
 
         del rasterio
-        yield image.width
-        yield image.height
+        yield image.width, image.height, corners(image)
         yield cut
+
+
+def corners(image) -> list | None:
+    """Longitude and latitude of a GeoTIFF's corners, clockwise from its first pixel's.
+
+    None where it does not say.
+    """
+    from rasterio.warp import transform
+
+    t, right, bottom = image.transform, image.width, image.height
+    if image.crs is None or t.is_identity:
+        return None
+    at = ((0, 0), (right, 0), (right, bottom), (0, bottom))
+    xs, ys = ([a * x + b * y + c for x, y in at] for a, b, c in (t[0:3], t[3:6]))
+    try:
+        found = transform(image.crs, "EPSG:4326", xs, ys)
+    except Exception:  # a projection that nobody knows: the picture is as good without
+        return None
+    return [[float(x), float(y)] for x, y in zip(*found, strict=True)]
 
 
 def geotiff(pixels) -> bytes:

@@ -1,13 +1,13 @@
 """The process that decodes: no Django, no secrets, under limits, and closed in (`sandbox`).
 
-It reads requests from standard input and answers on standard output. Both are frames: the length
-of a JSON text and of a payload, then these. A request is how much is allowed and the bytes of some
-files; its answer is one or more frames with a list of records, in the order of the files:
+It reads requests from standard input and answers on standard output, in frames: the length of a
+JSON text and of a payload, then these. A request is how much is allowed, and some files; the answer
+to each is one or more frames with a list of records:
 
-    {"file": 0, "head": {"kind", "width", "height", "rows", "columns"}}
-    {"file": 0, "chip": [row, column, height, width], "sha256": …, "shape": […], "bytes": …}
-    {"file": 0, "member": [position, name, reason], "bytes": …}
-    {"file": 0, "end": true}  or  {"file": 0, "refused": code}
+    {"head": {"kind", "width", "height", "rows", "columns"}}
+    {"chip": [row, column, height, width], "sha256": …, "shape": […], "bytes": …}
+    {"member": [position, name, reason], "bytes": …}
+    {"end": true}  or  {"refused": code}
 
 `bytes` is the record's part of the payload: a chip's pixels, brought to the predictor's side where
 the request says which, or the content of an archive's member.
@@ -36,41 +36,6 @@ _RECORDS, _BYTES = 64, 2**21  # of one frame, so that the parent has work early
 HEAD = struct.Struct(">IQ")  # lengths of a frame's JSON and of its payload
 
 
-class Answer:
-    """Records on their way to the parent, some at a time.
-
-    A frame that ends within a file is followed by one that ends with it: so a parent that misses
-    an answer knows at which file the child died.
-    """
-
-    def __init__(self, out):
-        self.out, self.records, self.parts, self.size = out, [], [], 0
-        self.own, self.cut = 0, False  # records of this file; whether some of them were sent
-
-    def add(self, record: dict, data=b"") -> None:
-        if size := len(data):
-            record["bytes"] = size
-            self.parts.append(data)
-            self.size += size
-        self.records.append(record)
-        self.own += 1
-        if self.size >= _BYTES or self.own >= _RECORDS:
-            self.flush()
-            self.cut = True
-
-    def end(self, record: dict) -> None:
-        """The last record of a file."""
-        self.records.append(record)
-        if self.cut or len(self.records) >= _RECORDS:
-            self.flush()
-        self.own, self.cut = 0, False
-
-    def flush(self) -> None:
-        if self.records:
-            send(self.out, self.records, self.parts)
-        self.records, self.parts, self.size, self.own = [], [], 0, 0
-
-
 def send(out, value, parts=()) -> None:
     """One frame."""
     text = json.dumps(value).encode()
@@ -80,47 +45,53 @@ def send(out, value, parts=()) -> None:
     out.flush()
 
 
-def answer(request: dict, files: list[bytes], out) -> None:
-    """All files of a request, one after the other."""
-    answers, most = Answer(out), dict(request)
-    for number, data in enumerate(files):
-        limit_time(request["seconds"])
-        most["inside"] = request["inside"][number]
-        try:
-            used = one(number, data, most, answers)
-            most |= {name: most[name] - count for name, count in used.items()}
-            answers.end({"file": number, "end": True})
-        except BrokenPipeError:
-            raise
-        except Exception as error:
-            answers.end({"file": number, "refused": reason(error)})
-    answers.flush()
+def answer(request: dict, data: bytes, out) -> None:
+    """One file; what it takes of what is allowed is not allowed to those behind it."""
+    limit_time(request["seconds"])
+    records, parts, size = [], [], 0
+    end: dict = {"end": True}
+    try:
+        for record, part in found(data, request):
+            records.append(record | {"bytes": len(part)})
+            parts.append(part)
+            size += len(part)
+            if size >= _BYTES or len(records) >= _RECORDS:
+                send(out, records, parts)
+                records, parts, size = [], [], 0
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        end = {"refused": reason(error)}
+    send(out, [*records, end], parts)
 
 
-def one(number: int, data: bytes, most: dict, answers: Answer) -> dict[str, int]:
-    """One file; how much it takes of what the request allows: chips, or members and their bytes."""
+def found(data: bytes, most: dict):
+    """What is in a file: yield `(record, bytes)`."""
     kind = sniff(data)
     if not kind:
         raise Refused("not_a_picture")
     if kind == "zip":
         if most["inside"]:
             raise Refused("nested")
-        answers.add({"file": number, "head": {"kind": "zip"}})
+        yield {"head": {"kind": "zip"}}, b""
         count = size = 0
         for position, name, why, content in members(data, most):
-            count, size = count + 1, size + len(content)
             name = name.encode("utf-8", "replace").decode("utf-8")[:4096]
-            answers.add({"file": number, "member": [position, name, why]}, content)
-        return {"members": count, "unpacked": size}
+            yield {"member": [position, name, why]}, content
+            count, size = count + 1, size + len(content)
+        most["members"], most["unpacked"] = most["members"] - count, most["unpacked"] - size
+        return
     parts = picture(data, kind, most)
     head = next(parts)
-    answers.add({"file": number, "head": head})
+    most["chips"] -= head["rows"] * head["columns"]
+    yield {"head": head}, b""
     for row, column, pixels in parts:
-        found = chip(pixels, most["side"])
+        small = chip(pixels, most["side"])
         at = [row, column, *pixels.shape[:2]]
-        record = {"file": number, "chip": at, "sha256": fingerprint(pixels), "shape": found.shape}
-        answers.add(record, found.tobytes())
-    return {"chips": head["rows"] * head["columns"]}
+        yield (
+            {"chip": at, "sha256": fingerprint(pixels), "shape": small.shape},
+            small.tobytes(),
+        )
 
 
 def chip(pixels, side: int | None):
@@ -219,6 +190,8 @@ def main() -> None:
         request = json.loads(source.read(length))
         files = [source.read(size) for size in request["sizes"]]
         try:
-            answer(request, files, answers)
+            for data, packed in zip(files, request["packed"], strict=True):
+                request["inside"] = packed
+                answer(request, data, answers)
         except BrokenPipeError:
             return

@@ -33,6 +33,7 @@ class Migration(migrations.Migration):
                 ("used_at", models.DateTimeField(blank=True, null=True)),
                 ("expires_at", models.DateTimeField(blank=True, null=True)),
                 ("revoked", models.BooleanField(default=False)),
+                ("sends_only", models.BooleanField(default=False)),
             ],
         ),
         migrations.CreateModel(
@@ -91,6 +92,12 @@ class Migration(migrations.Migration):
                         editable=False,
                         max_length=32,
                         unique=True,
+                    ),
+                ),
+                (
+                    "pictures",
+                    models.CharField(
+                        default=showcase.models.fields.token, editable=False, max_length=32
                     ),
                 ),
                 ("sha256", models.CharField(max_length=64, unique=True)),
@@ -339,6 +346,7 @@ class Migration(migrations.Migration):
                 ("height", models.PositiveIntegerField(default=0)),
                 ("rows", models.PositiveIntegerField(default=0)),
                 ("columns", models.PositiveIntegerField(default=0)),
+                ("corners", models.JSONField(blank=True, null=True)),
                 (
                     "batch",
                     models.ForeignKey(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
@@ -121,6 +123,11 @@ class Batch(models.Model):
         """Among whose chips its own are known again: everybody's, or those of one owner only."""
         return (self.owner or self.token) if self.private else ""
 
+    def identity(self, content: str) -> str:
+        """The sha256 of its chip with such pixels: of the content, among the chips of its scope."""
+        scope = self.scope
+        return hashlib.sha256(f"{scope} {content}".encode()).hexdigest() if scope else content
+
 
 class Upload(models.Model):
     """One file as it was sent, or one member of a zip; its copy lies in the storage until drawn."""
@@ -139,6 +146,7 @@ class Upload(models.Model):
     height = models.PositiveIntegerField(default=0)
     rows = models.PositiveIntegerField(default=0)
     columns = models.PositiveIntegerField(default=0)
+    corners = models.JSONField(null=True, blank=True)  # of a GeoTIFF: four times [lon, lat]
 
     class Meta:
         ordering = ["id"]

@@ -28,6 +28,7 @@ class Chip(models.Model):
     """
 
     key = models.CharField(max_length=32, unique=True, default=token, editable=False)
+    pictures = models.CharField(max_length=32, default=token, editable=False)  # their name
     sha256 = models.CharField(max_length=64, unique=True)  # of content and scope
     content = models.CharField(max_length=64, db_index=True)  # sha256 of shape and pixels
     name = models.CharField(max_length=160, blank=True)  # of its first upload

@@ -17,6 +17,7 @@ class ApiKey(models.Model):
     used_at = models.DateTimeField(null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked = models.BooleanField(default=False)
+    sends_only = models.BooleanField(default=False)  # it cannot list, cancel or delete
 
     def __str__(self) -> str:
         return self.name

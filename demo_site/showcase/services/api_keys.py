@@ -23,12 +23,20 @@ def digest(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def make(name: str, per_hour: int = 0, days: int = 0) -> str:
-    """A new key, shown this once; it ends after `days` days, 0 does not."""
+def make(name: str, per_hour: int = 0, days: int = 0, *, sends_only: bool = False) -> str:
+    """A new key, shown this once; it ends after `days` days, 0 does not.
+
+    sends_only  one for a machine that only sends: who steals it deletes nothing
+    """
     key = "pk_" + secrets.token_urlsafe(32)
     ends = timezone.now() + timedelta(days=days) if days else None
     ApiKey.objects.create(
-        name=name, digest=digest(key), prefix=key[:_PREFIX], per_hour=per_hour, expires_at=ends
+        name=name,
+        digest=digest(key),
+        prefix=key[:_PREFIX],
+        per_hour=per_hour,
+        expires_at=ends,
+        sends_only=sends_only,
     )
     return key
 

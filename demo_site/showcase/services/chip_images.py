@@ -7,9 +7,10 @@ original, after that.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import cv2
 import numpy as np
@@ -59,7 +60,7 @@ def thumb(image: np.ndarray) -> bytes:
 
 def pixels(chip: Chip) -> np.ndarray:
     """RGB `(H, W, 3)` uint8 from the gallery's own original; `FileNotFoundError` without one."""
-    data = np.frombuffer(storage.read(storage.chip_copy(chip.key, "original")), np.uint8)
+    data = np.frombuffer(storage.read(storage.chip_copy(chip.pictures, "original")), np.uint8)
     image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
     if image is None:
         raise FileNotFoundError(f"the original of chip {chip.pk} is damaged")
@@ -71,7 +72,7 @@ def read(chip: Chip, kind: str) -> bytes:
 
     Raises `FileNotFoundError` for what is not there (yet), or not any more.
     """
-    name = storage.chip_copy(chip.key, kind)
+    name = storage.chip_copy(chip.pictures, kind)
     try:
         return storage.read(name)
     except FileNotFoundError:
@@ -87,6 +88,8 @@ def read(chip: Chip, kind: str) -> bytes:
             # What is public may be seen by one child; the worker draws it again by itself.
             _asked.serve(uploads[0].batch_id if uploads[0].batch.private else 0)
             _draw_uploads(uploads, _asked, kinds=(kind,))
+        else:
+            _as_twin(chip, (kind,))
         return storage.read(name)
     finally:
         _alone.release()
@@ -116,6 +119,10 @@ def draw_some(decoder: Decoder) -> bool:
         done = [upload.pk for upload in _draw_uploads(uploads, decoder)]
         batches.drop_copies(waiting().filter(pk__in=done))
         return True
+    if twins := list(without_source()[:SLICE]):
+        for chip in twins:
+            _attempt(chip, _as_twin, drawn=True)
+        return True
     chips = list(undrawn()[:SLICE])
     for chip in chips:
         _attempt(chip, dehaze)
@@ -130,6 +137,25 @@ def waiting() -> QuerySet[Upload]:
     kept = Exists(places.filter(state="failed"))
     rows = Upload.objects.filter(state="read", batch__state__in=BATCH.final).exclude(copy="")
     return rows.filter(Q(to_draw) | ~Q(kept)).order_by("pk")
+
+
+def without_source() -> QuerySet[Chip]:
+    """Chips to be drawn from the pictures of one with the same pixels: their batch was made private
+    or public since the upload's copy went."""
+    rows = Chip.objects.filter(views=False, drawn=False, tries__lt=TRIES, confidence__gt=0)
+    copies = Placement.objects.filter(chip=OuterRef("pk")).exclude(upload__copy="")
+    return rows.filter(~Exists(copies), placements__isnull=False).order_by("pk").distinct()
+
+
+def _as_twin(chip: Chip, kinds: Iterable[str] = ("original", "thumb")) -> None:
+    twin = Chip.objects.filter(content=chip.content, drawn=True).exclude(content="").first()
+    if twin is None:
+        raise FileNotFoundError(f"no chip has the pixels of chip {chip.pk}")
+    for kind in kinds:
+        storage.write(
+            storage.chip_copy(chip.pictures, kind),
+            storage.read(storage.chip_copy(twin.pictures, kind)),
+        )
 
 
 def undrawn() -> QuerySet[Chip]:
@@ -165,26 +191,18 @@ def _draw_uploads(
 
 def _pieces(uploads: list[Upload], decoder: Decoder) -> Iterator[tuple[Upload, Piece | None]]:
     """The chips of uploads of one batch, whole; None after the last of each."""
-    read = []
     for upload in uploads:
-        try:
-            read.append((upload, storage.read(upload.copy)))
-        except FileNotFoundError:
-            yield upload, None
-    if not read:
-        return
-    found = decoder.read([data for _, data in read], chips=2**31)
-    for number, item in found:
-        if isinstance(item, Piece):
-            yield read[number][0], item
-        elif item is None or isinstance(item, Refused):
-            yield read[number][0], None
+        with contextlib.suppress(FileNotFoundError, Refused):
+            for item in decoder.read(storage.read(upload.copy), chips=2**31):
+                if isinstance(item, Piece):
+                    yield upload, item
+        yield upload, None
 
 
 def _write(chip: Chip, image: np.ndarray, kinds: tuple[str, ...]) -> None:
     encoders = {"original": png, "thumb": thumb}
     for kind in kinds:
-        storage.write(storage.chip_copy(chip.key, kind), encoders[kind](image))
+        storage.write(storage.chip_copy(chip.pictures, kind), encoders[kind](image))
 
 
 def _attempt(chip: Chip, step, *, drawn: bool = False) -> None:
@@ -199,7 +217,7 @@ def _attempt(chip: Chip, step, *, drawn: bool = False) -> None:
             Chip.objects.filter(pk=chip.pk).update(drawn=True)
     # One that was deleted meanwhile (its sha256 is another then) is known to nobody any more.
     if not Chip.objects.filter(pk=chip.pk, sha256=chip.sha256).exists():
-        storage.remove(storage.chip_copy(chip.key, kind) for kind in KINDS)
+        storage.remove(storage.chip_copy(chip.pictures, kind) for kind in KINDS)
 
 
 def dehaze(chip: Chip) -> None:
@@ -213,9 +231,9 @@ def dehaze(chip: Chip) -> None:
     rough = dehaze.transmission(image, light, patch=patch)
     smooth = dehaze.guided_filter(dehaze.luma(image), rough, radius=radius)
     clear = dehaze.recover(image, smooth, light)
-    storage.write(storage.chip_copy(chip.key, "dehazed"), png(clear))
+    storage.write(storage.chip_copy(chip.pictures, "dehazed"), png(clear))
     grey = np.rint(255 * np.clip(smooth, 0, 1)).astype(np.uint8)
-    storage.write(storage.chip_copy(chip.key, "transmission"), png(grey))
+    storage.write(storage.chip_copy(chip.pictures, "transmission"), png(grey))
     Chip.objects.filter(pk=chip.pk).update(views=True)
 
 

@@ -72,8 +72,8 @@ def remove_retired() -> int:
     count = 0
     rows = Chip.objects.filter(sha256__gte=RETIRED)  # by the index; then exactly
     rows = rows.filter(sha256__startswith=RETIRED, placements__isnull=True)
-    while part := list(rows.values_list("pk", "key")[:_PART]):
-        storage.remove(storage.chip_copy(key, kind) for _, key in part for kind in KINDS)
+    while part := list(rows.values_list("pk", "pictures")[:_PART]):
+        storage.remove(storage.chip_copy(name, kind) for _, name in part for kind in KINDS)
         Chip.objects.filter(pk__in=[pk for pk, _ in part]).delete()
         count += len(part)
     return count

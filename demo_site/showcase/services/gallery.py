@@ -160,8 +160,7 @@ def page(query) -> Page:
     """One page of the gallery for the query of its address."""
     filters = Filters.read(query)
     rows, batch = select(filters)
-    newest_first = filters.sort in ("newest", "sure")
-    column = "id" if filters.sort in ("newest", "oldest") else "confidence"
+    column, newest_first = _way(filters)
     after, before = _key(query.get("after")), _key(query.get("before"))
     backwards = before is not None
     key = before if backwards else after
@@ -191,6 +190,26 @@ def page(query) -> Page:
         if another if backwards else key is not None:
             result.newer = filters.query(before=_text(found[0]))
     return result
+
+
+def _way(filters: Filters) -> tuple[str, bool]:
+    """By which column the chips are sorted, and whether it falls."""
+    return (
+        "id" if filters.sort in ("newest", "oldest") else "confidence",
+        filters.sort in ("newest", "sure"),
+    )
+
+
+def neighbours(filters: Filters, chip: Chip) -> tuple[Chip | None, Chip | None]:
+    """The chips before and behind one, among those that the filters let through."""
+    rows, _ = select(filters)
+    column, falls = _way(filters)
+    found = []
+    for falling in (not falls, falls):
+        beyond = rows.filter(_beyond(column, (chip.pk, chip.confidence), falling))
+        pk = beyond.order_by(*_order(column, falling)).values_list("id", flat=True).first()
+        found.append(pk and Chip.objects.filter(pk=pk).first())
+    return found[0], found[1]
 
 
 def _order(column: str, falling: bool) -> list[str]:

@@ -29,10 +29,17 @@ def alive():
 
 
 def workers() -> dict:
-    """`{"alive", "ready", "trouble"}`: how many workers, how many with a model, what is wrong."""
+    """How many workers are `alive`, and how many `ready` with a model.
+
+    `trouble` is what is wrong with one, `lacks` what its decoder's sandbox lacks.
+    """
     rows = list(alive())
-    trouble = next((w.trouble for w in rows if w.trouble), "")
-    return {"alive": len(rows), "ready": sum(w.ready for w in rows), "trouble": trouble}
+    return {
+        "alive": len(rows),
+        "ready": sum(worker.ready for worker in rows),
+        "trouble": next((worker.trouble for worker in rows if worker.trouble), ""),
+        "lacks": next((worker.unprotected for worker in rows if worker.unprotected), ""),
+    }
 
 
 def _files() -> str:
@@ -84,10 +91,6 @@ def report() -> dict:
 
 def working() -> tuple[str, str]:
     """Whether a worker with a model is there, and what the decoders' sandbox lacks on its host."""
-    rows = list(alive())
-    lacks = next((worker.unprotected for worker in rows if worker.unprotected), "")
-    if not rows:
-        return "no worker is running", lacks
-    if not any(worker.ready for worker in rows):
-        return "the model is not loaded", lacks  # details are in the log, not public
-    return "ok", lacks
+    found = workers()
+    said = "ok" if found["ready"] else "the model is not loaded"  # why is in the log, not public
+    return said if found["alive"] else "no worker is running", found["lacks"]

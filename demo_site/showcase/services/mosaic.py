@@ -22,7 +22,7 @@ from ..models import Upload
 
 SIDE = 32  # cells of a window, each way, at most
 WORDS = 6  # so many columns at most, and the labels fit into the cells as words
-_FIELDS = ("row", "column", "state", "code", "chip__key", "chip__hidden", "counted")
+_FIELDS = ("pk", "row", "column", "state", "code", "chip__key", "chip__hidden", "counted")
 #: A correction goes before what the model said.
 _COUNTED = Case(When(chip__corrected=True, then=F("chip__labels")), default=F("prediction__labels"))
 
@@ -96,9 +96,9 @@ def cells(upload: Upload, part: Window, *, all_of_them: bool) -> SafeString:
     place = escape(_("row %(r)s, column %(c)s"))
     down = escape(_("Taken down by those who run this site."))
     found = []
-    for row, column, state, code, key, hidden, mask in rows.annotate(counted=_COUNTED).values_list(
-        *_FIELDS
-    ):
+    for pk, row, column, state, code, key, hidden, mask in rows.annotate(
+        counted=_COUNTED
+    ).values_list(*_FIELDS):
         names = ""
         if hidden and not all_of_them:
             inner = _blank("coming", down)
@@ -106,7 +106,8 @@ def cells(upload: Upload, part: Window, *, all_of_them: bool) -> SafeString:
             names, titles, drawn = look(mask or 0)
             where = place % {"r": row + 1, "c": column + 1}
             inner = (
-                f'<a href="{page}{key}/" aria-label="{where}: {titles}"><title>{titles}</title>'
+                f'<a href="{page}{key}/?of={upload.batch.token}&amp;at={pk}" '
+                f'aria-label="{where}: {titles}"><title>{titles}</title>'
                 f'<image href="{page}{key}/thumb.image" width="256" height="256" '
                 'preserveAspectRatio="none"/><rect class="net" width="256" height="256"/>'
                 f'<g class="said-here" aria-hidden="true">{drawn}</g></a>'

@@ -56,7 +56,9 @@ def _load() -> tuple[object, ModelVersion]:
         try:
             predictor = _made = _made or _predictor()
             card = json.loads(json.dumps(predictor.card, default=str))
-            limits = [float(t) for t in _thresholds(predictor)]
+            limits = [float(t) for t in predictor.thresholds]
+            if len(limits) != COUNT:
+                raise ValueError(f"thresholds: expected {COUNT}, got {len(limits)}")
         except (PaperError, OSError, ImportError, ValueError, AttributeError) as error:
             raise NoModel(str(error).splitlines()[0][:280]) from error
         mark = fingerprint(predictor, card, limits)
@@ -92,16 +94,6 @@ def _predictor():
     return predictor.load(settings.SHOWCASE["MODEL"])
 
 
-def _thresholds(predictor) -> np.ndarray:
-    given = getattr(predictor, "thresholds", None)
-    if given is None:  # then the first prediction says
-        given = predictor.predict(np.zeros((1, 32, 32, 3), np.uint8)).thresholds
-    given = np.asarray(given, float)
-    if given.shape != (COUNT,):
-        raise ValueError(f"thresholds: expected shape ({COUNT},), got {given.shape}")
-    return given
-
-
 def fingerprint(predictor, card: dict, limits: list[float]) -> str:
     """sha256 over the model's files where it has a folder, and over its card and thresholds."""
     digest = hashlib.sha256(json.dumps([card, limits], sort_keys=True).encode())
@@ -114,28 +106,12 @@ def fingerprint(predictor, card: dict, limits: list[float]) -> str:
     return digest.hexdigest()
 
 
-def fit(pixels: np.ndarray) -> np.ndarray:
-    """What `predict` needs of a chip, in memory of its own."""
-    own = getattr(load()[0], "fit", None)
-    return pixels if own is None else np.array(own(pixels))
-
-
 def side() -> int | None:
-    """Pixels of the square that the decoder may fit chips to in the predictor's place.
+    """Pixels of the square that the decoder brings chips to, as `paperlib.predictor` would.
 
-    None where the predictor does not fit them as `paperlib.chips.jpeg` does.
+    None for a predictor without a `size`: it is given chips whole.
     """
-    from paperlib.chips.jpeg import fit, pattern
-
-    predictor = load()[0]
-    size, own = getattr(predictor, "size", None), getattr(predictor, "fit", None)
-    if not isinstance(size, int) or own is None:
-        return None
-    for longest in (size // 2 + 3, 2 * size + 13):  # one to enlarge, one to shrink
-        probe = pattern(longest - 2, longest)
-        if not np.array_equal(own(probe), fit(probe, size)):
-            return None
-    return size
+    return getattr(load()[0], "size", None)
 
 
 def predict(images: list[np.ndarray]):

@@ -1,12 +1,13 @@
 """Chips with similar probabilities: the nearest of the 17-vectors, by Euclidean distance.
 
-Each web process keeps the vectors of all chips in memory (68 bytes a chip), shown or not, since
-that changes at any time, and reads only what was added since; 100,000 chips are 7 MB and 2 ms.
+Each web process holds the vectors of the newest chips in memory (68 bytes a chip), shown or not,
+since that changes at any time. Reading 100,000 takes a quarter of a second.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 
 import numpy as np
 
@@ -14,55 +15,26 @@ from paperlib.labels import COUNT
 
 from ..models import Chip, ModelVersion, Prediction
 
-_MOST = 200_000  # the newest so many
-_LATE = 1000  # keys: a prediction may become visible after others whose keys are that much larger
+_MOST = 100_000  # the newest so many
 _PART = 900  # rows asked for by key at once
+QUICK, REST = 0.05, 100  # what took more seconds to read is read anew after so many times as long
+_lock = threading.Lock()
+_held: dict = {"model": 0, "until": 0.0}
 
 
-class _Index:
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.clear()
-
-    def clear(self) -> None:
-        self.model = 0
-        self.last = 0  # the largest key seen
-        self.recent: set[int] = set()  # keys that are held already, of the last `_LATE`
-        self.held = np.zeros(0, np.int64), np.zeros((0, COUNT), np.float32)
-
-    def refresh(self, model: int) -> tuple[np.ndarray, np.ndarray]:
-        """Keys `(N,)` of chips and their probabilities `(N, 17)`, newest first, read up to now."""
-        with self.lock:
-            if model != self.model:
-                self.clear()
-                self.model = model
-            if new := self._new():
-                self._add(new)
-            return self.held
-
-    def _new(self) -> list[int]:
-        """Keys of the predictions that came since the last call, newest first."""
-        rows = Prediction.objects.filter(model_id=self.model, pk__gt=self.last - _LATE)
-        found = set(rows.values_list("pk", flat=True))
-        self.last = max(found, default=self.last)
-        return sorted(found - self.recent, reverse=True)
-
-    def _add(self, keys: list[int]) -> None:
-        rows = []
-        for start in range(0, len(keys[:_MOST]), _PART):
-            part = Prediction.objects.filter(pk__in=keys[start : start + _PART]).order_by("-pk")
-            rows += part.values_list("pk", "chip", "probability")
-        ids, vectors = self.held
-        new = np.frombuffer(b"".join(bytes(p) for _, _, p in rows), "<f4").reshape(-1, COUNT)
-        chips = np.array([chip for _, chip, _ in rows], np.int64)
-        self.held = (
-            np.concatenate([chips, ids])[:_MOST],
-            np.concatenate([new, vectors])[:_MOST],
-        )
-        self.recent = {pk for pk in self.recent | set(keys) if pk > self.last - _LATE}
-
-
-_index = _Index()
+def vectors(model: int) -> tuple[np.ndarray, np.ndarray]:
+    """Keys `(N,)` of chips and their probabilities `(N, 17)`, newest first."""
+    with _lock:
+        began = time.monotonic()
+        if model != _held["model"] or began >= _held["until"]:
+            rows = Prediction.objects.filter(model_id=model).order_by("-pk")
+            rows = list(rows.values_list("chip", "probability")[:_MOST])
+            found = np.frombuffer(b"".join(bytes(p) for _, p in rows), "<f4").reshape(-1, COUNT)
+            keys = np.array([chip for chip, _ in rows], np.int64)
+            now = time.monotonic()
+            rest = REST * (now - began) if now - began > QUICK else 0
+            _held.update(model=model, until=now + rest, found=(keys, found))
+        return _held["found"]
 
 
 def to(chip: Chip, most: int = 8) -> list[Chip]:
@@ -73,14 +45,19 @@ def to(chip: Chip, most: int = 8) -> list[Chip]:
     own = Prediction.objects.filter(chip=chip, model=model).first()
     if own is None:
         return []
-    ids, vectors = _index.refresh(model.pk)
-    distance = np.linalg.norm(vectors - Prediction.unpack(own.probability), axis=1)
-    order = ids[np.argsort(distance, kind="stable")]
+    keys, known = vectors(model.pk)
+    distance = np.linalg.norm(known - Prediction.unpack(own.probability), axis=1)
+    order = keys[np.argsort(distance, kind="stable")]
+    return shown(order[order != chip.pk], most)
+
+
+def shown(order: np.ndarray, most: int, **also) -> list[Chip]:
+    """The first of these chips, given by key, that stand in the gallery (and are `also` so)."""
     found: list[Chip] = []
     start, end = 0, 4 * most + 1  # as a rule enough, though some are not shown
     while len(found) < most and start < len(order):
-        part = [int(pk) for pk in order[start:end] if pk != chip.pk]
-        there = Chip.objects.filter(pk__in=part, shown=True).in_bulk()
+        part = [int(pk) for pk in order[start:end]]
+        there = Chip.objects.filter(pk__in=part, shown=True, **also).in_bulk()
         found += [there[pk] for pk in part if pk in there]
         start, end = end, end + _PART
     return found[:most]

@@ -109,8 +109,17 @@ def _titles(mask: int) -> str:
 class ApiKeyAdmin(admin.ModelAdmin):
     """Made with `manage.py create_api_key`, which shows the key once."""
 
-    list_display = ("name", "prefix", "per_hour", "created_at", "used_at", "expires_at", "revoked")
-    fields = ("name", "per_hour", "expires_at", "revoked")
+    list_display = (
+        "name",
+        "prefix",
+        "per_hour",
+        "created_at",
+        "used_at",
+        "expires_at",
+        "revoked",
+        "sends_only",
+    )
+    fields = ("name", "per_hour", "expires_at", "revoked", "sends_only")
 
     def has_add_permission(self, request) -> bool:
         return False

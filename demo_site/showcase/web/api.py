@@ -38,7 +38,6 @@ api = NinjaAPI(
     title="Showcase API",
     version="1",
     description="Send satellite chips, get their labels. Keys come from those who run the site.",
-    docs_url=None,  # the site's own page: readable without scripts, and by screen readers
 )
 _FAILED = 500  # failed files in one answer
 _CHIPS = 500  # chips of one picture that are answered at once
@@ -53,6 +52,16 @@ class KeyHeader(APIKeyHeader):
         found = api_keys.find(key) if key else None
         if found is not None and (most := api_keys.may_ask(found)):
             raise HttpError(429, _("This key may send %(n)d requests per hour.") % {"n": most})
+        return found
+
+
+class WholeKey(KeyHeader):
+    """Of a key that may do more than send."""
+
+    def authenticate(self, request: HttpRequest, key: str | None) -> ApiKey | None:
+        found = super().authenticate(request, key)
+        if found is not None and found.sends_only:
+            raise HttpError(403, _("This key may only send."))
         return found
 
 
@@ -158,7 +167,10 @@ def predict(request: HttpRequest, file: File[UploadedFile]):
 
 
 @api.get(
-    "/batches", auth=KeyHeader(), response={200: list[BatchStatus], **_KEYED}, tags=["batches"]
+    "/batches",
+    auth=WholeKey(),
+    response={200: list[BatchStatus], 403: Problem, **_KEYED},
+    tags=["batches"],
 )
 def own_batches(request: HttpRequest, limit: int = Query(50, ge=1, le=200)):
     """The batches that came with this key, newest first."""
@@ -175,7 +187,7 @@ def _own(request: HttpRequest, token: str) -> Batch:
 
 @api.delete(
     "/batches/{token}",
-    auth=KeyHeader(),
+    auth=WholeKey(),
     response={204: None, 403: Problem, 404: Problem, **_KEYED},
     tags=["batches"],
 )
@@ -225,7 +237,7 @@ def chips(
 
 @api.post(
     "/batches/{token}/cancel",
-    auth=KeyHeader(),
+    auth=WholeKey(),
     response={200: BatchStatus, 403: Problem, 404: Problem, 409: Problem, **_KEYED},
     tags=["batches"],
 )

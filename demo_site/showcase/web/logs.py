@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 _USUAL = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 # The address of a batch or chip is the right to see it, so only its beginning is written: enough to
 # know it again, useless to go there. Django and gunicorn write paths of their own accord.
-_ADDRESS = re.compile(r"(?<![A-Za-z0-9])((?:batch|chip)(?:es|s)?/(?:[\w-]{2}/)?[\w-]{4})[\w-]{8,}")
+_ADDRESS = re.compile(
+    r"(?<![A-Za-z0-9])((?:(?:batch|chip)(?:es|s)?/(?:[\w-]{2}/)?|\bof=)[\w-]{4})[\w-]{8,}"
+)
 
 
 def masked(text: str) -> str:

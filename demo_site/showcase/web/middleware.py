@@ -1,4 +1,4 @@
-"""Headers, logs and a clear page for a database in trouble."""
+"""Headers, probes, limits of forms, and a line in the log for each request."""
 
 from __future__ import annotations
 
@@ -67,25 +67,6 @@ class Health:
         return view(request) if view else self.get_response(request)
 
 
-class Head:
-    """HEAD is GET without its body for the API, too, which knows no other methods than it lists."""
-
-    def __init__(self, get_response):
-        self.get_response = get_response
-
-    def __call__(self, request):
-        if request.method != "HEAD" or not request.path_info.startswith("/api/v1/"):
-            return self.get_response(request)
-        request.method = "GET"
-        response = self.get_response(request)
-        request.method = "HEAD"
-        if not response.streaming:
-            size = len(response.content)
-            response.content = b""
-            response["Content-Length"] = size
-        return response
-
-
 class Bodies:
     """How large a form may be, and how much an address may send: asked before anything is read.
 
@@ -144,18 +125,3 @@ class LogRequests:
             },
         )
         return response
-
-
-class DatabaseTrouble:
-    """A database or file store in trouble answers 503 with a page that says so, not 500."""
-
-    def __init__(self, get_response):
-        self.get_response = get_response
-
-    def __call__(self, request):
-        return self.get_response(request)
-
-    def process_exception(self, request, exception):
-        from .views.errors import answer_trouble
-
-        return answer_trouble(request, exception)

@@ -1,4 +1,4 @@
-"""Files of a form go straight into the store, one after the other, counted as they arrive.
+"""Files of a form go into the store, one after the other, counted as they arrive.
 
 So a request holds one open file, however many it brings, and the limit on its size is met before
 its end. Files are taken by the views of `TAKING` only; the form of any other page is small.
@@ -7,7 +7,9 @@ its end. Files are taken by the views of `TAKING` only; the form of any other pa
 from __future__ import annotations
 
 import hashlib
+import tempfile
 
+from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import FileUploadHandler, SkipFile
@@ -59,10 +61,6 @@ class IntoTheStore(FileUploadHandler):
         self.takes = request is not None and takes_files(request)
         self.most = most(request) if request is not None else SMALL
 
-    def handle_raw_input(self, input_data, META, content_length, boundary, encoding=None):
-        if content_length > self.most + HEADS:
-            raise RequestDataTooBig("the upload is larger than a batch may be")
-
     def new_file(self, *args, **kwargs):
         super().new_file(*args, **kwargs)
         if not self.takes:
@@ -70,7 +68,8 @@ class IntoTheStore(FileUploadHandler):
         if self.seen == 0:
             storage.demand_room()
         self.copy, self.digest, self.size = storage.new_copy(), hashlib.sha256(), 0
-        self.file = storage.create(self.copy)
+        folder = settings.FILE_UPLOAD_TEMP_DIR
+        self.file = tempfile.SpooledTemporaryFile(2**20, dir=folder)  # noqa: SIM115  closed below
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
         self.seen += len(raw_data)
@@ -90,7 +89,8 @@ class IntoTheStore(FileUploadHandler):
         copy = ""
         try:
             if 0 < self.size <= limits().file_bytes:
-                storage.commit(self.file, sync=True)  # the visitor is told that it is here
+                self.file.seek(0)
+                storage.write(self.copy, self.file, sync=True)  # the visitor is told so
                 copy = self.copy
         finally:
             self.file.close()

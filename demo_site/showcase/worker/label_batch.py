@@ -31,7 +31,6 @@ from .lease import Lease, LeaseLost
 
 log = logging.getLogger("showcase.label_batch")
 PAGE = 512  # uploads looked at together
-PAUSE = 64  # members unpacked, or files refused, until it looks whether others wait
 #: Seconds until a batch is tried again.
 LATER = {"fault": 2, "disk": 10, "storage": 10, "decoder": 10, "database": 10, "ration": 600}
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -108,7 +107,7 @@ def _slice(lease: Lease, decoder: Decoder, stopping: threading.Event) -> str:
     end = time.monotonic() + float(settings.SHOWCASE["SLICE_SECONDS"])
     speed = _Speed(lease.worker)
     sizes = read_ahead.sizes(speed.chip)
-    moved, others, looked = False, 0, time.monotonic()
+    moved, looked = False, time.monotonic()
     while uploads := list(read_ahead.to_read(batch)[:PAGE]):
         batch.refresh_from_db(fields=["read_seconds"])
         items = read_ahead.decoded(
@@ -123,15 +122,10 @@ def _slice(lease: Lease, decoder: Decoder, stopping: threading.Event) -> str:
                     speed.note(len(group))
                 elif group is not None:
                     moved |= _one(lease, *group)
-                    others += 1
                 now = time.monotonic()
-                # A saved group has looked whether the batch is ours still.
-                if not isinstance(group, list):
-                    late = now - looked > read_ahead.BREATH
-                    if others < PAUSE and not late and not stopping.is_set():
-                        continue
-                    lease.hold()
-                others, looked = 0, now
+                if now - looked > read_ahead.BREATH:
+                    lease.hold()  # it may have been cancelled
+                    looked = now
                 # Not before something new was done: a large file is read from its start in each.
                 if (moved and now > end) or stopping.is_set():
                     lease.give_back()

@@ -27,7 +27,7 @@ from ..decoder.answers import Away
 from ..decoder.client import Decoder
 from ..models import ModelVersion, Worker, token
 from ..services import chip_images, predictor
-from . import examples, housekeeping, label_batch, read_ahead
+from . import housekeeping, label_batch, read_ahead
 from .lease import Lease, LeaseLost, take
 
 log = logging.getLogger("showcase.loop")
@@ -96,8 +96,6 @@ class Loop:
             return True
         if time.monotonic() < self.nothing_until:
             return False
-        if examples.fill():
-            return True
         try:
             if chip_images.draw_some(self.drawer):
                 return True

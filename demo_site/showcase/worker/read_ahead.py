@@ -22,8 +22,8 @@ from .bulk import Cut
 
 FIRST, GROUP = 8, 128  # chips in a batch's first group, and in a later one at most
 GROUP_SECONDS = 5  # that a group takes at most, where a chip takes long
-AHEAD = 256  # things that the thread is ahead of the worker
 FILES, BYTES = 32, 4 * 2**20  # decoded together
+AHEAD = 256  # things that the thread is ahead of the worker
 BREATH = 1.0  # seconds after which the worker looks at the latest, whatever it waits for
 Item = tuple[Upload, Head | Piece | Member | Refused | None]
 
@@ -45,7 +45,10 @@ def to_read(batch: Batch):
 def decoded(
     batch: Batch, uploads: list[Upload], decoder: Decoder, room: int, before: tuple[int, int]
 ) -> Iterator[Item]:
-    """What is in each of the files, in their order; it runs in a thread and asks no database."""
+    """What is in each of the files, in their order; it runs in a thread and asks no database.
+
+    A file's parts are followed by None, or by why it is refused.
+    """
     most = float(settings.SHOWCASE["BATCH_READ_SECONDS"]) - batch.read_seconds
     began, side = decoder.waited, predictor.side()
     for part in _parts(uploads):
@@ -55,17 +58,12 @@ def decoded(
                 yield upload, Refused("batch_time")
                 continue
             try:
-                files.append(storage.read(upload.copy) if upload.copy else None)
+                files.append((storage.read(upload.copy or "gone"), upload.parent_id is not None))
+                whole.append(upload)
             except FileNotFoundError:
-                files.append(None)
-            whole.append(upload)
-            if files[-1] is None:
                 yield upload, Refused("missing")
-                files.pop(), whole.pop()
-        inside = [upload.parent_id is not None for upload in whole]
-        found = decoder.read(files, chips=room, side=side, inside=inside, unpacked=before)
         members = size = 0
-        for number, item in found:
+        for number, item in decoder.read_many(files, chips=room, side=side, unpacked=before):
             if isinstance(item, Head):
                 room -= item.rows * item.columns
                 members = size = 0
@@ -73,9 +71,6 @@ def decoded(
                 members, size = members + 1, size + len(item.data)
             elif item is None:  # of an archive that is refused, nothing stays
                 before, members, size = (before[0] + members, before[1] + size), 0, 0
-            elif isinstance(item, Piece) and side is None:
-                item = Piece(item.row, item.column, item.size, item.sha256,
-                             predictor.fit(item.pixels))  # fmt: skip
             yield whole[number], item
 
 

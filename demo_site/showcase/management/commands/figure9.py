@@ -25,6 +25,8 @@ from paperlib.pipeline.site_picture import looks_like, shows_release, write_card
 from paperlib.utils import files, system
 from showcase import run
 
+WIDTH, HEIGHT, EXAMPLES = 1280, 1480, 48  # pixels of the page, scenes in it
+
 
 class Command(BaseCommand):
     help = "Start the site in a folder of its own, wait for its examples, and picture a page."
@@ -32,13 +34,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser) -> None:
         root = settings.CHECKOUT
         parser.add_argument("--out", default=str(root / "figures/sample/fig09_showcase.png"))
-        parser.add_argument("--page", default="/", help="address on the site")
-        parser.add_argument("--width", type=int, default=1280, help="pixels")
-        parser.add_argument("--height", type=int, default=1480, help="pixels")
-        parser.add_argument("--examples", type=int, default=48, help="generated scenes")
         parser.add_argument("--seconds", type=float, default=180, help="patience")
 
-    def handle(self, *, out, page, width, height, examples, seconds, **options) -> None:
+    def handle(self, *, out, seconds, **options) -> None:
         browser = system.browser()
         if browser is None:
             raise CommandError(
@@ -51,7 +49,7 @@ class Command(BaseCommand):
             env = run.environment() | {
                 "SHOWCASE_VAR": folder,
                 "SHOWCASE_BIND": f"127.0.0.1:{port}",
-                "SHOWCASE_EXAMPLES": str(examples),
+                "SHOWCASE_EXAMPLES": str(EXAMPLES),
                 "SHOWCASE_LOG_LEVEL": "ERROR",
             }
             env.pop("DATABASE_URL", None)
@@ -60,7 +58,7 @@ class Command(BaseCommand):
             here = [*demo, "--no-browser", "--port", str(port)]
             site = subprocess.Popen(here, env=env, cwd=settings.CHECKOUT)
             try:
-                self._wait(f"{address}/", site, examples, seconds)
+                self._wait(f"{address}/", site, seconds)
                 picture = Path(folder) / "page.png"
                 subprocess.run(
                     [
@@ -71,10 +69,10 @@ class Command(BaseCommand):
                         "--disable-gpu",
                         "--lang=en-GB",
                         f"--user-data-dir={folder}/browser",
-                        f"--window-size={width},{height}",
+                        f"--window-size={WIDTH},{HEIGHT}",
                         "--virtual-time-budget=8000",
                         f"--screenshot={picture}",
-                        address + page,
+                        f"{address}/",
                     ],
                     check=True,
                     timeout=seconds,
@@ -94,8 +92,8 @@ class Command(BaseCommand):
                 shutil.copyfile(picture, partial)
         self.stdout.write(f"wrote {target}")
 
-    def _wait(self, address: str, site: subprocess.Popen, examples: int, seconds: float) -> None:
-        last = f"scene_{examples - 1:06d}".encode()  # all are labelled then
+    def _wait(self, address: str, site: subprocess.Popen, seconds: float) -> None:
+        last = f"scene_{EXAMPLES - 1:06d}".encode()  # all are labelled then
         end = time.monotonic() + seconds
         while time.monotonic() < end and site.poll() is None:
             try:

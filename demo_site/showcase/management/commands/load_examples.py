@@ -1,18 +1,25 @@
-"""`manage.py load_examples`: open the example gallery, once, on a site without batches."""
+"""`manage.py load_examples`: send the example gallery, once, on a site without batches."""
 
 from __future__ import annotations
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from paperlib.chips import scenes
 from showcase.models import Batch
-from showcase.services.uploads import open_batch
+from showcase.services import chip_images, uploads
+from showcase.web.upload_handlers import stored
 
 
 class Command(BaseCommand):
-    help = "Let a worker fill the example gallery of generated scenes where the site is empty."
+    help = "Send generated scenes, like any visitor's pictures, where the site is empty."
 
     def handle(self, **options) -> None:
-        if int(settings.SHOWCASE["EXAMPLES"]) > 0 and not Batch.objects.exists():
-            open_batch(title="Generated scenes", example=True)
-            self.stdout.write("opened")
+        if not settings.SHOWCASE["EXAMPLES"] or Batch.objects.exists():
+            return
+        batch = uploads.open_batch(title="Generated scenes", example=True)
+        for i in range(int(settings.SHOWCASE["EXAMPLES"])):
+            data = chip_images.png(scenes.scene(i, size=256).image)
+            uploads.add_files(batch, [stored(f"scene_{i:06d}.png", "image/png", data)])
+        uploads.submit(batch)
+        self.stdout.write("sent")

@@ -42,6 +42,15 @@ function unanswered() {
 }
 
 report();
+// What the site has not drawn again (304) need not be here either, unless the page says it is old.
+let mark = "";
+document.body.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  if (detail.isError) return;
+  const now = detail.xhr.getResponseHeader("ETag");
+  if (now && now === mark && missed < 2) detail.shouldSwap = false;
+  if (missed < 2) missed = 0;
+  mark = now;
+});
 document.body.addEventListener("htmx:afterSwap", () => {
   opened = false;
   missed = 0;

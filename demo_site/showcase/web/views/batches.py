@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 from django.contrib import messages
 from django.core.paginator import Page, Paginator
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.cache import get_conditional_response
+from django.utils.http import quote_etag
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from paperlib.labels import LABELS
+
 from ...limits import VANISH_DAYS
 from ...models import Batch, Upload
-from ...services import batches, exports, health, mosaic, rate_limits
+from ...services import batches, exports, geography, health, mosaic, rate_limits, visibility
 from ...services import progress as progress_of
 from .. import ownership
 from . import errors
@@ -31,12 +39,14 @@ def _context(request: HttpRequest, batch: Batch) -> dict:
         "page": _page(request, rows, "page"),
         "histogram": mosaic.legend(batch.placements) if batch.finished else [],
         "failed_uploads": _page(request, batch.uploads.filter(state="failed"), "why"),
+        "on_earth": geography.uploads(batch).exists(),
         "mosaics": _page(request, mosaics, "large"),
         "may_change": may_change,
         "may_delete": batch.finished
         and (ownership.owns(request, batch) or request.user.has_perm("showcase.delete_batch")),
         "may_retry": may_change and batch.finished and batches.may_retry(batch),
         "workers": health.workers(),
+        "pause": _pause(batch),
     }
 
 
@@ -58,13 +68,35 @@ def batch(request: HttpRequest, token: str) -> HttpResponse:
 
 @require_safe
 def progress(request: HttpRequest, token: str) -> HttpResponse:
-    """The changing part of the page, asked for by htmx; 286 tells it to stop asking."""
+    """The changing part of the page, asked for by htmx; 286 tells it to stop asking.
+
+    Where nothing has changed it is not drawn again: the answer is 304.
+    """
     found = get_object_or_404(Batch.objects.present(), token=token)
+    mark = _mark(request, found)
+    if unchanged := get_conditional_response(request, etag=mark):
+        return unchanged
     response = render(request, "showcase/_progress.html", _context(request, found))
-    response["Cache-Control"] = "no-store"
+    response["Cache-Control"] = "private, no-cache"
+    response["ETag"] = mark
     if found.finished:
         response.status_code = 286
     return response
+
+
+def _pause(batch: Batch) -> int:
+    """Seconds until its page looks again: what takes long need not be looked at each second."""
+    age = (timezone.now() - batch.created_at).total_seconds()
+    return 1 if age < 60 else 2 if age < 600 else 5
+
+
+def _mark(request: HttpRequest, batch: Batch) -> str:
+    """Changes with whatever the changing part shows."""
+    parts = (
+        progress_of.of(batch), batch.setback, batch.title, batch.private, health.workers(),
+        _pause(batch), get_language(), request.user.pk, ownership.owns(request, batch),
+    )  # fmt: skip
+    return quote_etag(sha256(repr(parts).encode()).hexdigest())
 
 
 def _change(request: HttpRequest, token: str, act, done: str, not_done: str) -> HttpResponse:
@@ -99,7 +131,7 @@ def retry(request: HttpRequest, token: str) -> HttpResponse:
 
 @require_POST
 def change(request: HttpRequest, token: str) -> HttpResponse:
-    """Title and time of a batch, by whoever opened it."""
+    """Title and time of a batch, and who sees its chips, by whoever opened it."""
     found = get_object_or_404(Batch.objects.present(), token=token)
     if not ownership.may_change(request, found):
         return errors.forbidden(request)
@@ -109,6 +141,15 @@ def change(request: HttpRequest, token: str) -> HttpResponse:
         title=request.POST.get("title", ""),
         days=int(days) if days in map(str, VANISH_DAYS) else None,
     )
+    if (private := request.POST.get("private")) in ("0", "1"):
+        try:
+            found = visibility.set_private(found, private == "1")
+        except visibility.NotPossible:
+            text = _(
+                "It could not be made private or public. Send the files again as you want them."
+            )
+            messages.warning(request, text)
+            return redirect(found)
     messages.success(request, _("The batch was changed."))
     return redirect(found)
 
@@ -123,6 +164,30 @@ def as_csv(request: HttpRequest, token: str) -> HttpResponse:
 def as_json(request: HttpRequest, token: str) -> HttpResponse:
     found = get_object_or_404(Batch.objects.present(), token=token)
     return exports.download(exports.json_rows(found), f"labels-{found.pk}.json", "application/json")
+
+
+@require_safe
+def as_geojson(request: HttpRequest, token: str) -> HttpResponse:
+    found = get_object_or_404(Batch.objects.present(), token=token)
+    rows, kind = geography.geojson_rows(found), "application/geo+json"
+    return exports.download(rows, f"labels-{found.pk}.geojson", kind)
+
+
+@require_safe
+def earth(request: HttpRequest, token: str) -> HttpResponse:
+    """The batch's chips where they lie, by the positions that its GeoTIFFs hold."""
+    found = get_object_or_404(Batch.objects.present(), token=token)
+    label = request.GET.get("label", "")
+    label = label if label in LABELS else ""
+    if (drawn := geography.draw(found, label)) is None:
+        raise Http404
+    context = {
+        "batch": found,
+        "map": drawn,
+        "label": label,
+        "legend": mosaic.legend(geography.placements(found)),
+    }
+    return render(request, "showcase/map.html", context)
 
 
 @require_safe

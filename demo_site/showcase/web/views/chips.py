@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
 from django.db import DatabaseError
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
@@ -16,7 +17,16 @@ from paperlib.labels import LABELS, WEATHER
 
 from ... import label_sets
 from ...models import Batch, Chip, Flag
-from ...services import chip_images, deletion, exports, model_card, similar
+from ...services import (
+    chip_images,
+    corrections,
+    deletion,
+    exports,
+    model_card,
+    similar,
+    unsure,
+    walk,
+)
 from ...services import gallery as gallery_of
 from ...services.probabilities import bars
 from .. import ownership
@@ -72,6 +82,8 @@ def chip(request: HttpRequest, key: str) -> HttpResponse:
         "history": [{"prediction": p, "bars": bars(p)} for p in history],
         "correction": found.flags.filter(state="accepted").order_by("-decided_at").first(),
         "similar": similar.to(found) if newest else [],
+        "walk": walk.through(found, request.GET, expert=_expert(request)),
+        "query": request.GET.urlencode(),
         "placements": public.select_related("batch", "upload").order_by("-id")[:10],
         # Strangers' words are looked at first; one's own are there at once.
         "flags": found.flags.filter(ownership.own_flags(request) | Q(state="accepted"))[:5],
@@ -81,6 +93,18 @@ def chip(request: HttpRequest, key: str) -> HttpResponse:
         ],
     }
     return render(request, "showcase/chip.html", context)
+
+
+def _expert(request: HttpRequest) -> bool:
+    """Whether what this visitor says of a chip counts at once."""
+    return request.user.has_perm("showcase.change_flag")
+
+
+@require_safe
+@permission_required("showcase.change_flag", raise_exception=True)
+def unsure_chips(request: HttpRequest) -> HttpResponse:
+    """For those who may correct: what most needs somebody's eye."""
+    return render(request, "showcase/unsure.html", {"queue": unsure.queue()})
 
 
 @require_safe
@@ -105,20 +129,27 @@ def image(request: HttpRequest, key: str, kind: str) -> HttpResponse:
 def flag(request: HttpRequest, key: str) -> HttpResponse:
     """ "This is wrong", with the labels the visitor holds for right."""
     found = _chip(request, key)
+    query = request.GET.urlencode()
+    here = found.get_absolute_url() + (f"?{query}" if query else "")  # what it is part of stays
     if ownership.limited(request, "flags"):
         return errors.too_many(request)
     names = [name for name in request.POST.getlist("label") if name in LABELS]
     if not names:
         messages.error(request, _("Choose the labels that are right."))
-        return redirect(found)
-    Flag.objects.create(
+        return redirect(here)
+    row = Flag.objects.create(
         chip=found,
         owner=ownership.owner(request),
         labels=label_sets.mask(names),
         comment=request.POST.get("comment", "").replace("\x00", "").strip()[:500],
     )
-    messages.success(request, _("Thank you. Your labels were kept for review."))
-    return redirect(found)
+    if not _expert(request):
+        messages.success(request, _("Thank you. Your labels were kept for review."))
+        return redirect(here)
+    corrections.judge(Flag.objects.filter(pk=row.pk), accepted=True, by=request.user)
+    messages.success(request, _("Your labels count from now on."))
+    way = walk.through(found, request.GET, expert=True)
+    return redirect((way and way.next) or here)
 
 
 @require_safe
