@@ -145,6 +145,26 @@ def test_a_jpeg_has_the_pixels_that_the_predictor_reads(tmp_path):
         assert np.array_equal(piece.pixels, own)
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("turn", [0, *range(1, 9), 9])
+def test_a_camera_s_picture_is_turned_upright(kind, turn, tmp_path):
+    """As `paper predict` and viewers do; a number that is no orientation turns nothing."""
+    from PIL import ImageOps
+
+    from paperlib.predictor import read_image
+
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    data = pictures.encode(pictures.pixels(3, (61, 77)), kind, exif=exif)
+    _head, piece = DECODER.read(data, chips=100)
+    with Image.open(io.BytesIO(data)) as image:
+        shown = np.asarray(ImageOps.exif_transpose(image))
+    assert np.array_equal(piece.pixels, shown)
+    path = tmp_path / f"a.{kind.lower()}"
+    path.write_bytes(data)
+    assert np.array_equal(piece.pixels, read_image(path))
+
+
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "1", "I;16"])
 def test_every_kind_of_png_becomes_colours(showcase, mode):
     grey = pictures.pixels(2)[..., 0]

@@ -66,8 +66,7 @@ def jpeg(data: bytes, most: dict):
     """JPEG, upright as the predictor reads it; yields as `pillow` does."""
     from paperlib.chips import jpeg
 
-    turn = orientation(data)
-
+    turn = jpeg_orientation(data)
     try:
         height, width, components = jpeg.header(data)
     except jpeg.BadChip:
@@ -81,15 +80,23 @@ def jpeg(data: bytes, most: dict):
     yield from_array(upright(pixels, turn))
 
 
-def orientation(data: bytes) -> int:
-    """How a camera was held: 1 (upright) to 8, by the EXIF metadata of a JPEG, if there are any."""
+def jpeg_orientation(data: bytes) -> int:
+    """`orientation` of a JPEG that need not be opened otherwise."""
     if b"Exif\0\0" not in data[:4096]:
         return 1
     from PIL import Image
 
     try:
         with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
-            return int(image.getexif().get(_ORIENTATION, 1))
+            return orientation(image)
+    except Exception:  # the header may be damaged in any way; the picture need not be
+        return 1
+
+
+def orientation(image) -> int:
+    """How a camera was held: 1 (upright) to 8, by the EXIF metadata of an opened picture."""
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # metadata may be damaged in any way; the picture need not be
         return 1
 
@@ -116,8 +123,8 @@ def from_array(pixels):
 
 
 def pillow(data: bytes, most: dict):
-    """JPEG and PNG: yield `(width, height, None)`, then a function that cuts `(left, top, right,
-    bottom)`."""
+    """JPEG and PNG, upright: yield `(width, height, None)`, then a function that cuts `(left, top,
+    right, bottom)`."""
     import numpy as np
     from PIL import Image
 
@@ -127,13 +134,15 @@ def pillow(data: bytes, most: dict):
         # A phone's MPO is a JPEG with a second view behind it: the first is the picture.
         if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
             raise Refused("animated")
-        yield image.width, image.height, None
         image.load()  # complains about a truncated file
+        turn = orientation(image)
+        size = image.size[::-1] if turn in _ACROSS else image.size
+        yield *size, None
         if image.mode.startswith("I;16"):
             pixels = np.repeat((np.asarray(image) >> 8).astype(np.uint8)[..., None], 3, axis=2)
         else:
             pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-    yield from_array(pixels)
+    yield from_array(upright(pixels, turn))
 
 
 def tiff(data: bytes, most: dict):
