@@ -10,6 +10,7 @@ function buildSlider(host) {
     state[name] = Number(value(Number(input.value)).toPrecision(6));
     schedule("all", name);
   });
+  input.addEventListener("change", () => { held = ""; }); // let go: the next move is compared with this
   host.sync = () => {
     input.value = position(state[name]);
     const text = `${name === "strength" || digits ? Number(state[name].toFixed(digits)) : state[name]}`;
@@ -28,16 +29,19 @@ function buildPredict(host) {
     step.classList.remove("veiled");
     $$("button", host).forEach((other) => { other.setAttribute("aria-pressed", other === button); other.classList.remove("right", "wrong"); });
     if (i < answers.length) {
-      let { right } = PREDICT[host.dataset.predict], why = answers[i][1];
-      if (right < 0) { // the prior: the picture itself says it
-        const share = now.groundDark.reduce((n, d) => n + (d < 25), 0) / now.groundDark.length;
-        right = share < 0.25 ? 0 : share < 0.7 ? 1 : 2;
-        const text = `${Math.round(100 * share)} %`;
-        why = i === right ? [`Yes: ${text}.`, `对：${text}。`] : [`It is ${text}. Try another scene and see how it changes.`, `实际是 ${text}。换一个场景看看有什么变化。`];
-      }
-      button.classList.add(i === right ? "right" : "wrong");
-      $(".why", host).innerHTML = `<b class="${i === right ? "right" : "wrong"}">${i === right ? "✔" : "✘"}</b> ${both(why)}`;
-    }
+      host.tell = () => {
+        let { right } = PREDICT[host.dataset.predict], why = answers[i][1];
+        if (right < 0) { // the prior: the picture itself says it, and another one may say otherwise
+          const share = now.groundDark.reduce((n, d) => n + (d < 25), 0) / now.groundDark.length;
+          right = share < 0.25 ? 0 : share < 0.7 ? 1 : 2;
+          const text = `${Math.round(100 * share)} %`;
+          why = i === right ? [`Yes: ${text}.`, `对：${text}。`] : [`It is ${text}. Try another scene and see how it changes.`, `实际是 ${text}。换一个场景看看有什么变化。`];
+        }
+        button.classList.toggle("right", i === right); button.classList.toggle("wrong", i !== right);
+        const text = `<b class="${i === right ? "right" : "wrong"}">${i === right ? "✔" : "✘"}</b> ${both(why)}`;
+        if (host.told !== text) $(".why", host).innerHTML = host.told = text;
+      };
+    } else { host.tell = null; $(".why", host).innerHTML = host.told = ""; }
     schedule("all");
   }));
 }
@@ -45,7 +49,7 @@ function buildPredict(host) {
 function buildWiper(host) {
   host.innerHTML = `<figure class="wiper"><div class="stage-host"></div>
     <label class="slider"><span>${both(["before | after", "去雾前 | 去雾后"])}</span><input type="range" min="0" max="100" value="50"></label>
-    <figcaption>${both(["left: hazy; right: recovered", "左：有雾；右：恢复"])}</figcaption></figure><p class="numbers" data-numbers></p>
+    <figcaption>${both(["left: hazy; right: recovered; the slider moves the line", "左：有雾；右：恢复；用滑块移动分界线"])}</figcaption></figure><p class="numbers" data-numbers></p>
     <div class="pair truth-only"><div data-map="truth"></div><div data-map="error"></div></div>`;
   const one = stage(["recovered picture, before and after", "恢复的图像：前后对比"]), input = $("input", host);
   one.insertAdjacentHTML("afterbegin", "<canvas></canvas>");
@@ -94,7 +98,7 @@ function buildSwatches(host) {
 function buildExercises() {
   const solved = load("solved") || {}, tries = {};
   $("#questions").innerHTML = EXERCISES.map(({ id, title, ask, table }) => `<div class="exercise" id="exercise-${id}"><h3>${both(title)}</h3><p>${both(ask)}</p>
-    ${table ? `<div class="scroll" tabindex="0" role="region" aria-label="${title.join(" / ")}"><table><tbody>${table.map((row) => `<tr>${row.map((cell, k) => (id === "light" && !k ? `<th scope="row">${cell}</th>` : `<td>${cell}</td>`)).join("")}</tr>`).join("")}</tbody></table></div>` : ""}
+    ${table ? `<div class="scroll" tabindex="0" role="region" aria-label="${title.join(" / ")}"><table><tbody>${table.map((row, r) => `<tr>${row.map((cell) => (id === "light" && !r ? `<th scope="col">${cell}</th>` : `<td>${cell}</td>`)).join("")}</tr>`).join("")}</tbody></table></div>` : ""}
     <form><label><span class="hidden">${both(["your answer", "你的答案"])}: ${both(title)}</span><input type="text" inputmode="text" autocomplete="off"></label>
     <button>${both(["Check", "检查"])}</button><button type="button" class="link" hidden>${both(["Show the way", "看解法"])}</button></form><p class="why" role="status"></p></div>`).join("");
   const count = () => { $("#done").innerHTML = both([`${Object.keys(solved).length} of ${EXERCISES.length} done`, `已完成 ${Object.keys(solved).length} / ${EXERCISES.length}`]); };
@@ -105,7 +109,7 @@ function buildExercises() {
       event.preventDefault();
       const verdict = judge(exercise, $("input", host).value);
       tell(verdict.ok, verdict.why);
-      if (verdict.ok) { solved[exercise.id] = 1; save("solved", solved); count(); } else {
+      if (verdict.ok) { solved[exercise.id] = 1; save("solved", solved); count(); $(".link", host).hidden = true; } else if (verdict.counts) {
         tries[exercise.id] = (tries[exercise.id] || 0) + 1;
         $(".link", host).hidden = tries[exercise.id] < 2;
       }
@@ -131,7 +135,7 @@ function refresh() {
   const { all, changed } = wanted;
   wanted = null;
   if (all) {
-    before = now;
+    if (changed !== held || !(changed in SLIDERS)) [base, held] = [now, changed];
     compute();
     document.documentElement.toggleAttribute("data-truth", hasTruth());
     // maps are drawn when they come into view: their room is there before, so that nothing jumps
@@ -139,6 +143,7 @@ function refresh() {
     for (const host of $$("[data-slider]")) host.sync();
     for (const list of $$("[data-depth]")) list.value = state.depth;
     for (const host of $$("[data-map], [data-zoom], [data-wiper], [data-histogram], [data-swatches]")) host.redraw();
+    for (const host of $$("[data-predict]")) if (host.tell) host.tell();
     numbers();
     effects(changed);
   } else for (const host of $$("[data-map], [data-zoom], [data-wiper]")) host.marks();
@@ -165,10 +170,13 @@ async function decode(source) {
 
 function note(words) { $("#note").innerHTML = words ? both(words) : ""; }
 
+const OWN = "/own"; // in the list of scenes, shown while a file of the reader's is
+
 async function open(file) {
   const address = URL.createObjectURL(file);
   try {
     const picture = await decode(address);
+    $("#scene").value = OWN;
     use(picture);
     note(picture.shrunk ? [`Your picture of ${picture.shrunk.join(" × ")} pixels is shown at ${picture.width} × ${picture.height}.`, `你的图像（${picture.shrunk.join(" × ")} 像素）按 ${picture.width} × ${picture.height} 显示。`] : null);
   } catch {
@@ -194,7 +202,7 @@ const colourField = () => { $("#colour-field").hidden = !(state.given && !hasTru
 function words() { // everything whose text hangs on the language and is not marked up
   const depths = { even: ["the same everywhere", "处处均匀"], slope: ["thicker to one corner", "向一角变浓"], bank: ["a bank in the middle", "中部一条雾带"] };
   for (const option of $$("[data-depth] option")) option.textContent = say(depths[option.value]);
-  for (const option of $("#scene").options) option.textContent = language() ? NAMES[option.value] || option.value : option.value;
+  for (const option of $("#scene").options) option.textContent = option.value === OWN ? say(["a picture of your own", "你自己的图像"]) : language() ? NAMES[option.value] || option.value : option.value;
   document.title = say(["Haze removal by the dark channel prior, derived step by step", "一步一步推导：暗通道先验去雾"]);
   $("#language").textContent = language() ? "English" : "中文"; $("#language").lang = language() ? "en" : "zh";
 }
@@ -206,9 +214,15 @@ async function start() {
   for (const [name, source] of Object.entries(scenes)) pictures[name in pictures ? `${name} (scene)` : name] = await decode(source);
   $("#scene").innerHTML = Object.keys(pictures).map(() => "<option></option>").join("");
   [...$("#scene").options].forEach((option, k) => { option.value = Object.keys(pictures)[k]; });
+  $("#scene").insertAdjacentHTML("beforeend", `<option value="${OWN}" hidden></option>`);
   state.scene = Object.keys(pictures)[0];
   const choose = () => { state.scene = $("#scene").value; $("#file").value = ""; note(null); use(hazy.includes(state.scene) ? pictures[state.scene] : null); };
   $("#scene").addEventListener("change", choose);
+  $$("[data-go]").forEach((button) => button.addEventListener("click", () => {
+    const names = [...$("#scene").options].map((option) => option.value);
+    $("#scene").value = names.includes(`${button.dataset.go} (scene)`) ? `${button.dataset.go} (scene)` : button.dataset.go;
+    choose();
+  }));
   $("#file").addEventListener("change", (event) => event.target.files[0] && open(event.target.files[0]));
   document.addEventListener("dragover", (event) => { event.preventDefault(); $("#picture").classList.add("over"); });
   document.addEventListener("dragleave", () => $("#picture").classList.remove("over"));

@@ -45,7 +45,8 @@ const rgb = (values, digits = 3) => `<span class="rgb">(${values.map((v) => fixe
 
 const state = { ...START, scene: "", depth: "slope", given: false, colour: LIGHT, own: null, hazyOwn: true, x: 0, y: 0 };
 let now = null; // everything computed from the state
-let saved = {}, savedTruth = {}, before = null;
+let saved = {}, savedTruth = {};
+let base = null, held = ""; // what was there when the slider `held` was taken, to compare with
 
 /* ---- computing ------------------------------------------------------------------------------ */
 
@@ -94,9 +95,12 @@ const along = (stops) => Uint8Array.from({ length: 768 }, (_, k) => {
 });
 const TABLES = { unit: along(VIRIDIS), error: along(ERROR) };
 
-/* The map of one name: an image, or a plane in 0…1 (error: −1…1). */
+const NEED_TRUTH = ["true_t", "right5", "printed5", "zero6", "error"];
+
+/* The map of one name: an image, or a plane in 0…1 (error: −1…1); null where it is not known. */
 function layer(name) {
   const { image, truth, relative, t, clear } = now;
+  if (!truth && NEED_TRUTH.includes(name)) return null; // they are about to leave the screen
   const planes = {
     ground_dark: () => now.groundDark.map((v) => v / 255), true_t: () => t, dark: () => now.dark.map((v) => v / 255),
     left5: () => relative, right5: () => now.zero.map((v, i) => t[i] * v + 1 - t[i]),
@@ -166,8 +170,13 @@ function stage(label) {
   return one;
 }
 
-function overlay(svg) {
-  const { width, height } = now, w = windowAt();
+/* Whose least value a map rings: J, J/A or I/A; else that of I. */
+const RINGED = { truth: "J", ground: "J", ground_dark: "J", zero6: "J/A", right5: "J/A",
+  divided: "I/A", left5: "I/A", printed5: "I/A", t7: "I/A", coarse: "I/A" };
+
+function overlay(svg, name) {
+  const { width, height } = now, of = RINGED[name] || "I";
+  const w = windowAt((of[0] === "J" && now.truth) || now.image, of.endsWith("A") ? now.light : undefined);
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   const box = `x="${w.left}" y="${w.top}" width="${w.right - w.left + 1}" height="${w.bottom - w.top + 1}"`;
   const r = width / 50, ring = `cx="${w.least.x + 0.5}" cy="${w.least.y + 0.5}" r="${r}"`;
@@ -198,14 +207,15 @@ function buildMap(host) {
   host.append(figure);
   host.marks = () => {
     if (!visible.has(host)) return;
-    overlay($("svg", one));
-    const i = state.y * now.width + state.x, what = host.drawn;
+    overlay($("svg", one), name);
+    const i = state.y * now.width + state.x, what = name === "candidates" ? now.image : host.drawn;
     $(".value", figure).innerHTML = !what ? "" : scale === "error" ? fixed(what[i] * 64, 0)
       : scale ? fixed(what[i]) : rgb([0, 1, 2].map((c) => what.data[3 * i + c] / 255), 2);
   };
   host.redraw = () => {
     if (!now || !visible.has(host)) return;
     host.drawn = layer(name);
+    if (!host.drawn) return;
     paint($("canvas", one), host.drawn, scale);
     one.named();
     host.marks();

@@ -52,9 +52,12 @@ const WORKED = {
   8: (v) => {
     const line = `t̃ = 1 − ${fixed(state.omega, 2)} · ${fixed(v.m)} = <b>${fixed(1 - state.omega * v.m)}</b>${v.t === null ? "" : both(["; true t ", "；真实的 t "]) + fixed(v.t)}`;
     if (v.t === null) return [line];
-    const [left, prior] = [(1 - state.omega) * (1 - v.t), state.omega * v.t * v.z];
-    return [line, line, `t̃ − t ≈ (1 − ω)(1 − t) − ω·t·min J/A = ${fixed(left)} − ${fixed(prior)} = ${fixed(left - prior)} (haze left on purpose; prior not quite true)`,
-      `t̃ − t ≈ (1 − ω)(1 − t) − ω·t·min J/A = ${fixed(left)} − ${fixed(prior)} = ${fixed(left - prior)}（有意留下的雾；先验不严格成立）`];
+    const digits = (value) => Number(value.toFixed(3)); // so that the rounded numbers add up
+    const left = digits((1 - state.omega) * (1 - v.t)), prior = digits(state.omega * v.t * v.z);
+    const off = digits(digits(1 - state.omega * v.m) - digits(v.t)), rest = digits(off - left + prior);
+    const sum = `${fixed(left)} − ${fixed(prior)} ${rest < 0 ? "−" : "+"} ${fixed(Math.abs(rest))} = <b>${fixed(off)}</b>`;
+    return [line, line, `t̃ − t = ${sum}: haze left on purpose, (1 − ω)(1 − t); the prior is not quite true, − ω·t·min J/A; and what comes of an A that is not exact, and a t that changes within the window`,
+      `t̃ − t = ${sum}：有意留下的雾 (1 − ω)(1 − t)；先验不严格成立 − ω·t·min J/A；以及 A 不准确、窗口内 t 有变化带来的部分`];
   },
   light: () => {
     const n = now.dark.length, want = Math.ceil(state.fraction * n), { threshold, candidates, brightest, light } = now.found;
@@ -67,6 +70,7 @@ const WORKED = {
   9: (v) => [`(${rgb(v.I, 2)} − ${rgb(now.light, 2)}) ÷ max(${fixed(v.fine, 2)}, ${fixed(state.t0, 2)}) + ${rgb(now.light, 2)} = <b>${rgb(v.I.map((i, c) => Math.min(1, Math.max(0, (i - now.light[c]) / Math.max(v.fine, state.t0) + now.light[c]))), 2)}</b>${v.t === null ? "" : both(["; truth ", "；真值 "]) + rgb(v.J, 2)}`],
 };
 const ordinal = (n) => (n % 100 > 10 && n % 100 < 14 ? "th" : ["th", "st", "nd", "rd"][n % 10] || "th");
+const decibel = (value, digits = 1) => (Number.isFinite(value) ? fixed(value, digits) : "∞");
 const mean = (plane) => plane.reduce((sum, v) => sum + v, 0) / plane.length;
 
 function fill() {
@@ -89,8 +93,8 @@ function fill() {
 
 function numbers() {
   const a = rgb(now.light, 2), tell = now.t ? [
-    `PSNR ${fixed(now.psnrBefore, 1)} → ${Number.isFinite(now.psnr) ? fixed(now.psnr, 1) : "∞"} dB · SSIM <span class="ssim">…</span> (in colour) · mean error of t ${fixed(now.tError)} · A = ${a}, true ${rgb(LIGHT, 2)}`,
-    `PSNR ${fixed(now.psnrBefore, 1)} → ${Number.isFinite(now.psnr) ? fixed(now.psnr, 1) : "∞"} dB · SSIM <span class="ssim">…</span>（彩色）· t 的平均误差 ${fixed(now.tError)} · A = ${a}，真值 ${rgb(LIGHT, 2)}`]
+    `PSNR ${decibel(now.psnrBefore)} → ${decibel(now.psnr)} dB · SSIM <span class="ssim">…</span> (in colour) · mean error of t ${fixed(now.tError)} · A = ${a}, true ${rgb(LIGHT, 2)}`,
+    `PSNR ${decibel(now.psnrBefore)} → ${decibel(now.psnr)} dB · SSIM <span class="ssim">…</span>（彩色）· t 的平均误差 ${fixed(now.tError)} · A = ${a}，真值 ${rgb(LIGHT, 2)}`]
     : [`A = ${a} · mean t ${fixed(mean(now.fine))} · no truth is known for a hazy photo: look, and judge`, `A = ${a} · 平均 t ${fixed(mean(now.fine))} · 有雾照片没有真值：请用眼睛判断`];
   for (const host of $$("[data-numbers]")) host.innerHTML = both(tell);
   clearTimeout(numbers.later); // SSIM takes as long as all the rest: when the slider rests
@@ -100,24 +104,27 @@ function numbers() {
   }, 120);
 }
 
+/* Under the slider that moved: what it changed since it was taken. Under the others: what is so. */
 function effects(changed) {
-  if (!(changed in SLIDERS)) changed = "";
-  const psnr = now.t && before && Number.isFinite(before.psnr) && Number.isFinite(now.psnr) && before.picture === now.picture
-    ? `PSNR ${fixed(before.psnr, 2)} → ${fixed(now.psnr, 2)} dB` : "";
-  const moved = before && before.fine.length === now.fine.length ? mean(now.fine) - mean(before.fine) : 0;
-  const texts = {
-    strength: [`${psnr}`, `${psnr}`],
-    patch: [`mean dark channel of I ${fixed(mean(now.dark) / 255)}${now.truth ? `, of J ${fixed(mean(now.groundDark) / 255)}` : ""}. ${psnr}`, `I 的暗通道平均值 ${fixed(mean(now.dark) / 255)}${now.truth ? `，J 的 ${fixed(mean(now.groundDark) / 255)}` : ""}。${psnr}`],
-    omega: !changed ? ["", ""] : [`t changed by ${fixed(moved)} on average. ${psnr}`, `t 平均变化 ${fixed(moved)}。${psnr}`],
-    t0: [`${now.below} pixels have t below t₀${now.below ? "" : ": nothing changes"}. ${psnr}`, `有 ${now.below} 个像素的 t 低于 t₀${now.below ? "" : "：没有变化"}。${psnr}`],
-    fraction: [`${now.found.candidates} candidates. ${!changed ? "" : same() ? "A unchanged: the brightest of them are the same pixels." : "A changed."} ${state.given ? "(A is given: not used.)" : psnr}`,
-      `${now.found.candidates} 个候选像素。${!changed ? "" : same() ? "A 不变：其中最亮的像素没变。" : "A 变了。"}${state.given ? "（A 为给定值：未使用。）" : psnr}`],
-    radius: [`a window of ${2 * state.radius + 1} pixels. ${psnr}`, `窗口为 ${2 * state.radius + 1} 像素。${psnr}`],
-    eps: [`flat is what varies by less than ${fixed(Math.sqrt(state.eps) * 255, 0)} grey levels. ${psnr}`, `变化小于 ${fixed(Math.sqrt(state.eps) * 255, 0)} 个灰度级算平坦。${psnr}`],
+  const there = base && base.picture === now.picture && base.fine.length === now.fine.length;
+  const psnr = now.t && there && base.t ? `PSNR ${decibel(base.psnr, 2)} → ${decibel(now.psnr, 2)} dB` : "";
+  const moved = there ? mean(now.fine) - mean(base.fine) : 0;
+  const same = there && base.found.light.every((a, c) => a === now.found.light[c]);
+  const nothing = there && !now.below && !base.below;
+  const texts = { // name: what is so, and what it changed
+    strength: [["", ""], ["", ""]],
+    patch: [[`mean dark channel of I ${fixed(mean(now.dark) / 255)}${now.truth ? `, of J ${fixed(mean(now.groundDark) / 255)}` : ""}.`,
+      `I 的暗通道平均值 ${fixed(mean(now.dark) / 255)}${now.truth ? `，J 的 ${fixed(mean(now.groundDark) / 255)}` : ""}。`], ["", ""]],
+    omega: [["", ""], [`t changed by ${fixed(moved)} on average.`, `t 平均变化 ${fixed(moved)}。`]],
+    t0: [[`${now.below} pixels have t below t₀.`, `有 ${now.below} 个像素的 t 低于 t₀。`], nothing ? ["Nothing changes.", "没有变化。"] : ["", ""]],
+    fraction: [[`${now.found.candidates} candidates.${state.given ? " (A is given: not used.)" : ""}`, `${now.found.candidates} 个候选像素。${state.given ? "（A 为给定值：未使用。）" : ""}`],
+      same ? ["A unchanged: the brightest of them are the same pixels.", "A 不变：其中最亮的像素没变。"] : ["A changed.", "A 变了。"]],
+    radius: [[`a window of ${2 * state.radius + 1} pixels.`, `窗口为 ${2 * state.radius + 1} 像素。`], ["", ""]],
+    eps: [[`flat is what varies by less than ${fixed(Math.sqrt(state.eps) * 255, 0)} grey levels.`, `变化小于 ${fixed(Math.sqrt(state.eps) * 255, 0)} 个灰度级算平坦。`], ["", ""]],
   };
   for (const host of $$("[data-slider]")) {
-    const name = host.dataset.slider;
-    if (!changed || changed === name || ["t0"].includes(name)) $(".effect", host).innerHTML = both(changed ? texts[name] : texts[name].map((t) => t.replace(psnr, "").trim()));
+    const name = host.dataset.slider, [so, change] = texts[name];
+    const told = (k) => [so[k], ...(changed === name ? [change[k], psnr] : [])].filter(Boolean).join(" ");
+    $(".effect", host).innerHTML = both([told(0), told(1)]);
   }
 }
-const same = () => !before || before.found.light.every((a, c) => a === now.found.light[c]);

@@ -29,7 +29,7 @@ const PREDICT = {
   zero: { ask: ["Guess: for which ground is this farthest from 0?", "先猜：哪种地面上它离 0 最远？"],
     right: 2, answers: [
       [["forest", "森林"], ["No: shadows between the crowns are dark in every window.", "不对：树冠之间的阴影让每个窗口都有暗处。"]],
-      [["deep water", "深水"], ["No: clear water is dark, above all in red.", "不对：清水很暗，尤其是红色通道。"]],
+      [["deep water", "深水"], ["No: it may be a little farther than forest, but water is dark, above all in red.", "不对：可能比森林略远，但水很暗，尤其是红色通道。"]],
       [["sand, cloud, a white roof", "沙地、云、白屋顶"], ["Yes: bright in all three colours, and no shadow in the window.", "对：三个颜色都亮，窗口里又没有阴影。"]]] },
   solve: { ask: ["Guess: where the ground is bright, (7) finds a t that is …", "先猜：在明亮的地面上，(7) 得到的 t …"],
     right: 0, answers: [
@@ -48,13 +48,13 @@ const PREDICT = {
       [["the brightest hazy ground, mostly too dark", "最亮的带雾地面，多半太暗"], ["Yes: where no pixel is hidden by haze, A is not in the picture.", "对：没有像素被雾完全遮住，A 就不在图像里。"]]] },
   filter: { ask: ["Does the filter also mend a t that bright ground made too small?", "亮地面使 t 偏小，滤波能修正吗？"],
     right: 1, answers: [
-      [["yes", "能"], ["No: it moves edges, it does not know the truth. Try the fields.", "不能：它只移动边缘，并不知道真值。试试农田场景。"]],
+      [["yes", "能"], ["No: it moves edges, it does not know the truth. Choose the scene “fields, road and houses” and see.", "不能：它只移动边缘，并不知道真值。请选择场景“农田、道路和房屋”看看。"]],
       [["no, only the outlines", "不能，只修正轮廓"], ["Yes: the mean over a large window is still too small there.", "对：大窗口上的平均值在那里仍然偏小。"]]] },
   recover: { ask: ["Guess: what happens in the thickest haze if t₀ is set to 0.01?", "先猜：若把 t₀ 设为 0.01，最浓的雾里会怎样？"],
     right: 0, answers: [
       [["noise and grey levels are blown up", "噪声和灰度级被放大"], ["Yes: dividing by 0.01 makes one grey level into a hundred.", "对：除以 0.01 会把一个灰度级变成一百个。"]],
       [["more haze is left", "留下更多雾"], ["The other way round: a large t₀ leaves haze.", "正好相反：t₀ 大才会留下雾。"]],
-      [["nothing, wherever you look", "哪里都没有变化"], ["True where every t is above t₀ (the slider says how many pixels are below it), but not in thick haze.", "当所有 t 都大于 t₀ 时确实如此（滑块会显示有多少像素低于它），但浓雾里不是。"]]] },
+      [["nothing, wherever you look", "哪里都没有变化"], ["True where every t is above t₀ (the slider says how many pixels are below it), but not in thick haze. Set the haze (step 3) to 0.95 and look at the picture: PSNR hardly tells noise from haze.", "当所有 t 都大于 t₀ 时确实如此（滑块会显示有多少像素低于它），但浓雾里不是。把雾量（第 3 步）调到 0.95 再看图像：PSNR 几乎分不出噪声和雾。"]]] },
 };
 
 /* value → why it is wrong. Numbers within `within` of it count as it. */
@@ -87,7 +87,7 @@ const EXERCISES = [
     way: ["Of the 3 × 3 window 2 × 2 pixels lie inside. Their smallest colours are 70, 60, 55, 50; the least is 50.", "3 × 3 窗口内有 2 × 2 个像素在图像中，它们的最小颜色为 70、60、55、50；其中最小的是 50。"] },
   { id: "light", title: ["3. The atmospheric light", "3. 大气光"],
     ask: ["Ten pixels, fraction 0.2. What is the red part of A, in grey levels?", "十个像素，比例 0.2。A 的红色分量是多少（灰度级）？"],
-    table: [["dark", "90", "150", "40", "150", "160", "100", "30", "150", "120", "60"], ["R", "120", "200", "255", "190", "170", "110", "60", "160", "236", "80"], ["G", "110", "190", "255", "190", "170", "130", "70", "180", "236", "90"], ["B", "100", "180", "250", "190", "180", "140", "80", "170", "230", "95"]],
+    table: [["<span lang=\"en\">dark channel</span><span lang=\"zh\">暗通道</span>", "R", "G", "B"], ["90", "120", "110", "100"], ["150", "200", "190", "180"], ["40", "255", "255", "250"], ["150", "190", "190", "190"], ["160", "170", "170", "180"], ["100", "110", "130", "140"], ["30", "60", "70", "80"], ["150", "160", "180", "170"], ["120", "236", "236", "230"], ["60", "80", "90", "95"]],
     right: 195, within: 0.4,
     wrong: [
       [255, ["That is the brightest pixel of all, a white roof with a dark channel of 40. Only candidates count.", "这是全图最亮的像素，是暗通道只有 40 的白屋顶。只能从候选像素里取。"]],
@@ -96,6 +96,7 @@ const EXERCISES = [
       [190, ["Two candidates are equally bright (R + G + B = 570). A is the mean of both.", "有两个候选像素一样亮（R + G + B = 570），A 是两者的平均。"]],
       [170, ["That is the pixel of the largest dark channel; of all candidates the brightest is wanted.", "这是暗通道最大的像素；应在所有候选像素中取最亮的。"]],
       [185, ["⌈0.2 · 10⌉ = 2 sets the threshold, 150. Every pixel that reaches it is a candidate: ties are kept.", "⌈0.2 · 10⌉ = 2 确定阈值 150。达到它的像素都是候选：相等的全部保留。"]],
+      [160, ["That pixel is a candidate, but two of them are brighter, by R + G + B.", "该像素是候选，但按 R + G + B 有两个更亮。"]],
       [236, ["That pixel's dark channel is 120; the threshold is the second largest, 150.", "该像素的暗通道是 120；阈值是第二大的值 150。"]]],
     way: ["The second largest dark channel is 150, so four pixels are candidates. Their R + G + B: 570, 570, 520, 510. The mean red of the two brightest is (200 + 190) / 2 = 195.", "第二大的暗通道是 150，所以有四个候选像素，R + G + B 为 570、570、520、510。最亮的两个的红色平均为 (200 + 190) / 2 = 195。"] },
   { id: "transmission", title: ["4. The transmission, equation 8", "4. 透射率，公式 8"],
@@ -123,7 +124,7 @@ const EXERCISES = [
       [1, ["A is subtracted after the division; subtract it before, or the division blows it up too.", "A 在除之后才减；要先减，否则 A 也被放大。"]],
       [8.5, ["A is subtracted after the division, and the result is not clipped.", "A 在除之后才减，而且结果没有截断。"]],
       [1.4, ["The sign of I − A is turned: I is darker than A here.", "I − A 的符号反了：这里 I 比 A 暗。"]],
-      [0.85, ["That is I itself: with t₀ = 1 nothing would change.", "这就是 I 本身：只有 t₀ = 1 时才不变。"]],
+      [0.85, ["That is I itself: its difference from A still has to be divided by the larger of t and t₀.", "这就是 I 本身：它与 A 的差还要除以 t 和 t₀ 中较大的。"]],
       [0.898, ["That multiplies by t; (9) divides.", "这是乘以 t；(9) 里是除。"]],
       [0.895, ["That multiplies by t₀; (9) divides.", "这是乘以 t₀；(9) 里是除。"]]],
     way: ["max(0.04, 0.1) = 0.1, and (0.85 − 0.9)/0.1 + 0.9 = −0.5 + 0.9 = 0.4.", "max(0.04, 0.1) = 0.1，(0.85 − 0.9)/0.1 + 0.9 = −0.5 + 0.9 = 0.4。"] },
@@ -141,6 +142,7 @@ const EXERCISES = [
       [0.825, ["That is I/A of the sand; t̃ = 1 − ω · I/A.", "这是沙地的 I/A；t̃ = 1 − ω · I/A。"]],
       [0.75, ["That is J/A. The haze is on top: I/A = t · J/A + 1 − t.", "这是 J/A。还要加上雾：I/A = t · J/A + 1 − t。"]],
       [0.2875, ["That is (8) on J instead of I: what is seen is the hazy sand.", "这是把 J 代入了 (8)；看到的是带雾的沙地 I。"]],
+      [0.43, ["That is (8) on J, and without A: what is seen is I, and A is 0.8.", "这是把 J 代入了 (8)，而且没有除以 A；看到的是 I，且 A 是 0.8。"]],
       [21.6, ["As a number from 0 to 1, please, not in per cent.", "请用 0 到 1 的数，不用百分数。"]]],
     way: ["I = 0.6 · 0.7 + 0.8 · 0.3 = 0.66, I/A = 0.825, t̃ = 1 − 0.95 · 0.825 = 0.216: a third of the truth. The prior takes bright ground for haze.", "I = 0.6 · 0.7 + 0.8 · 0.3 = 0.66，I/A = 0.825，t̃ = 1 − 0.95 · 0.825 = 0.216：只有真值的三分之一。先验把明亮的地面当成了雾。"] },
 ];
@@ -149,15 +151,17 @@ const EXERCISES = [
 function judge(exercise, text) {
   const value = Number(String(text).trim().replace(",", ".").replace("−", "-").replace(/%$/, ""));
   if (!String(text).trim() || !Number.isFinite(value)) {
-    return { ok: false, why: ["A number is wanted.", "请填一个数。"] };
+    return { ok: false, why: ["A number is wanted.", "请填一个数。"] }; // a slip of the keyboard is no try
   }
   if (Math.abs(value - exercise.right) <= exercise.within) {
     return { ok: true, why: exercise.way };
   }
   const near = exercise.wrong.filter(([number]) => Math.abs(value - number) <= exercise.within)
     .sort((a, b) => Math.abs(value - a[0]) - Math.abs(value - b[0]));
-  return { ok: false, why: near.length ? near[0][1] : UNNAMED };
+  return { ok: false, counts: true, why: near.length ? near[0][1] : exercise.table ? UNNAMED_TABLE : UNNAMED };
 }
 
 const UNNAMED = ["That is none of the usual slips. Write the equation with all numbers in it, one step a line, and look at which number stands where.",
   "这不是常见的错误。请把所有数代入公式，一步一行写下来，检查每个数的位置。"];
+const UNNAMED_TABLE = ["That is none of the usual slips. First say which pixels count, then write down their numbers, then take the one that is asked for.",
+  "这不是常见的错误。先确定哪些像素算在内，再写下它们的数，最后取所求的那个。"];
