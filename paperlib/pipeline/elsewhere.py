@@ -51,4 +51,5 @@ def judge(claim: Mapping[str, Any], results: Results) -> Finding:
         for rule, rows in zip(claim["rule"], here["items"], strict=True)
     ]
     there = {key: value for key, value in claim.items() if key != "needs"}  # of any chips
+    there["reading_there"] = here.get("reading", "")
     return claims.judge({**there, "rule": rules}, results)
