@@ -295,7 +295,7 @@ def _fine_tuned(root: Path) -> str:
     gains = {
         (row["system"], row["baseline"], row["labels"]): row
         for row in _rows(root / "results" / "planet32" / "fine_tuned_gains.csv")
-        if (row["protocol"], row["seed"]) == ("held out", "0")
+        if (row["protocol"], row["seed"]) == ("nested", "0")
     }
     choice, one, other = "choice per label", "original, choice of loss", "dehazed, choice of loss"
     every = _signed(gains[other, one, "all"], "difference")

@@ -135,7 +135,7 @@ def _picture(ax: Axes, picture: np.ndarray) -> None:
 
 @styled
 def fine_tuned(table: pd.DataFrame) -> Figure:
-    """What dehazing, the choice and ridge add to F2 on held-out pictures; a mark for each seed.
+    """What dehazing, the choice and ridge add to F2; a mark for each seed.
 
     table  of `fine_tuned_scores.gains`, one protocol; 95 % intervals over pictures
     """

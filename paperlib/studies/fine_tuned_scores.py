@@ -1,14 +1,12 @@
 """The tables of notebook 16's second part, from the predictions that `fine_tuned` ships.
 
-Everything is chosen on validation pictures. *Held out* are all pictures that no network was trained
-on: those of the validation part, each predicted by a system fitted on the other folds of that part,
-and those of the test part, by one fitted on all of it.
+What is judged is nested, as for the Planet chips: each validation picture is predicted by a system
+that was fitted on the other folds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -52,22 +50,8 @@ CLEARER = ("pavement", "water", "field", "bare-soil")
 Outcomes = dict[str, dict[str, Outcome]]  # system -> protocol -> outcome
 
 
-def held_out(nested: Outcome, test: Outcome) -> Outcome:
-    """The pictures of both together, each predicted by a system that has not seen it."""
-    joined = {
-        key: np.concatenate([getattr(nested, key), getattr(test, key)])
-        for key in ("names", "truth", "prediction", "probability", "thresholds", "choice")
-    }
-    interval = f2.bootstrap(joined["truth"], joined["prediction"])
-    fold = np.concatenate([nested.fold, np.full(len(test.names), len(nested.systems))])
-    return replace(
-        nested, protocol="held out", score=float(interval.value), interval=interval, fold=fold,
-        systems=nested.systems + test.systems, **joined,
-    )  # fmt: skip
-
-
 def protocols(pools: tuple[Pool, Pool], *wanted: Candidate, **system: str | float) -> dict:
-    """Protocol -> outcome: the paper's, nested, test, and held out.
+    """Protocol -> outcome: the paper's, nested, and on test pictures where there are any.
 
     pools  `Shipped.pools`;  system  `recalibration`, `thresholds` of `selection.System`
     """
@@ -75,9 +59,10 @@ def protocols(pools: tuple[Pool, Pool], *wanted: Candidate, **system: str | floa
     found = {
         "paper": validation.paper(*wanted, **system),
         "nested": validation.nested(*wanted, **system),
-        "test": validation.test(test, *wanted, **system),
     }
-    return found | {"held out": held_out(found["nested"], found["test"])}
+    if len(test.names):
+        found["test"] = validation.test(test, *wanted, **system)
+    return found
 
 
 def outcomes(found: Shipped) -> dict[int, Outcomes]:
@@ -126,8 +111,8 @@ def described(found: Shipped) -> str:
 def by_protocol(table: pd.DataFrame) -> pd.DataFrame:
     """`scores` as a page shows it: a row for each system, the mean over seeds on each protocol."""
     wide = table.pivot_table(index="system", columns="protocol", values="f2", sort=False)
-    held = table[table["protocol"] == "held out"].groupby("system", sort=False)["ground"]
-    return wide.assign(**{"held out, ground alone": held.mean()}).reset_index()
+    nested = table[table["protocol"] == "nested"].groupby("system", sort=False)["ground"]
+    return wide.assign(**{"nested, ground alone": nested.mean()}).reset_index()
 
 
 def gains(made: Mapping[int, Outcomes], tags: tuple[str, ...]) -> pd.DataFrame:
@@ -156,7 +141,7 @@ def gains(made: Mapping[int, Outcomes], tags: tuple[str, ...]) -> pd.DataFrame:
 
 
 def by_label(found: Shipped) -> pd.DataFrame:
-    """Each label's F2 at its own threshold, held out: the dehazed set minus the original, log loss.
+    """Each label's F2 at its own threshold, nested: the dehazed set minus the original, log loss.
 
     Columns: `label`, `pictures` (positive for it), `original`, `difference`, `low`, `high` of the
     first seed; `seed 1`, …: the difference of the others.
@@ -175,13 +160,13 @@ def by_label(found: Shipped) -> pd.DataFrame:
 
 
 def claims(found: Shipped, gained: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """The rows that the second column of verdicts is judged by, held out, all labels.
+    """The rows that the second column of verdicts is judged by: nested, all labels.
 
     gained, labels  `gains` and `by_label` of the same predictions
     Columns: `claim`, `item`, `value`, `low`, `high` of the first seed, `seed 1`, … of the others.
     """
     rows: list[Row] = []
-    overall = gained[(gained["protocol"] == "held out") & (gained["labels"] == "all")]
+    overall = gained[(gained["protocol"] == "nested") & (gained["labels"] == "all")]
     for (system, baseline), claim in GAINS.items():
         mine = overall[(overall["system"] == system) & (overall["baseline"] == baseline)]
         if not claim or mine.empty:
@@ -208,8 +193,8 @@ def claims(found: Shipped, gained: pd.DataFrame, labels: pd.DataFrame) -> pd.Dat
 
 
 def _alone(found: Shipped, seed: int, *wanted: Candidate) -> Outcome:
-    """Held out, with each label's own threshold."""
-    return protocols(found.pools(seed), *wanted, thresholds="labels")["held out"]
+    """Nested, with each label's own threshold."""
+    return found.pools(seed)[0].nested(*wanted, thresholds="labels")
 
 
 def _repaired(found: Shipped, seed: int) -> dict[str, Interval]:
@@ -230,15 +215,16 @@ def _believed(found: Shipped, seed: int) -> dict[str, Interval]:
 
 
 def _recalled(found: Shipped, seed: int) -> dict[str, Interval]:
-    pair = [found.made.get((Candidate("original", loss), seed)) for loss in ("f2-chip", "f2")]
-    if any(p is None for p in pair):
+    pool = found.pools(seed)[0]
+    pair = [Candidate("original", loss) for loss in ("f2-chip", "f2")]
+    if not all(one in pool.probability for one in pair):
         return {}
-    return {"": recall_gain(found.truth, *(p.astype(np.float32) for p in pair))}
+    return {"": recall_gain(pool.truth, *(pool.probability[one] for one in pair))}
 
 
 def _chosen(found: Shipped, seed: int) -> dict[str, Interval]:
-    pools = found.pools(seed)
-    fitted, half = (protocols(pools, ORIGINAL, thresholds=t)["held out"] for t in ("chips", 0.5))
+    pool = found.pools(seed)[0]
+    fitted, half = (pool.nested(ORIGINAL, thresholds=t) for t in ("chips", 0.5))
     return {"": fitted.minus(half)}
 
 
