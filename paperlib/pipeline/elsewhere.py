@@ -47,7 +47,12 @@ def judge(claim: Mapping[str, Any], results: Results) -> Finding:
     rules = [
         rule
         | {"output": facts()["output"], "where": {"claim": claim["id"]}, "each": {"item": rows}}
-        | {"column": "value", "low": "low", "high": "high", "absent": "no such row"}
+        | {
+            "column": "value",
+            "low": "low",
+            "high": "high",
+            "absent": "no network for it is trained there",
+        }
         for rule, rows in zip(claim["rule"], here["items"], strict=True)
     ]
     there = {key: value for key, value in claim.items() if key != "needs"}  # of any chips

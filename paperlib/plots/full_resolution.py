@@ -144,7 +144,7 @@ def fine_tuned(table: pd.DataFrame) -> Figure:
         "ground": "labels of the ground alone",
     }
     pairs = list(dict.fromkeys(zip(table["system"], table["baseline"], strict=True)))
-    figure = Figure(figsize=(9.2, 0.62 * len(pairs) + 1.2))
+    figure = Figure(figsize=(9.2, 0.52 * len(pairs) + 1.2))
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
     for ax, (labels, title) in zip(panels, titles.items(), strict=True):
         ax.axvline(0, color=GREY, lw=0.8)

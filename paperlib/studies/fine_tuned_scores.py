@@ -104,7 +104,8 @@ def described(found: Shipped) -> str:
     return (
         f"{len(runs)} networks of {found.note['train']:,} pictures; {found.note['stop']} more say "
         f"when to stop: after {min(epochs)} to {max(epochs)} epochs, {minutes:.0f} minutes of "
-        f"training together. F2, mean over pictures and over {len(found.seeds)} seeds:"
+        f"training together. F2, mean over pictures and over the seeds with all six candidates "
+        f"({', '.join(map(str, found.seeds))}):"
     )
 
 
@@ -138,6 +139,28 @@ def gains(made: Mapping[int, Outcomes], tags: tuple[str, ...]) -> pd.DataFrame:
                     named |= {"protocol": protocol, "labels": labels}
                     rows.append(named | _three("difference", gain))
     return pd.DataFrame(rows)
+
+
+def sentence(gained: pd.DataFrame) -> str:
+    """What the first seed's gains say, nested: a change is called so where its interval, and every
+    other seed, lies on one side of 0."""
+    said = {
+        ("dehazed, choice of loss", "original, choice of loss"): "dehazing all pictures",
+        (CHOICE, "original, choice of loss"): "the choice per label among both sets",
+        (f"{CHOICE}, ridge", CHOICE): "ridge after it",
+    }
+    clauses = []
+    for (system, baseline), what in said.items():
+        for labels, where in (("all", "all labels"), ("ground", "the ground's labels alone")):
+            mine = gained[(gained["system"] == system) & (gained["baseline"] == baseline)]
+            mine = mine[(mine["protocol"] == "nested") & (mine["labels"] == labels)]
+            first = mine.iloc[0]
+            side = int(first["low"] > 0) - int(first["high"] < 0)
+            agreed = side and (np.sign(mine["difference"]) == side).all()
+            word = {1: "raises", -1: "lowers"}[side] if agreed else "does not clearly change"
+            ends = f"{first.difference:+.4f}, {first.low:+.4f} to {first.high:+.4f}"
+            clauses.append(f"{what} **{word}** the F2 of {where} ({ends})")
+    return "; ".join(clauses) + "."
 
 
 def by_label(found: Shipped) -> pd.DataFrame:

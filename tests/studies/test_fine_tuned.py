@@ -119,6 +119,22 @@ def test_gains_are_paired_differences_of_each_set_of_labels(found, made):
     assert 0 < row["low"] < ground < row["high"]  # as it was planted
 
 
+def test_the_sentence_asks_the_interval_and_every_seed():
+    rows = [
+        {"system": system, "baseline": baseline, "seed": seed, "protocol": "nested",
+         "labels": labels, "difference": value, "low": value - 0.01, "high": value + 0.01}
+        for (system, baseline) in fine_tuned_scores.GAINS
+        for labels in ("all", "ground")
+        for seed, value in enumerate(
+            (-0.02, -0.001) if labels == "all" else (0.02, -0.001 if "ridge" in system else 0.001)
+        )
+    ]  # fmt: skip
+    said = fine_tuned_scores.sentence(pd.DataFrame(rows))
+    assert said.count("**lowers** the F2 of all labels (-0.0200, -0.0300 to -0.0100)") == 3
+    assert said.count("**raises** the F2 of the ground's labels alone") == 2
+    assert "ridge after it **does not clearly change** the F2 of the ground's" in said
+
+
 def test_every_row_that_a_verdict_reads_is_made_and_judged_by_the_claims_own_rule(found, made):
     gained = fine_tuned_scores.gains(made, found.tags)
     table = fine_tuned_scores.claims(found, gained, fine_tuned_scores.by_label(found))
