@@ -158,7 +158,9 @@ def sentence(gained: pd.DataFrame) -> str:
             side = int(first["low"] > 0) - int(first["high"] < 0)
             agreed = side and (np.sign(mine["difference"]) == side).all()
             word = {1: "raises", -1: "lowers"}[side] if agreed else "does not clearly change"
-            ends = f"{first.difference:+.4f}, {first.low:+.4f} to {first.high:+.4f}"
+            ends = f"{first.difference:+.4f}, {first.low:+.4f} to {first.high:+.4f}" + "".join(
+                f"; seed {row.seed}: {row.difference:+.4f}" for row in list(mine.itertuples())[1:]
+            )
             clauses.append(f"{what} **{word}** the F2 of {where} ({ends})")
     return "; ".join(clauses) + "."
 

@@ -130,7 +130,10 @@ def test_the_sentence_asks_the_interval_and_every_seed():
         )
     ]  # fmt: skip
     said = fine_tuned_scores.sentence(pd.DataFrame(rows))
-    assert said.count("**lowers** the F2 of all labels (-0.0200, -0.0300 to -0.0100)") == 3
+    assert (
+        said.count("**lowers** the F2 of all labels (-0.0200, -0.0300 to -0.0100; seed 1: -0.0010)")
+        == 3
+    )
     assert said.count("**raises** the F2 of the ground's labels alone") == 2
     assert "ridge after it **does not clearly change** the F2 of the ground's" in said
 
