@@ -90,16 +90,29 @@ def transfer(
 
 @app.command("full-resolution")
 def full_resolution(
-    data: str = typer.Option(..., help="Folder of the UC Merced pictures and their label file."),
+    data: str = typer.Option("", help="Folder of the UC Merced pictures and their label file."),
+    part: str = typer.Option(
+        "", help="features, fine-tuned or real-haze; by default the first two."
+    ),
     only_kept: bool = typer.Option(False, "--only-kept", help="Ship what is there, no more."),
+    hazy: str = typer.Option("", help="For real-haze: folder of remote_sensing/ and pairs/."),
+    planet: str = typer.Option("", help="For real-haze: Planet chips at full size."),
 ) -> None:
     """Haze added to UC Merced's pictures, as notebook 16 shows it; a killed run continues."""
+    parts = ("features", "fine-tuned")
+    if part and part not in (*parts, "real-haze"):
+        raise PaperError(f"--part {part}", f"write one of {', '.join(parts)}, real-haze")
     print("paper: starting …", file=sys.stderr, flush=True)
-    from ..studies import full_resolution
+    from ..studies import fine_tuned, full_resolution, real_haze
 
     root = checkout_root()
-    made = full_resolution.ship(data, root / "results", only_kept=only_kept)
-    print(made.relative_to(root) if made else "nothing yet")
+    if part == "real-haze":
+        print(real_haze.ship(hazy, planet, root / "results").relative_to(root))
+        return
+    for name, study in zip(parts, (full_resolution, fine_tuned), strict=True):
+        if part in ("", name):
+            made = study.ship(data, root / "results", only_kept=only_kept)
+            print(made.relative_to(root) if made else f"{name}: nothing yet")
 
 
 @app.command()

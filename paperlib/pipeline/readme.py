@@ -15,7 +15,7 @@ from ..profiles import DEFAULT, PROFILES
 from ..published import published
 from ..utils import files
 from ..utils.errors import PaperError
-from . import claims, manifest
+from . import claims, elsewhere, manifest
 from .notebooks import Notebook, read_all
 from .screen import duration
 from .verdict_rules import CONTRADICTED, ERROR, REPRODUCED, Measure
@@ -190,29 +190,44 @@ def verdicts(root: Path) -> str:
     """The verdicts on the paper's claims of the `FRONT` groups, from the shipped real results.
 
     Table 1's rows and the claims of other groups are counted; all of them, with the paper's own
-    words, and the teaching article's claims stand in the report.
+    words, and the teaching article's claims stand in the report. Beside them those of `elsewhere`.
     """
+    there = elsewhere.evaluate(root, "planet32")
     found = [
         one for one in claims.evaluate(root, "planet32") if one.claim.get("source") != "article"
     ]
     rows = [f for f in found if f.claim["place"].endswith("table 1") and "published" in f.claim]
-    lines = ["| what the paper says | section | here, 32 px | verdict |", "|" + " --- |" * 4]
+    heads = ["what the paper says", "section", "here, 32 px", "verdict",
+             elsewhere.facts()["title"], "verdict there"]  # fmt: skip
+    lines = [_line(heads), "|" + " --- |" * len(heads)]
     for finding in found:
         if finding in rows or finding.claim["group"] not in FRONT:
             continue
-        values = "; ".join(filter(None, (_measure(m, finding) for m in finding.measures)))
         claim = finding.claim
         place = "abstract" if claim["section"] == "0" else claim["section"]
-        lines.append(_line([claim["text"], place, values or "–", _verdict(finding)]))
+        second = there.get(claim["id"])
+        cells = [*_judged(finding), *(_judged(second) if second else ("–", "–"))]
+        lines.append(_line([claim["text"], place, *cells]))
     others = [f for f in found if f not in rows and f.claim["group"] not in FRONT]
-    for group in dict.fromkeys(f.claim["group"] for f in others):
-        mine = [f for f in others if f.claim["group"] == group]
-        lines.append(_line([f"{group}: {len(mine)} claims", "", "in the report", _counted(mine)]))
-    lines.append(
-        _line(["Table 1: the F2 of each of 17 labels", "4.3", "in the report", _counted(rows)])
-    )
-    lines += ["", f"All {len(found)} of the paper's claims: {_counted(found)}."]
+    counted = {
+        f"{group}: {len(mine)} claims": ("", mine)
+        for group in dict.fromkeys(f.claim["group"] for f in others)
+        for mine in [[f for f in others if f.claim["group"] == group]]
+    }
+    counted["Table 1: the F2 of each of 17 labels"] = ("4.3", rows)
+    for name, (place, mine) in counted.items():
+        lines.append(_line([name, place, "in the report", _counted(mine), "–", "–"]))
+    known = list(there.values())
+    lines += ["", f"All {len(found)} of the paper's claims: {_counted(found)}.", "",
+              f"The second column, {elsewhere.facts()['title']}: {elsewhere.facts()['departs']} Of "
+              f"the {len(known)} claims it looks at {_counted(known)}."]  # fmt: skip
     return "\n".join(lines)
+
+
+def _judged(finding: claims.Finding) -> tuple[str, str]:
+    """What was measured, and the verdict: two cells."""
+    values = "; ".join(filter(None, (_measure(m, finding) for m in finding.measures)))
+    return values or "–", _verdict(finding)
 
 
 def _counted(found: list[claims.Finding]) -> str:
@@ -271,8 +286,28 @@ def full_resolution(root: Path) -> str:
                 "high": found["dehazed"]["gain_high"]}  # fmt: skip
         lines.append(_line([name, *cells, _signed(gain)]))
     lines += ["", f"F2, nested, 95 % intervals over pictures; of the clear pictures themselves "
-              f"{float(clear['f2']):.4f}."]  # fmt: skip
+              f"{float(clear['f2']):.4f}.", "", _fine_tuned(root)]  # fmt: skip
     return "\n".join(lines)
+
+
+def _fine_tuned(root: Path) -> str:
+    """What the paper's whole experiment comes to on pictures of full size, seed by seed."""
+    rows = _rows(root / "results" / "planet32" / "fine_tuned_gains.csv")
+
+    def gain(system: str, baseline: str, labels: str) -> str:
+        kind = (system, baseline, labels, "nested")
+        keys = ("system", "baseline", "labels", "protocol")
+        mine = [row for row in rows if tuple(row[key] for key in keys) == kind]
+        return " and ".join(_signed(row, "difference") for row in mine)
+
+    choice, one, other = "choice per label", "original, choice of loss", "dehazed, choice of loss"
+    return (
+        "With a third of the pictures hazy, and block 5 and the classifier of the network "
+        f"trained on them, dehazing all pictures changes F2 by {gain(other, one, 'all')}, that of "
+        f"the labels of the ground alone by {gain(other, one, 'ground')}; the choice per label "
+        f"among both sets by {gain(choice, one, 'all')}, and ridge after it by "
+        f"{gain(f'{choice}, ridge', choice, 'all')}: a value for each seed, nested."
+    )
 
 
 def _signed(row: dict[str, str], key: str = "value") -> str:

@@ -16,7 +16,7 @@ from typing import Any
 from .. import __version__, published
 from ..profiles import PROFILES
 from ..utils import files
-from . import claims, manifest, notebooks, pages, verdict_rules, verify
+from . import claims, elsewhere, manifest, notebooks, pages, verdict_rules, verify
 from .claims import Finding
 from .screen import duration
 from .verdict_rules import Measure
@@ -50,6 +50,7 @@ def context(
         "looks": LOOKS,
         "stale": stale,
         "groups": groups(root, found),
+        "elsewhere": elsewhere.facts(),
         "lens": {name: lens(root, name) for name in names},
         "lens_pictures": {name: inline(root, name, "figS09_lens") for name in names},
         "figures": figures(root, names),
@@ -70,13 +71,19 @@ def context(
 
 
 def groups(root: Path, found: Mapping[str, Sequence[Finding]]) -> list[dict[str, Any]]:
-    """The claims under their headings, each with a cell for every profile."""
+    """The claims under their headings, each with a cell for every profile, and one more where
+    other chips judge it, too (`elsewhere`)."""
     cards = [card(root, together) for together in zip(*found.values(), strict=True)]
+    # each profile draws the same rows from the same shipped predictions; planet32's are shipped
+    there = elsewhere.evaluate(root, "planet32" if "planet32" in found else next(iter(found)))
+    for each in cards:
+        each["elsewhere"] = cell(root, there[each["id"]]) if each["id"] in there else None
     order = list(dict.fromkeys(c["group"] for c in cards))
     cards.sort(key=lambda c: order.index(c["group"]))
     return [
-        {"name": name, "cards": list(members)}
+        {"name": name, "cards": mine, "elsewhere": any(each["elsewhere"] for each in mine)}
         for name, members in groupby(cards, key=lambda c: c["group"])
+        for mine in [list(members)]
     ]
 
 
@@ -115,6 +122,7 @@ def cell(root: Path, finding: Finding) -> dict[str, Any]:
         "symbol": symbol,
         "look": look,
         "reason": finding.reason,
+        "reading": finding.claim.get("reading_there", ""),
         "values": [
             _value(measure, "" if measure.name == finding.claim["id"] else measure.name, signed)
             for measure in finding.measures

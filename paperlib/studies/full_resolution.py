@@ -321,6 +321,30 @@ def answers(table: pd.DataFrame) -> list[str]:
     return found
 
 
+def sentence(table: pd.DataFrame) -> str:
+    """What the curves say, in one sentence: at which haze dehazing helps, for each training.
+
+    table  of `scores`; it helps or costs where the interval of the gain lies beyond 0
+    """
+    clauses = []
+    for trained, name in TRAINED.items():
+        rows = table[(table["state"] == "dehazed") & (table["trained"] == trained)]
+        rows = rows[(rows["size"] == SIZE) & (rows["draw"] == 0) & (rows["strength"] < 1)]
+        sides = {
+            "helps": rows["gain_low"] > 0,
+            "costs": rows["gain_high"] < 0,
+            "is undecided": (rows["gain_low"] <= 0) & (rows["gain_high"] >= 0),
+        }
+        said = [
+            f"{word} at {' and '.join(f'{t:g}' for t in rows['strength'][side])}"
+            for word, side in sides.items()
+            if side.any()
+        ]
+        if said:
+            clauses.append(f"for a regression trained on {name} it {', '.join(said)}")
+    return f"**Dehazing, by mean transmission:** {'; '.join(clauses)}."
+
+
 def _three(name: str, interval: f2.Interval, prefix: str) -> dict[str, float]:
     return {name: interval.value, f"{prefix}low": interval.low, f"{prefix}high": interval.high}
 

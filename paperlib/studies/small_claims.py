@@ -133,17 +133,25 @@ def choice_believes_haze(kinds: list[Family]) -> list[Row]:
     """
     claim, rows = "choice-believes-haze", {}
     for name, _, alone in _log_pairs(kinds):
-        one, other = (alone[k].prediction[:, INDEX["haze"]] == 1 for k in ("original", "dehazed"))
-        haze = alone["original"].truth[:, INDEX["haze"]]
-        sides = [haze[side] for side in (one & ~other, other & ~one)]
-        if not all(len(side) for side in sides):
+        value = believed(alone["original"], alone["dehazed"], INDEX["haze"])
+        if value is None:
             continue
-        value = newcombe(*(wilson(int(side.sum()), len(side)) for side in sides))
         if not name:
             rows[claim] = row(claim, value)
         elif claim in rows:
             rows[claim][name] = value.value
     return list(rows.values())
+
+
+def believed(original: Outcome, dehazed: Outcome, label: int) -> Interval | None:
+    """Of the chips to which only `original` gives a label the fraction that has it, minus the same
+    of `dehazed`; None where one of the two never gives it alone."""
+    one, other = (outcome.prediction[:, label] == 1 for outcome in (original, dehazed))
+    truth = original.truth[:, label]
+    sides = [truth[side] for side in (one & ~other, other & ~one)]
+    if not all(len(side) for side in sides):
+        return None
+    return newcombe(*(wilson(int(side.sum()), len(side)) for side in sides))
 
 
 def newcombe(one: Interval, other: Interval) -> Interval:
@@ -206,7 +214,7 @@ def changed_f2_loss(paper: Project) -> list[Row]:
             for tag in LABELS_OF_F2_LOSS
             if unchanged.truth[:, INDEX[tag]].any()
         }
-        values["f2-loss-stresses-recall"] = _recall(pool.truth, *pool.probability.values())
+        values["f2-loss-stresses-recall"] = recall_gain(pool.truth, *pool.probability.values())
         for item, value in values.items():
             claim = item if item.startswith("f2-") else "f2-loss-helps-cloudy-and-agriculture"
             if item not in rows:
@@ -216,7 +224,7 @@ def changed_f2_loss(paper: Project) -> list[Row]:
     return list(rows.values())
 
 
-def _recall(truth: Array, one: Array, other: Array) -> Interval:
+def recall_gain(truth: Array, one: Array, other: Array) -> Interval:
     """Mean over labels of the recall at probability ½: of `other` minus of `one`, paired."""
     columns = np.concatenate([truth & (p > 0.5) for p in (one, other)] + [truth], axis=1)
     columns = columns.astype(np.float32)

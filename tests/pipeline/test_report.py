@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from paperlib.pipeline import claims, report, report_page, verdict_rules
+from paperlib.pipeline import claims, elsewhere, report, report_page, verdict_rules
 from paperlib.utils import system
 from paperlib.utils.errors import PaperError
 
@@ -57,12 +57,31 @@ def test_every_claim_stands_there_with_its_verdict_and_the_way_to_it(text, copy)
     tags = Tags(text).found
     shown = {a["id"]: a for tag, a in tags if tag == "details" and "id" in a}
     assert set(shown) == {f.claim["id"] for f in found}
+    there = elsewhere.evaluate(copy, "planet32")
     for finding in found:
-        assert shown[finding.claim["id"]]["data-verdicts"] == finding.verdict
+        name = finding.claim["id"]
+        verdicts = [finding.verdict, *([there[name].verdict] if name in there else [])]
+        assert shown[name]["data-verdicts"] == "|".join(dict.fromkeys(verdicts))
     commands = {a["data-copy"] for _, a in tags if "data-copy" in a}
     assert {f.command for f in found if f.notebook} <= commands
     first = text.index('class="claim"')
     assert first < text.index('id="figures"') < text.index('id="errata"')
+
+
+def test_the_second_column_says_where_it_departs_and_stands_beside_its_own_claims_alone(text, copy):
+    facts = elsewhere.facts()
+    groups = text.split('<section class="group"')[1:]
+    known = {f.claim["id"]: f.claim["group"] for f in claims.evaluate(copy, "planet32")}
+    named = {known[name] for name in facts["claims"]}
+    assert named == {"Dehazing", "Losses and thresholds", "Recalibration"}
+    for group in groups:
+        name = re.search(r"<h3[^>]*>([^<]+)</h3>", group)[1]
+        assert (facts["title"] in group) == (name in named)
+        if name in named:
+            assert "The recipe departs from the paper" in group
+            assert "--profiles: 2" in group
+            mine = [key for key in facts["claims"] if known[key] == name]
+            assert group.count(f'<span class="label">{facts["title"]}</span>') == len(mine)
 
 
 def test_it_asks_no_network_for_anything_and_is_small(text, made):

@@ -116,3 +116,15 @@ def test_what_was_shipped_before_stays_and_is_never_written_over_by_less(tmp_pat
 def test_without_predictions_it_says_so(tmp_path):
     with pytest.raises(PaperError, match=r"full_resolution\.npz is not there"):
         study.read(tmp_path)
+
+
+def test_the_sentence_says_at_which_haze_dehazing_helps_for_each_training():
+    columns = ("trained", "strength", "gain", "gain_low", "gain_high")
+    made = [("same", 0.4, 0.01, -0.01, 0.03), ("same", 0.8, -0.03, -0.05, -0.01),
+            ("clear", 0.4, 0.04, 0.02, 0.06), ("clear", 0.2, 0.1, 0.05, 0.2)]  # fmt: skip
+    table = pd.DataFrame([dict(zip(columns, row, strict=True)) for row in made])
+    table = table.assign(state="dehazed", size=224, draw=0)
+    aside = table.assign(size=128, gain_low=1.0)  # other sizes and draws say nothing
+    said = study.sentence(pd.concat([table, aside, table.assign(draw=1, gain_low=1.0)]))
+    assert said.endswith("trained on clear pictures it helps at 0.4 and 0.2.")
+    assert "the same kind of picture it costs at 0.8, is undecided at 0.4" in said
