@@ -117,11 +117,10 @@ def execute(
             str(copy),
             parameters=dict(parameters),
             kernel_name="python3",
-            cwd=str(notebook.path.parent),
             progress_bar=False,
             log_output=False,
             start_timeout=120,
-            kernel_manager_class=_kernel_manager(environment, log, on_kernel),
+            kernel_manager_class=_kernel_manager(environment, notebook.path.parent, log, on_kernel),
             timeout_func=remaining,
             stderr_file=_LastLine(watcher.text),
             on_cell_start=on_cell,
@@ -245,12 +244,13 @@ def _last_lines(log: Path) -> list[str]:
 
 
 def _kernel_manager(
-    environment: Mapping[str, str], log: Path, on_start: Callable[[int], None]
+    environment: Mapping[str, str], folder: Path, log: Path, on_start: Callable[[int], None]
 ) -> type:
     """A kernel manager class that starts this interpreter's own kernel in `environment`.
 
-    A kernelspec of the user's own may be called python3 as well and start another Python; the
-    command line is therefore fixed here.
+    The kernel begins in `folder`. (Papermill would move this process there, and of two notebooks at
+    once the second to end would leave it there.) A kernelspec of the user's own may be called
+    python3 as well and start another Python; the command line is therefore fixed here.
     """
     from jupyter_client.manager import AsyncKernelManager
 
@@ -261,7 +261,8 @@ def _kernel_manager(
 
         async def start_kernel(self, **kwargs: Any) -> None:
             with open(log, "wb") as handle:  # what libraries print around Python ends up here
-                options = {"env": dict(environment), "stdout": handle, "stderr": handle}
+                options = {"env": dict(environment), "cwd": str(folder)}
+                options |= {"stdout": handle, "stderr": handle}
                 await super().start_kernel(**{**kwargs, **options})
             on_start(self.provisioner.pid)
 

@@ -482,7 +482,9 @@ def test_notebooks_run_side_by_side_and_make_the_same(tmp_path):
     for root in (one, two):
         root.mkdir()
         plant_four(root)
+    here = os.getcwd()
     runner, _ = go(two, jobs=3)
+    assert os.getcwd() == here, "seen failing: it was left where the notebooks are"
     assert runner.report.ran == ["01_one", "02_two", "03_three", "04_four"]
     for name in ("a.tmp", "b.tmp"):  # alone, each finds the other's mark
         (one / name).touch()

@@ -28,9 +28,9 @@ def jupyter(root, tmp_path):
     """The page's own cell of notebook 02 in a JupyterLab; yields its address."""
     whole = nbformat.read(root / "notebooks" / "02_dark_channel.ipynb", as_version=4)
     keep = [c for c in whole.cells if c.source.startswith("import numpy")]
-    keep += [c for c in whole.cells if c.source == "page.explore()"]
+    keep += [c for c in whole.cells if c.source.startswith("page.explore(")]
     assert len(keep) == 2
-    keep[0].source = keep[0].source.split("\n\npaper = ")[0]
+    keep[0].source = keep[0].source.split("\n\nwords.use(")[0] + '\nlanguage = "en"'
     whole.cells = keep
     nbformat.write(whole, tmp_path / "page.ipynb")
     with socket.socket() as free:
