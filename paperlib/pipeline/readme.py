@@ -7,7 +7,6 @@ checkout and differs from machine to machine.
 
 from __future__ import annotations
 
-import csv
 import re
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from ..utils import files
 from ..utils.errors import PaperError
 from . import claims, elsewhere, manifest
 from .notebooks import Notebook, read_all
+from .readme_studies import full_resolution, leak, line, rows_of, signed
 from .screen import duration
 from .verdict_rules import CONTRADICTED, ERROR, REPRODUCED, Measure
 
@@ -121,17 +121,17 @@ def results(root: Path) -> str:
     Of all systems those of `SYSTEMS`, and the one with the highest nested score; a row each, which
     says of which networks it is made, and a column for each protocol.
     """
-    rows = _rows(root / "results" / "planet32" / "overall_f2.csv")
+    rows = rows_of(root / "results" / "planet32" / "overall_f2.csv")
     nested = (row for row in rows if row["protocol"] == "nested")
     best = max(nested, key=lambda row: float(row["f2"]))["system"]
     protocols = [p for p in PROTOCOLS if any(row["protocol"] == p for row in rows)]
     heads = ["mean-over-chips F2", "networks", *(PROTOCOLS[p] for p in protocols)]
     headline = published()["paper"]["headline"]["f2"]
     printed = {"paper": f"{headline}, no interval given"}
-    lines = [_line(heads), "|" + " --- |" * len(heads)]
+    lines = [line(heads), "|" + " --- |" * len(heads)]
     cells = [printed.get(p, "–") for p in protocols]
     lines.append(
-        _line(
+        line(
             ["printed in the paper, which does not say which mean", "VGG-16, one per label", *cells]
         )
     )
@@ -143,14 +143,10 @@ def results(root: Path) -> str:
         name = system.replace(networks, "one network")  # the next column says which
         name += ", the highest nested score" if system == best else ""
         cells = [_score(mine[p]) if p in mine else "–" for p in protocols]
-        lines.append(_line([f"here, 32 px: {name}", networks, *cells]))
+        lines.append(line([f"here, 32 px: {name}", networks, *cells]))
     chips = " and ".join(f"{int(n):,}" for n in dict.fromkeys(row["chips"] for row in rows))
     lines += ["", f"On {chips} chips on which nothing was trained; 95 % intervals over chips."]
     return "\n".join(lines)
-
-
-def _line(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _score(row: dict[str, str]) -> str:
@@ -164,26 +160,21 @@ def summary(root: Path) -> str:
     found = [
         one for one in claims.evaluate(root, "planet32") if one.claim.get("source") != "article"
     ]
-    scores = {(row["system"], row["protocol"]): row for row in _rows(folder / "overall_f2.csv")}
+    scores = {(row["system"], row["protocol"]): row for row in rows_of(folder / "overall_f2.csv")}
     system = scores["choice per label, ridge", "nested"]
     ridge = next(
         row
-        for row in _rows(folder / "recalibration_differences.csv")
+        for row in rows_of(folder / "recalibration_differences.csv")
         if (row["system"], row["baseline"], row["protocol"]) == ("ridge", "none", "nested")
     )
-    pairs = [row for row in _rows(folder / "dehazing_pairs.csv") if row["loss"] == "log"]
+    pairs = [row for row in rows_of(folder / "dehazing_pairs.csv") if row["loss"] == "log"]
     full = next(row for row in pairs if "ImageNet" in row["networks"])
     return (
         f"On chips of 32 pixels, where alone the real ones are here, the paper's system scores F2 "
         f"{_score(system)} on chips that chose nothing. Dehazing all chips changes the score of "
-        f"one full-width network by {_signed(full, 'difference')}, ridge that of the system by "
-        f"{_signed(ridge, 'difference')}. Of {len(found)} claims of the paper {_counted(found)}."
+        f"one full-width network by {signed(full, 'difference')}, ridge that of the system by "
+        f"{signed(ridge, 'difference')}. Of {len(found)} claims of the paper {_counted(found)}."
     )
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    with open(path, encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def verdicts(root: Path) -> str:
@@ -199,7 +190,7 @@ def verdicts(root: Path) -> str:
     rows = [f for f in found if f.claim["place"].endswith("table 1") and "published" in f.claim]
     heads = ["what the paper says", "section", "here, 32 px", "verdict",
              elsewhere.facts()["title"], "verdict there"]  # fmt: skip
-    lines = [_line(heads), "|" + " --- |" * len(heads)]
+    lines = [line(heads), "|" + " --- |" * len(heads)]
     for finding in found:
         if finding in rows or finding.claim["group"] not in FRONT:
             continue
@@ -207,7 +198,7 @@ def verdicts(root: Path) -> str:
         place = "abstract" if claim["section"] == "0" else claim["section"]
         second = there.get(claim["id"])
         cells = [*_judged(finding), *(_judged(second) if second else ("–", "–"))]
-        lines.append(_line([claim["text"], place, *cells]))
+        lines.append(line([claim["text"], place, *cells]))
     others = [f for f in found if f not in rows and f.claim["group"] not in FRONT]
     counted = {
         f"{group}: {len(mine)} claims": ("", mine)
@@ -216,7 +207,7 @@ def verdicts(root: Path) -> str:
     }
     counted["Table 1: the F2 of each of 17 labels"] = ("4.3", rows)
     for name, (place, mine) in counted.items():
-        lines.append(_line([name, place, "in the report", _counted(mine), "–", "–"]))
+        lines.append(line([name, place, "in the report", _counted(mine), "–", "–"]))
     known = list(there.values())
     lines += ["", f"All {len(found)} of the paper's claims: {_counted(found)}.", "",
               f"The second column, {elsewhere.facts()['title']}: {elsewhere.facts()['departs']} Of "
@@ -232,87 +223,6 @@ def _judged(finding: claims.Finding) -> tuple[str, str]:
 
 def _counted(found: list[claims.Finding]) -> str:
     return ", ".join(f"{n} {verdict}" for verdict, n in claims.counts(found).items() if n)
-
-
-def leak(root: Path) -> str:
-    """What copies of one chip on both sides of a split are worth, from notebook 17's tables."""
-    folder = root / "results" / "planet32"
-    every = _rows(folder / "leak_differences.csv")
-    rows = [row for row in every if row["comparison"].startswith("what the")]
-    scores = _rows(folder / "leak.csv")
-    own = [row for row in scores if row["on"] == "its own validation copies"]
-    heads = ["a narrow network trained on copies of", *dict.fromkeys(row["arm"] for row in own)]
-    lines = [_line([*heads, "what the order is worth"]), "|" + " --- |" * (len(heads) + 1)]
-    for row in rows:
-        mine = [one for one in own if one["budget"] == row["budget"]]
-        means = []
-        for arm in heads[1:]:
-            values = [float(one["f2"]) for one in mine if one["arm"] == arm]
-            means.append(f"prints {sum(values) / len(values):.4f}")
-        lines.append(_line([row["budget"], *means, _signed(row)]))
-    seeds = len({one["seed"] for one in own})
-    lines += [
-        "",
-        "The order is worth what is printed minus what the same network scores on copies of chips "
-        "that nobody saw, minus the same of a split by chip; "
-        f"mean of {seeds} seeds, 95 % interval.",
-    ]
-    if all(float(row["low"]) <= 0 <= float(row["high"]) for row in rows):
-        lines[-1] += (
-            " It holds 0: a network so narrow learns little of its chips by heart and has next to "
-            "nothing to gain. Wider ones, which learn more, were not tried."
-        )
-    return "\n".join(lines)
-
-
-def full_resolution(root: Path) -> str:
-    """What dehazing does to pictures of full size with haze added, from notebook 16's table."""
-    every = _rows(root / "results" / "planet32" / "full_resolution.csv")
-    rows = [row for row in every if (row["size"], row["strength"]) == ("224", "0.4")]
-    rows = [row for row in rows if row["draw"] == "0"]
-    clear = next(row for row in every if row["state"] == "clear" and row["size"] == "224")
-    heads = ["the regression learned from", "hazy", "dehazed", "dehazed with the truth",
-             "dehazed minus hazy"]  # fmt: skip
-    lines = [_line(heads), "|" + " --- |" * len(heads)]
-    for trained, name in (
-        ("same", "the same kind of picture"),
-        ("clear", "clear pictures"),
-        ("both", "hazy and dehazed pictures"),
-    ):
-        found = {row["state"]: row for row in rows if row["trained"] == trained}
-        cells = [f"{float(found[s]['f2']):.4f}" if s in found else "–"
-                 for s in ("hazy", "dehazed", "dehazed-truth")]  # fmt: skip
-        gain = {"value": found["dehazed"]["gain"], "low": found["dehazed"]["gain_low"],
-                "high": found["dehazed"]["gain_high"]}  # fmt: skip
-        lines.append(_line([name, *cells, _signed(gain)]))
-    lines += ["", f"F2, nested, 95 % intervals over pictures; of the clear pictures themselves "
-              f"{float(clear['f2']):.4f}.", "", _fine_tuned(root)]  # fmt: skip
-    return "\n".join(lines)
-
-
-def _fine_tuned(root: Path) -> str:
-    """What the paper's whole experiment comes to on pictures of full size, seed by seed."""
-    rows = _rows(root / "results" / "planet32" / "fine_tuned_gains.csv")
-
-    def gain(system: str, baseline: str, labels: str) -> str:
-        kind = (system, baseline, labels, "nested")
-        keys = ("system", "baseline", "labels", "protocol")
-        mine = [row for row in rows if tuple(row[key] for key in keys) == kind]
-        return " and ".join(_signed(row, "difference") for row in mine)
-
-    choice, one, other = "choice per label", "original, choice of loss", "dehazed, choice of loss"
-    return (
-        "With a third of the pictures hazy, and block 5 and the classifier of the network "
-        f"trained on them, dehazing all pictures changes F2 by {gain(other, one, 'all')}, that of "
-        f"the labels of the ground alone by {gain(other, one, 'ground')}; the choice per label "
-        f"among both sets by {gain(choice, one, 'all')}, and ridge after it by "
-        f"{gain(f'{choice}, ridge', choice, 'all')}: a value for each seed, nested."
-    )
-
-
-def _signed(row: dict[str, str], key: str = "value") -> str:
-    value, low, high = (f"{float(row[each]):+.4f}" for each in (key, "low", "high"))
-    return f"{value} ({low} to {high})".replace("-", "−")
 
 
 def _measure(measure: Measure, finding: claims.Finding) -> str:
