@@ -84,17 +84,23 @@ class Decoder:
         A file that takes the child down takes no other along. An iterator that is abandoned costs
         the child its life. Raises `Away`.
         """
-        done = 0
+        done, alone = 0, False
         while done < len(files):
+            part, begun = files[done : done + 1] if alone else files[done:], False
             try:
-                for item in self._answers(files[done:], chips, side, unpacked):
+                for item in self._answers(part, chips, side, unpacked):
                     if isinstance(item, Head):
                         chips -= item.rows * item.columns
                     yield done, item
-                    done += item is None or isinstance(item, Refused)
+                    begun = not (item is None or isinstance(item, Refused))
+                    done += not begun
+                alone = False
             except Refused as refusal:  # the child died, or had to
-                yield done, refusal
-                done += 1
+                # The first that was not answered did it, or had no time left: alone it tells.
+                alone = len(part) > 1 and not begun
+                if not alone:
+                    yield done, refusal
+                    done += 1
 
     def _answers(
         self, files: Sequence[tuple[bytes, bool]], chips: int, side: int | None, unpacked
