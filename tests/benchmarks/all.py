@@ -22,8 +22,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
+
+from measure import PAPER, process
 
 from paperlib.utils import system
 
@@ -44,32 +45,24 @@ def start(rounds: int = 5) -> None:
         chip, out = str(Path(folder, "chip.png")), str(Path(folder, "out"))
         picture = f"import cv2, dehaze; cv2.imwrite({chip!r}, dehaze.pictures(1, 256)[0])"
         subprocess.run([sys.executable, "-c", picture], cwd=Path(__file__).parent, check=True)
-        paper = ["-c", "from paperlib.cli import main; main()"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         commands = {
             "python, which does nothing": ["-c", ""],
             "import numpy and cv2": ["-c", "import numpy, cv2"],
             "import paperlib.dehaze": ["-c", "import paperlib.dehaze"],
-            "paper --help": [*paper, "--help"],
-            "paper dehaze, one chip": [*paper, "dehaze", chip, out + ".png"],
-            "paper predict, one chip": [*paper, "predict", chip, "--out", out + ".csv"],
+            "paper --help": [*PAPER, "--help"],
+            "paper dehaze, one chip": [*PAPER, "dehaze", chip, out + ".png"],
+            "paper predict, one chip": [*PAPER, "predict", chip, "--out", out + ".csv"],
             "import tensorflow": ["-c", "import tensorflow"],
         }
-        found: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
+        found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in commands}
         for _ in range(rounds + 1):
             for name, command in commands.items():
                 for kind in (".csv", ".png"):
                     Path(out + kind).unlink(missing_ok=True)
-                began = time.perf_counter()
-                child = subprocess.Popen(
-                    [sys.executable, *command], env={**os.environ, "PYTHONPATH": str(ROOT)},
-                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                )  # fmt: skip
-                _, status, used = os.wait4(child.pid, 0)
-                if status:
-                    sys.exit(f"{name}: failed")
-                found[name].append((time.perf_counter() - began, used.ru_maxrss / 1024))
+                found[name].append(process(command, environment=environment))
     for name, rows in found.items():
-        seconds, memory = map(statistics.median, zip(*rows[1:], strict=True))
+        seconds, _, memory = map(statistics.median, zip(*rows[1:], strict=True))
         print(f"{name:<28} {seconds:6.2f} s {memory:6.0f} MB")
 
 

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
+from measure import fastest
 from sklearn.metrics import fbeta_score
 
 from paperlib import f2
-
-
-def fastest(work, times: int = 5) -> float:
-    seconds = []
-    for _ in range(times):
-        start = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
 
 
 def grid_search(truth: np.ndarray, probability: np.ndarray) -> np.ndarray:

@@ -16,10 +16,7 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import matplotlib
@@ -29,6 +26,7 @@ matplotlib.use("Agg")
 import dehaze as benchmark
 import matplotlib.pyplot as plt
 import numpy as np
+from measure import PAPER, fastest, process
 
 from paperlib import dehaze, predictor
 
@@ -40,16 +38,6 @@ SIZES = {"patch": 3, "radius": 5}  # of chips of 32 pixels
 Curves = dict[str, list[tuple[float, float]]]
 
 
-def least(work, times: int) -> float:
-    """Seconds of the quickest of `times` runs."""
-    took = []
-    for _ in range(times):
-        began = time.perf_counter()
-        work()
-        took.append(time.perf_counter() - began)
-    return min(took)
-
-
 def chips(most: int) -> Curves:
     model = predictor.load("planet32")
     kinds = np.resize(benchmark.pictures(500, 32), (most, 32, 32, 3))
@@ -58,29 +46,21 @@ def chips(most: int) -> Curves:
     curves: Curves = {"dark channel prior": [], "released model": [], "public script": []}
     for count in (count for count in CHIPS if count <= most):
         some, times = kinds[:count], 3 if count <= 10_000 else 1
-        cleared = least(lambda: dehaze.dehaze_batch(some, **SIZES), times)  # noqa: B023
-        labelled = least(lambda: model.predict(some), times)  # noqa: B023
+        cleared = fastest(lambda: dehaze.dehaze_batch(some, **SIZES), times)  # noqa: B023
+        labelled = fastest(lambda: model.predict(some), times)  # noqa: B023
         curves["dark channel prior"].append((count, cleared))
         curves["released model"].append((count, labelled))
         if count <= 10_000:
-            usual = least(lambda: [benchmark.script(chip, **SIZES) for chip in some], 1)  # noqa: B023
+            usual = fastest(lambda: [benchmark.script(chip, **SIZES) for chip in some], 1)  # noqa: B023
             curves["public script"].append((count, usual))
     return curves
 
 
 def predict(source: Path, target: Path) -> tuple[float, float]:
     """Seconds by the clock and peak memory in MB of `paper predict` of one scene."""
-    command = ["-c", "from paperlib.cli import main; main()", "predict", str(source)]
-    began = time.perf_counter()
-    child = subprocess.Popen(
-        [sys.executable, *command, "--out", str(target)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    _, status, used = os.wait4(child.pid, 0)
-    if status:
-        sys.exit(f"paper predict {source}: failed")
-    return time.perf_counter() - began, used.ru_maxrss / 1024
+    command = [*PAPER, "predict", str(source), "--out", str(target)]
+    clock, _, memory = process(command, environment={**os.environ, "PYTHONPATH": str(ROOT)})
+    return clock, memory
 
 
 def scenes(most: int) -> tuple[Curves, Curves]:

@@ -13,17 +13,17 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from measure import PAPER, process
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests/demo")]
 
-PREDICT = "from paperlib.cli import main; main()"
 WITH_KERAS = """
 import sys; sys.path[:0] = {path!r}
 import predictor as benchmark
@@ -109,31 +109,19 @@ def throughput(name: str, chips: int, rounds: int) -> None:
 def processes(name: str, rounds: int) -> None:
     """What one chip costs in a new process: seconds by the clock and of the processor, memory."""
     with tempfile.TemporaryDirectory() as folder:
-        if not (child := os.fork()):  # a new process inherits its parent's peak of memory
-            jpegs(folder, 1)
-            os._exit(0)
-        os.waitpid(child, 0)
+        jpegs(folder, 1)
         chip = Path(folder, "0.jpg")
         path = [str(ROOT), str(ROOT / "tests/benchmarks"), str(ROOT / "tests/demo")]
         out = str(Path(folder, "labels.csv"))
         commands = {
-            "paper predict": [PREDICT, "predict", str(chip), "--out", out, "--model", name],
+            "paper predict": [PAPER[1], "predict", str(chip), "--out", out, "--model", name],
             "with Keras": [WITH_KERAS.format(path=path, model=name, file=str(chip))],
         }
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         found: dict[str, list[tuple[float, float, float]]] = {key: [] for key in commands}
         for _ in range(rounds):
             for key, command in commands.items():
-                began = time.perf_counter()
-                child = subprocess.Popen(
-                    [sys.executable, "-c", *command],
-                    env={**os.environ, "PYTHONPATH": str(ROOT)},
-                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                )  # fmt: skip
-                _, status, used = os.wait4(child.pid, 0)
-                if status:
-                    sys.exit(f"{key}: failed")
-                clock = time.perf_counter() - began
-                found[key].append((clock, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024))
+                found[key].append(process(["-c", *command], environment=environment))
     for key, rows in found.items():
         clock, processor, memory = (statistics.median(column) for column in zip(*rows, strict=True))
         print(

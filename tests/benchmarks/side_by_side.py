@@ -12,12 +12,10 @@ import argparse
 import hashlib
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
+from measure import PAPER, process
 from notebooks_without_data import clone
 
 WAYS = {"side by side": "0", "one at a time": "1"}
@@ -25,17 +23,9 @@ WAYS = {"side by side": "0", "one at a time": "1"}
 
 def run(place: Path, profile: str, jobs: str) -> tuple[float, float]:
     """Seconds by the clock and of the processor."""
-    command = "from paperlib.cli import main; main()"
-    began = time.perf_counter()
-    child = subprocess.Popen(
-        [sys.executable, "-c", command, "run", "--profile", profile, "--jobs", jobs],
-        cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        env=os.environ | {"PYTHONPATH": str(place), "PAPER_CACHE": str(place / ".cache")},
-    )  # fmt: skip
-    _, status, used = os.wait4(child.pid, 0)
-    if status:
-        sys.exit(f"paper run --profile {profile} --jobs {jobs}: failed")
-    return time.perf_counter() - began, used.ru_utime + used.ru_stime
+    environment = {"PYTHONPATH": str(place), "PAPER_CACHE": str(place / ".cache")}
+    command = [*PAPER, "run", "--profile", profile, "--jobs", jobs]
+    return process(command, environment=os.environ | environment, cwd=place)[:2]
 
 
 def outputs(place: Path, profile: str) -> dict[str, str]:
