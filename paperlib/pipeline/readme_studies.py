@@ -68,14 +68,17 @@ def full_resolution(root: Path) -> str:
     ):
         found = [made.get((state, trained, t)) for t in strengths]
         lines.append(line([name, *(_gain(row) if row else "–" for row in found)]))
-    lines += ["", f"F2 of the dehazed pictures minus that of the hazy ones, nested, 95 % intervals "
-              f"over pictures; of the clear pictures themselves {float(clear['f2']):.4f}.", "",
-              _fine_tuned(root)]  # fmt: skip
+    said = "F2 of the dehazed pictures minus that of the hazy ones, nested, 95 % intervals over "
+    said += "pictures, bold where they lie beyond 0; of the clear pictures themselves "
+    lines += ["", f"{said}{float(clear['f2']):.4f}.", "", _fine_tuned(root)]
     return "\n".join(lines)
 
 
 def _gain(row: dict[str, str]) -> str:
-    return signed({"value": row["gain"], "low": row["gain_low"], "high": row["gain_high"]})
+    """A difference with its interval, bold where that lies beyond 0."""
+    said = signed({"value": row["gain"], "low": row["gain_low"], "high": row["gain_high"]})
+    beyond = float(row["gain_low"]) > 0 or float(row["gain_high"]) < 0
+    return f"**{said}**" if beyond else said
 
 
 def _fine_tuned(root: Path) -> str:
