@@ -50,7 +50,7 @@ readme: .venv/ready
 # After a change of pyproject.toml: new exact versions with hashes, and no index address.
 lock: .venv/ready
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' \
-	  --python-version 3.11 --extra notebooks --extra cluster --extra demo --extra dev pyproject.toml -o requirements.lock
+	  --python-version 3.11 --extra fast --extra notebooks --extra cluster --extra demo --extra dev pyproject.toml -o requirements.lock
 
 clean:
 	rm -rf .venv .venvs .cache

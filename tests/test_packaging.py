@@ -23,7 +23,7 @@ from packaging.version import Version
 import paperlib
 from paperlib.pipeline import manifest
 
-LOCKED_EXTRAS = ("notebooks", "cluster", "demo", "dev")  # notebooks brings train
+LOCKED_EXTRAS = ("fast", "notebooks", "cluster", "demo", "dev")  # notebooks brings train
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,8 @@
 """The dark channel prior on uint8 images by NumPy and OpenCV: the same bytes as the kernels give.
 
-For the first small images of a process, which are done before numba would even be imported. Step
-by step the arithmetic of `_kernels_uint8`, which explains its units: int32 pixels and box sums,
-which are exact, and float32 between them.
+For the first small images of a process, which are done before numba would even be imported, and for
+all where numba is not installed. Step by step the arithmetic of `_kernels_uint8`, which explains
+its units: int32 pixels and box sums, which are exact, and float32 between them.
 """
 
 from __future__ import annotations
@@ -30,10 +30,37 @@ def units(radius: int, eps: float, t0: float) -> tuple[float, float] | None:
 
 def clear(image: np.ndarray, valid: np.ndarray | None, p: Parameters) -> np.ndarray:
     """`(h, w, 3)` uint8 without haze; where `valid` `(h, w)` is False, as it was."""
-    unit, fine = map(np.float32, units(p.radius, p.eps, p.t0))
     dark = equations.dark_channel(image, p.patch, mask=valid)
-    light = np.float32(255 * equations.atmospheric_light(image, dark, p.fraction, mask=valid))
+    light = 255 * equations.atmospheric_light(image, dark, p.fraction, mask=valid)
+    return recovered(image, valid, light, p)
 
+
+def table(image: np.ndarray, valid: np.ndarray | None, patch: int, box: tuple) -> np.ndarray:
+    """What `_kernels_dark.search` fills, `(256, 6)`, of the pixels `box` of `(h, w, 3)` uint8."""
+    top, bottom, left, right = box
+    inner = np.s_[top:bottom, left:right]
+    dark, colours = equations.dark_channel(image, patch, mask=valid)[inner], image[inner]
+    seen = np.ones(dark.shape, bool) if valid is None else valid[inner]
+    dark, colours = dark[seen], colours[seen].astype(np.int64)
+    total = colours.sum(axis=1)
+    result = np.zeros((256, 6), np.int64)
+    result[:, 0] = np.bincount(dark, minlength=256)
+    result[:, 1] = -1
+    np.maximum.at(result[:, 1], dark, total)
+    brightest = total == result[dark, 1]
+    result[:, 2] = np.bincount(dark[brightest], minlength=256)
+    for c in range(3):
+        sums = np.bincount(dark[brightest], weights=colours[brightest, c], minlength=256)
+        result[:, 3 + c] = sums  # exact: far below 2**53
+    return result
+
+
+def recovered(
+    image: np.ndarray, valid: np.ndarray | None, light: np.ndarray, p: Parameters
+) -> np.ndarray:
+    """`clear` with the atmospheric light given, `(3,)` in 1…255."""
+    unit, fine = map(np.float32, units(p.radius, p.eps, p.t0))
+    light = np.float32(light)
     guide = image.astype(np.int32) @ np.array([299, 587, 114], np.int32) - HALF
     darkest = image if valid is None else np.where(valid[..., None], image, np.uint8(255))
     darkest = equations.window_minimum(darkest, p.patch)

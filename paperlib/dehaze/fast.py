@@ -23,6 +23,7 @@ COLUMNS = 1024  # of such a strip that the equations take at a time, to bound th
 PIXELS = 1 << 22  # of small images handed to a thread at a time
 SMALL = 1 << 19  # pixels up to which an image of a batch is one thread's work
 PLAIN = 1 << 21  # pixels that NumPy clears in the time in which numba is imported
+SLOW = 1 << 26  # pixels that NumPy clears in some seconds
 CALLS = 1 << 13  # as many pixels is what NumPy's calls cost for one image
 
 Box = tuple[int, int, int, int]
@@ -36,7 +37,7 @@ def many(images: np.ndarray, p: Parameters, threads: int) -> np.ndarray:
         for index in range(count):
             result[index] = _named(images, index, p, threads)
     elif images.ndim == 4 and _direct(images[:1], p):
-        if _before_numba(count, height * width):
+        if _by_numpy(count, height * width):
             for index in range(count):
                 result[index] = _plain_uint8.clear(images[index], None, p)
             return result
@@ -63,7 +64,7 @@ def one(image: np.ndarray, valid: np.ndarray | None, p: Parameters, threads: int
     if small and image.ndim == 3 and _direct(image[None], p):
         if valid is not None and not valid.any():
             return image.copy()
-        if _before_numba(1, image.shape[0] * image.shape[1]):
+        if _by_numpy(1, image.shape[0] * image.shape[1]):
             return _plain_uint8.clear(image, valid, p)
         _chips(image[None], valid, p, result[None])
         return result
@@ -98,13 +99,31 @@ _loaded = False  # the kernels, in this process
 _cleared = 0  # pixels by NumPy before that
 
 
-def _before_numba(count: int, pixels: int) -> bool:
-    """Whether NumPy clears so many small images sooner than numba is imported: the same bytes."""
+@functools.cache
+def _numba_there() -> bool:
+    try:
+        import numba  # noqa: F401
+    except ImportError:  # missing, or older than the NumPy that is there
+        return False
+    return True
+
+
+def _by_numpy(count: int, pixels: int) -> bool:
+    """Whether NumPy clears so many small images or blocks: the same bytes.
+
+    Where numba is missing, or while NumPy is done before numba would be imported.
+    """
     global _cleared
     if _loaded:
         return False
-    _cleared += count * (pixels + CALLS)
-    return _cleared <= PLAIN
+    before, _cleared = _cleared, _cleared + count * (pixels + CALLS)
+    if _cleared <= PLAIN or _numba_there():
+        return _cleared <= PLAIN
+    if before < SLOW <= _cleared:
+        sys.stderr.write(
+            "paperlib.dehaze: many times as fast with numba: pip install 'paperlib[fast]'\n"
+        )
+    return True
 
 
 def _clear(*arguments) -> None:
@@ -120,7 +139,10 @@ def _clear(*arguments) -> None:
 
 
 def compile_kernel() -> None:
-    """Compile the kernel now where that has not been done, rather than in the first large call."""
+    """Compile the kernel now where that has not been done, rather than in the first large call.
+
+    Raises `ModuleNotFoundError` where numba is not installed.
+    """
     chips = np.zeros((1, 32, 32, 3), np.uint8)
     _chips(chips, None, Parameters(), np.empty_like(chips))
 
@@ -168,10 +190,12 @@ def light_table(
 ) -> np.ndarray:
     """The table of `dark.search` of one uint8 block `(h, w[, C])`."""
     height, width = image.shape[:2]
+    if _by_numpy(1, height * width):
+        return _plain_uint8.table(_rgb(image), valid, patch, box)
     table = np.empty((256, 6), np.int64)
     nothing = np.empty((1, 0, 0), np.uint8)
     _clear(
-        _rgb(image)[None], _mask(valid), np.empty(3), needed, patch, 0.0, 0.0, 0, 0.0,
+        _rows(image)[None], _mask(valid), np.empty(3), needed, patch, 0.0, 0.0, 0, 0.0,
         (0.0, 0.0), box, *_workspace.for_table(height, width, patch), table, nothing,
     )  # fmt: skip
     return table
@@ -191,43 +215,73 @@ def clear_block(
     """
     steps = _units(p)
     if image.dtype != np.uint8 or steps is None:
-        return _by_definition(image, valid, light, p, box)
+        return _in_pieces(_by_definition, image, valid, light, p, box)
     top, bottom, left, right = box
     height, width = image.shape[:2]
     inner = image[top:bottom, left:right]
     direct = image.ndim == 3 and image.shape[2] == 3
+    if _by_numpy(1, height * width):
+        out = _in_pieces(_plain_block, _rgb(image), valid, light, p, box)
+        return _as_given(out, inner)
     if direct and target is not None and target.flags.c_contiguous:
         out = target.reshape(bottom - top, -1)
     else:
         out = np.empty((bottom - top, 3 * (right - left)), np.uint8)
     _clear(
-        _rgb(image)[None], _mask(valid), light * 255, 0, p.patch, p.omega, p.t0, p.radius, p.eps,
+        _rows(image)[None], _mask(valid), light * 255, 0, p.patch, p.omega, p.t0, p.radius, p.eps,
         steps, box, *_workspace.for_integers(height, width, p, valid is not None), _NO_TABLE,
         out[None],
     )  # fmt: skip
-    out = out.reshape(bottom - top, right - left, 3)
-    if direct:
-        return out
-    if image.ndim == 2:
+    return _as_given(out.reshape(bottom - top, right - left, 3), inner)
+
+
+def _as_given(out: np.ndarray, inner: np.ndarray) -> np.ndarray:
+    """`out` `(h, w, 3)` with the bands of the pixels `inner` that it was made from."""
+    if inner.ndim == 2:
         return out[..., 0]
-    return np.concatenate([out[..., : image.shape[2]], inner[..., 3:]], axis=2)
+    if inner.shape[2] == 3:
+        return out
+    return np.concatenate([out[..., : inner.shape[2]], inner[..., 3:]], axis=2)
+
+
+def _in_pieces(
+    work: Callable[..., np.ndarray],
+    image: np.ndarray,
+    valid: np.ndarray | None,
+    light: np.ndarray,
+    p: Parameters,
+    box: Box,
+) -> np.ndarray:
+    """`clear_block` by `work`, so many columns at a time: a dozen planes are alive at once."""
+    top, bottom, left, right = box
+    pieces = []
+    for start in range(left, right, COLUMNS):
+        stop = min(right, start + COLUMNS)
+        low, high = max(0, start - p.halo), min(image.shape[1], stop + p.halo)
+        seen = None if valid is None else valid[:, low:high]
+        inner = np.s_[top:bottom, start - low : stop - low]
+        pieces.append(work(image[:, low:high], seen, light, p, inner))
+    return np.concatenate(pieces, axis=1)
+
+
+def _plain_block(
+    image: np.ndarray,
+    valid: np.ndarray | None,
+    light: np.ndarray,
+    p: Parameters,
+    inner: tuple[slice, slice],
+) -> np.ndarray:
+    return _plain_uint8.recovered(image, valid, light * 255, p)[inner]
 
 
 def _by_definition(
-    image: np.ndarray, valid: np.ndarray | None, light: np.ndarray, p: Parameters, box: Box
+    image: np.ndarray,
+    valid: np.ndarray | None,
+    light: np.ndarray,
+    p: Parameters,
+    inner: tuple[slice, slice],
 ) -> np.ndarray:
-    """`clear_block` by the equations, in float64: for what the kernels' integers do not hold."""
-    top, bottom, left, right = box
-    if right - left > COLUMNS:  # a dozen planes of float64 are alive at once
-        pieces = []
-        for start in range(left, right, COLUMNS):
-            stop = min(right, start + COLUMNS)
-            low, high = max(0, start - p.halo), min(image.shape[1], stop + p.halo)
-            seen = None if valid is None else valid[:, low:high]
-            inner = (top, bottom, start - low, stop - low)
-            pieces.append(_by_definition(image[:, low:high], seen, light, p, inner))
-        return np.concatenate(pieces, axis=1)
-    inner = np.s_[top:bottom, left:right]
+    """A block by the equations, in float64: for what the kernels' integers do not hold."""
     colours = image[..., :3] if image.ndim == 3 else image
     if valid is not None:
         colours = blank(colours, valid)
@@ -270,12 +324,16 @@ def _chips(images: np.ndarray, valid: np.ndarray | None, p: Parameters, result: 
 
 
 def _rgb(image: np.ndarray) -> np.ndarray:
-    """Rows of red, green, blue, red … of a uint8 image, for the kernels."""
-    height, width = image.shape[:2]
+    """The colours of an image, `(h, w, 3)`: of one band, three times the same."""
     image = equations.bands(image)
     if image.shape[2] == 1:
-        image = np.broadcast_to(image, (height, width, 3))
-    return _fixed(image[..., :3]).reshape(height, width * 3)
+        image = np.broadcast_to(image, (*image.shape[:2], 3))
+    return image[..., :3]
+
+
+def _rows(image: np.ndarray) -> np.ndarray:
+    """Rows of red, green, blue, red … of a uint8 image, for the kernels."""
+    return _fixed(_rgb(image)).reshape(len(image), -1)
 
 
 def _fixed(array: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from .errors import PaperError
 #: Import name -> name in the package index, where they differ.
 _DISTRIBUTION = {"skimage": "scikit-image", "IPython": "ipykernel"}
 #: Of several extras that bring a package, the one that is named: the smallest first.
-_ORDER = ("train", "cluster", "demo", "notebooks", "dev")
+_ORDER = ("fast", "train", "cluster", "demo", "notebooks", "dev")
 
 
 def missing(error: ModuleNotFoundError, within: str = "") -> PaperError | None:

@@ -74,6 +74,8 @@ def test_any_image_is_as_the_reference_makes_it(case):
         patched.setattr(fast, "_loaded", False)
         patched.setattr(fast, "PLAIN", 10**12)
         np.testing.assert_array_equal(d.dehaze(image, mask=mask, **parameters), result)
+        patched.setattr(fast, "SMALL", 0)  # as a scene: light first, then a block
+        np.testing.assert_array_equal(d.dehaze(image, mask=mask, **parameters), result)
 
 
 @pytest.mark.parametrize("dtype", list(TOLERANCE))
@@ -211,6 +213,28 @@ dehaze.dehaze_batch(np.stack([image] * 65))
 assert "numba" in sys.modules
 assert all((each == dehaze.dehaze(image)).all() for each in first)
 """
+
+
+@pytest.mark.parametrize("bands", [1, 3, 4])
+def test_without_numba_a_scene_has_the_same_bytes(monkeypatch, capsys, bands):
+    image = smooth(700, 600)
+    mask = np.ones(image.shape[:2], bool)
+    mask[200:420, 100:350] = False
+    alpha = np.where(mask, 255, 0).astype(np.uint8)
+    image = {1: image[..., 0], 3: image, 4: np.dstack([image, alpha])}[bands]
+    arguments = [{}, {"patch": 4, "radius": 9}] + [{"mask": mask}] * (bands != 4)
+    monkeypatch.setattr(fast, "SMALL", 1)
+    expected = [d.dehaze(image, **each) for each in arguments]
+    assert fast._loaded
+    for name, value in (("_loaded", False), ("_numba_there", lambda: False), ("_cleared", 0),
+                        ("ROWS", 128), ("COLUMNS", 100), ("SLOW", 5 * image.size)):  # fmt: skip
+        monkeypatch.setattr(fast, name, value)
+    capsys.readouterr()
+    for each, result in zip(arguments * 4, expected * 4, strict=True):
+        np.testing.assert_array_equal(d.dehaze(image, workers=2, **each), result)
+    assert not fast._loaded
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "pip install 'paperlib[fast]'" in said
 
 
 def test_the_first_small_images_wait_for_no_compiler():

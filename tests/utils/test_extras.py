@@ -32,6 +32,8 @@ from paperlib.chips import Chips, planet, scenes, split, ucmerced
 from paperlib.dehaze import scene
 chip = scenes.scene(0, size=64).image
 clear = dehaze.dehaze(chip)
+large = np.tile(chip, (30, 30, 1))  # for which numba would be imported
+assert dehaze.dehaze(large).shape == large.shape
 assert clear.shape == chip.shape and clear.dtype == chip.dtype
 found = predictor.load("planet32").predict([chip, clear])
 truth = np.array([[1, 0, 1], [0, 1, 1], [1, 1, 0], [0, 0, 1]] * 5, np.uint8)
@@ -56,7 +58,7 @@ def block(project) -> str:
         for line in lines
     }
     blocked = {name.replace("-", "_") for name in named - {"paperlib"}} | OTHERS
-    assert {"keras", "tensorflow", "onnx", "pandas", "matplotlib", "dask", "papermill"} <= blocked
+    assert {"numba", "keras", "tensorflow", "onnx", "pandas", "matplotlib", "dask", "papermill"} <= blocked
     return BLOCK.format(blocked=blocked)
 
 
@@ -73,7 +75,7 @@ def test_the_library_works_without_any_extra(block):
 
 
 def test_the_commands_work_without_any_extra(block, tmp_path):
-    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (1700, 1700, 3), np.uint8)
     Image.fromarray(image).save(tmp_path / "chip.png")
     for line in (["dehaze", "chip.png", "clear.png"], ["predict", "clear.png", "--out", "p.csv"]):
         code = f"{block}\nimport os; os.chdir({str(tmp_path)!r})\n"
