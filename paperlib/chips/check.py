@@ -11,9 +11,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..labels import GROUP, LABELS, PUBLISHED_CHIPS, PUBLISHED_COUNTS
-from . import SPLITS, reader, split_of
-from .planet import open_source
+from ..labels import GROUP, LABELS, PUBLISHED_COUNTS
+from ..utils.errors import PaperError
+from . import SPLITS, planet, reader, split_of, ucmerced
+from .source import Source
 
 _SIZE = 32  # every chip is decoded once; at which size does not matter
 
@@ -23,7 +24,8 @@ class Report:
     """What `check` found.
 
     table, chips  the label file, and the folder or archive of the chips
-    rows          usable rows of the label file
+    rows, whole   usable rows of the label file, and those of the published one
+    published     tag -> chips positive for it in the published set, where that is known
     counts        tag -> chips positive for it, a tag repeated in a row counted once
     splits        split -> chips
     sizes         `"256×256"` -> chips of that size, those that can be read
@@ -39,8 +41,10 @@ class Report:
     table: Path
     chips: Path
     rows: int
+    whole: int
     counts: dict[str, int]
     splits: dict[str, int]
+    published: dict[str, int] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     surplus: list[str] = field(default_factory=list)
@@ -67,9 +71,9 @@ class Report:
             "labels_file": str(self.table),
             "chips_from": str(self.chips),
             "rows": self.rows,
-            "published_rows": PUBLISHED_CHIPS,
+            "published_rows": self.whole,
             "counts": self.counts,
-            "published_counts": PUBLISHED_COUNTS,
+            "published_counts": self.published or None,
             "labels": sum(self.counts.values()),
             "splits": self.splits,
             "sizes": self.sizes,
@@ -101,33 +105,33 @@ class Report:
         grid.add_column()
         splits = " · ".join(f"{split} {self.splits[split]:,}" for split in SPLITS)
         sizes = " · ".join(f"{size}: {count:,}" for size, count in self.sizes.items())
-        grid.add_row("labels", f"{self.table} ({self.rows:,} of {PUBLISHED_CHIPS:,} rows)")
+        grid.add_row("labels", f"{self.table} ({self.rows:,} of {self.whole:,} rows)")
         grid.add_row("chips", str(self.chips))
         grid.add_row("sizes", sizes or "none can be read")
         grid.add_row("split", splits)
         return grid
 
     def _labels(self) -> Table:
+        grouped, known = set(self.counts) <= set(GROUP), bool(self.published)
         table = Table(title="chips per label", title_justify="left", header_style="bold")
-        table.add_column("label")
-        table.add_column("group")
-        for heading in ("here", "share", "published", "share"):
+        for heading in ("label", *["group"] * grouped):
+            table.add_column(heading)
+        for heading in ("here", "share", *["published", "share"] * known):
             table.add_column(heading, justify="right")
-        groups = [GROUP[tag] for tag in LABELS]
-        for tag, group, following in zip(LABELS, groups, [*groups[1:], ""], strict=True):
-            here, published = self.counts[tag], PUBLISHED_COUNTS[tag]
+        tags = list(self.counts)
+        for tag, following in zip(tags, [*tags[1:], None], strict=True):
+            here, cells = self.counts[tag], [tag, *[GROUP.get(tag)] * grouped]
+            cells += [f"{here:,}", _share(here, self.rows)]
+            if known:
+                cells += [f"{self.published[tag]:,}", _share(self.published[tag], self.whole)]
             table.add_row(
-                tag,
-                group,
-                f"{here:,}",
-                _share(here, self.rows),
-                f"{published:,}",
-                _share(published, PUBLISHED_CHIPS),
+                *cells,
                 style="red" if here == 0 else None,
-                end_section=group != following,
+                end_section=following is None or (grouped and GROUP[tag] != GROUP[following]),
             )
-        here, published = sum(self.counts.values()), sum(PUBLISHED_COUNTS.values())
-        table.add_row("all labels", "", f"{here:,}", "", f"{published:,}", "", style="bold")
+        total = ["all labels", *[""] * grouped, f"{sum(self.counts.values()):,}", ""]
+        total += [f"{sum(self.published.values()):,}", ""] * known
+        table.add_row(*total, style="bold")
         return table
 
     def _findings(self) -> list[Text]:
@@ -159,15 +163,18 @@ def _finding(names: list[str] | dict[str, list[str]], what: str, style: str = ""
     return Text(f"{what}: {len(names):,} ({first})", style=style)
 
 
-def check(data: str | Path, *, workers: int | None = None, progress: bool = True) -> Report:
+def check(
+    data: str | Path, name: str = "", *, workers: int | None = None, progress: bool = True
+) -> Report:
     """Look at every row and decode every chip, and say what is there.
 
-    data  folder as for `planet.read`
+    data  folder as for `planet.read` or `ucmerced.read`
+    name  of the data set, `planet` or `ucmerced`; by default what the label file is of
 
     Raises `PaperError` where there is nothing to look at: no label file or another header, no
     chips, an archive that cannot be opened. Everything else is in the report.
     """
-    source = open_source(data, workers=workers, progress=progress)
+    source = _source(data, name, workers=workers, progress=progress)
     table = source.table
     looked = source.survey
     with source.archive as opened:
@@ -187,14 +194,28 @@ def check(data: str | Path, *, workers: int | None = None, progress: bool = True
         table=table.path,
         chips=source.path,
         rows=len(table.rows),
+        whole=table.whole,
+        published=PUBLISHED_COUNTS if table.tags == LABELS else {},
         counts=table.counts(),
         splits={split: splits[split] for split in SPLITS},
         sizes=dict(sizes.most_common()),
         missing=[name for name in source.names if name not in known],
         surplus=sorted(known - rows),
         repeated=table.repeated,
-        no_weather=table.without_weather,
+        no_weather=table.without_weather if table.tags == LABELS else [],
         bad_rows=list(table.bad),
         bad_chips=[(name, failed[name]) for name in source.names if name in failed],
         cut=source.archive.cut if failed else "",
     )
+
+
+def _source(data: str | Path, name: str, **how: Any) -> Source:
+    """The data set of that name, or that a folder's label file is of."""
+    sets = {"planet": planet.open_source, "ucmerced": ucmerced.open_source}
+    if name and name not in sets:
+        raise PaperError(f"no data set is called {name!r}", f"choose one of {', '.join(sets)}")
+    if not name:
+        below = (f"{deep}{ucmerced.TABLE}" for deep in ("", "*/"))
+        of_ucmerced = any(next(Path(data).glob(each), None) for each in below)
+        name = "ucmerced" if of_ucmerced else "planet"
+    return sets[name](data, **how)

@@ -49,11 +49,14 @@ WHOLE = 2_100  # chips of the whole set
 SIDE = 256  # pixels
 TOLERANCE = 16  # pixels by which a side may differ from that
 TABLE = "LandUse_Multilabeled.txt"
+SUFFIXES = ("jpg", "tif", "jpeg", "tiff", "png")
 CONTAINERS = ("images", "Images", "images.tar", "images.zip", "Images.tar", "Images.zip")
-GET = (
-    "get UCMerced_LandUse.zip from http://weegee.vision.ucmerced.edu/datasets/landuse.html and the "
-    f"multi-label file {TABLE} of Chaudhuri et al. 2018, and put Images/ beside that file"
+BY_HAND = (
+    "by hand: (1) get UCMerced_LandUse.zip from http://weegee.vision.ucmerced.edu/datasets/"
+    f"landuse.html and rename it to Images.zip; (2) get {TABLE}, in the multi-labels of "
+    "http://bigearth.eu/datasets.html; (3) put both into DIR; (4) run paper data check DIR"
 )
+GET = f"paper data fetch DIR --set ucmerced gets them; {BY_HAND}"
 
 
 def read(
@@ -72,15 +75,20 @@ def read(
     `TAGS`. Chips are read from `images/` (in folders by class) beside the label file, in `data` or
     one folder below it.
     """
-    table, path = locate(data)
-    source = _UCMerced("UC Merced", read_table(table), path, workers=workers, progress=progress)
+    source = open_source(data, workers=workers, progress=progress)
     return source.chips(size, variant, skip_bad=skip_bad, keep=cache)
+
+
+def open_source(data: str | Path, *, workers: int | None = None, progress: bool = False) -> Source:
+    """The label file, read, and where the chips are; no chip is opened yet."""
+    table, path = locate(data)
+    return _UCMerced("UC Merced", read_table(table), path, workers=workers, progress=progress)
 
 
 class _UCMerced(Source):
     """JPEG or TIFF of three components, of nearly one size."""
 
-    suffixes = ("jpg", "tif", "jpeg", "tiff", "png")
+    suffixes = SUFFIXES
 
     @staticmethod
     def header(data: bytes) -> tuple[int, int, int]:

@@ -1,4 +1,4 @@
-"""Commands over the Planet chips."""
+"""Commands over the chips: Planet's, and UC Merced's."""
 
 from __future__ import annotations
 
@@ -6,22 +6,27 @@ import sys
 
 import typer
 
-app = typer.Typer(help="The Planet chips: get them, look at them.", no_args_is_help=True)
+app = typer.Typer(
+    help="The chips of Planet and of UC Merced: get them, look at them.", no_args_is_help=True
+)
 
 
 @app.command("check")
 def check(
-    folder: str = typer.Argument(help="Folder with train_v2.csv and train-jpg (or an archive)."),
+    folder: str = typer.Argument(help="Folder with a label file and the chips (or an archive)."),
+    data_set: str = typer.Option(
+        "", "--set", help="planet or ucmerced; by default what the label file is of."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print the report as JSON."),
 ) -> None:
-    """Say what a folder of Planet chips holds, and whether a run on it would go through."""
+    """Say what a folder of chips holds, and whether a run on it would go through."""
     import json
 
     from rich.console import Console
 
     from ..chips.check import check
 
-    report = check(folder, progress=sys.stderr.isatty())
+    report = check(folder, data_set, progress=sys.stderr.isatty())
     if as_json:
         print(json.dumps(report.as_dict(), indent=2, ensure_ascii=False))
     else:
@@ -31,10 +36,19 @@ def check(
 
 @app.command("fetch")
 def fetch(
-    folder: str = typer.Argument("data/planet", help="Where to put train_v2.csv and train-jpg."),
+    folder: str = typer.Argument("", help="Where to put them; by default data/planet or so."),
+    data_set: str = typer.Option("planet", "--set", help="planet or ucmerced."),
     again: bool = typer.Option(False, "--again", help="Download anew, after a damaged download."),
 ) -> None:
-    """Get the Planet chips from Kaggle (needs an account), check them and lay them out."""
-    from ..chips.download import fetch
+    """Get the chips, check them and lay them out: Planet's from Kaggle (needs an account), or UC
+    Merced's."""
+    from ..utils.errors import PaperError
 
-    print(f"{fetch(folder, again=again)}: complete; use it with --data {folder}")
+    if data_set == "planet":
+        from ..chips.download import fetch
+    elif data_set == "ucmerced":
+        from ..chips.download_ucmerced import fetch
+    else:
+        raise PaperError(f"no data set is called {data_set!r}", "choose one of planet, ucmerced")
+    place = fetch(folder or f"data/{data_set}", again=again)
+    print(f"{place}: complete; use it with --data {place}")
