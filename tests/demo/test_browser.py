@@ -23,6 +23,7 @@ pytest.importorskip("playwright", reason="playwright is not installed (extra `de
 
 from browser_site import AXE, SITE, chromium, running
 from PIL import Image
+from planted import PlantedPredictor
 from playwright.sync_api import expect, sync_playwright
 from test_geography import geotiff
 
@@ -554,7 +555,7 @@ def test_arrow_keys_and_links_lead_from_chip_to_chip(visit):
     expect(page.locator("h1")).to_have_text(names[1])
     page.get_by_role("link", name="Next").click()
     expect(page.locator("h1")).to_have_text(names[2])
-    page.locator("[data-thresholds] input").press("ArrowLeft")  # the field's own key
+    page.locator("[data-thresholds] input").first.press("ArrowLeft")  # the field's own key
     page.wait_for_timeout(200)
     expect(page.locator("h1")).to_have_text(names[2])
     page.evaluate("document.activeElement.blur()")
@@ -644,7 +645,7 @@ def test_labels_follow_the_thresholds_that_a_visitor_moves(visit):
     usual = rows.count()
     counts = []
     for points in (-50, -20, 0, 20, 50):
-        box.locator("input").evaluate(
+        box.locator("input[type=range]").evaluate(
             "(e, v) => { e.value = v; e.dispatchEvent(new Event('input')); }", points
         )
         counts.append(rows.count())
@@ -655,6 +656,22 @@ def test_labels_follow_the_thresholds_that_a_visitor_moves(visit):
     assert counts == sorted(counts, reverse=True)
     assert counts[2] == usual
     assert counts[0] > counts[-1]
+    box.locator("input[type=range]").evaluate(
+        "e => { e.value = 0; e.dispatchEvent(new Event('input')); }"
+    )
+    shown = page.locator(".bars").first.locator("tbody tr td:last-child")
+    before = shown.all_inner_texts()
+    box.get_by_label("Thresholds that find rare labels").check()
+    own = [float(text) for text in shown.all_inner_texts()]
+    assert own == pytest.approx(
+        [100 * t for t in PlantedPredictor.card["label_thresholds"].values()]
+    )
+    table = page.locator(".bars").first.locator("tbody tr")
+    chances = [float(table.nth(i).get_attribute("data-percent")) for i in range(len(own))]
+    assert rows.count() == sum(c >= t for c, t in zip(chances, own, strict=True))
+    box.get_by_label("Thresholds that find rare labels").uncheck()
+    assert rows.count() == usual
+    assert shown.all_inner_texts() == before
 
 
 def test_one_click_labels_a_picture_of_the_sites_own(visit):

@@ -48,6 +48,24 @@ def test_scores_of_the_card_are_a_chart(version):
     assert model_card.scores(version) is None
 
 
+def test_the_second_thresholds_stand_beside_the_first(version, client):
+    assert "find rare" not in client.get("/model/").content.decode()
+    card = files.read_json(predictor.RELEASED / "planet32/card.json")
+    usual = [card["thresholds"][name] for name in LABELS]
+    version.card, version.thresholds = card, usual
+    version.save()
+    found = model_card.scores(version)
+    own = card["scores"]["with_label_thresholds"]
+    assert found["rare_f2"]["value"] == f"{own['f2_mean_over_chips']['value']:.4f}"
+    page = client.get("/model/").content.decode()
+    for name, row in zip(LABELS, found["labels"], strict=True):
+        assert row["rare"]["value"] == f"{own['f2_of_each_label'][name]['value']:.4f}"
+        assert f'<td class="number now">{row["rare"]["value"]}</td>' in page
+        assert f"({100 * card['label_thresholds'][name]:.1f})" in page
+    version.card = {"label_thresholds": {"water": 0.1}}  # of some labels only
+    assert version.rare_thresholds == []
+
+
 def test_what_each_part_brings_is_a_table(version, client):
     (row,) = model_card.brought(version)
     assert row == {"part": "dehazing", "value": "-0.0019", "low": "-0.0047", "high": "+0.0008",

@@ -10,6 +10,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from paperlib.labels import LABELS
+
 from .. import failure_reasons
 from ..states import BATCH, UPLOAD
 from .fields import choices, token
@@ -30,6 +32,12 @@ class ModelVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} {self.fingerprint[:8]}"
+
+    @property
+    def rare_thresholds(self) -> list[float]:
+        """Those for each label's own F2, in the order of `LABELS`; none where the card has none."""
+        own = self.card.get("label_thresholds") or {}
+        return [float(own[name]) for name in LABELS] if own.keys() >= set(LABELS) else []
 
     @classmethod
     def current(cls) -> ModelVersion | None:

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from paperlib.labels import COUNT
+from paperlib.labels import COUNT, LABELS
 
 from .. import failure_reasons, filenames, label_sets
 from ..states import PLACEMENT
@@ -93,6 +93,14 @@ class Prediction(models.Model):
     def __str__(self) -> str:
         return f"{self.chip_id} by {self.model_id}"
 
+    def mask(self, limits: dict[int, np.ndarray] | None = None) -> int:
+        """The labels given; by the thresholds of `services.rare.limits`, where it has some."""
+        own = (limits or {}).get(self.model_id)
+        if own is None:
+            return self.labels
+        on = self.unpack(self.probability) >= own
+        return label_sets.mask(name for name, given in zip(LABELS, on, strict=True) if given)
+
     @staticmethod
     def pack(values: np.ndarray) -> bytes:
         values = np.asarray(values, "<f4")
@@ -139,9 +147,13 @@ class Placement(models.Model):
     @property
     def labels(self) -> int:
         """What counts as its labels: a correction goes before what the model said."""
+        return self.mask()
+
+    def mask(self, limits: dict[int, np.ndarray] | None = None) -> int:
+        """`labels`, by other thresholds: see `Prediction.mask`."""
         if self.chip.corrected:
             return self.chip.labels
-        return self.prediction.labels if self.prediction else 0
+        return self.prediction.mask(limits) if self.prediction else 0
 
     @property
     def name(self) -> str:

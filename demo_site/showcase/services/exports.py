@@ -19,6 +19,7 @@ from paperlib.labels import LABELS
 
 from .. import filenames, label_sets
 from ..models import Batch, Flag, Placement, Prediction, Upload
+from .rare import Limits
 
 
 def download(rows: Iterable[str], name: str, kind: str) -> FileResponse:
@@ -64,10 +65,10 @@ def chip_names(batch: Batch) -> Callable[[Placement], str]:
     return name
 
 
-def csv_rows(batch: Batch) -> Iterator[str]:
+def csv_rows(batch: Batch, limits: Limits | None = None) -> Iterator[str]:
     """As `paper predict` writes it: `image_name,tags` and one probability per label.
 
-    Chips that staff has taken down stay out.
+    Chips that staff has taken down stay out. `limits` as of `rare.limits`.
     """
     yield _line(["image_name", "tags", *LABELS])
     name = chip_names(batch)
@@ -75,11 +76,11 @@ def csv_rows(batch: Batch) -> Iterator[str]:
         if place.chip.hidden:
             continue
         values = Prediction.unpack(place.prediction.probability)
-        labels = " ".join(label_sets.names(place.labels))
+        labels = " ".join(label_sets.names(place.mask(limits)))
         yield _line([name(place), labels, *(f"{v:.6f}" for v in values)])
 
 
-def json_rows(batch: Batch) -> Iterator[str]:
+def json_rows(batch: Batch, limits: Limits | None = None) -> Iterator[str]:
     head = {
         "batch": batch.token,
         "title": batch.title,
@@ -90,12 +91,13 @@ def json_rows(batch: Batch) -> Iterator[str]:
     yield json.dumps(head, ensure_ascii=False)[:-1] + ', "chips": [\n'
     comma, name = "", chip_names(batch)
     for place in _labelled(batch):
-        yield comma + json.dumps(chip_entry(place, name(place)), ensure_ascii=False)
+        entry = chip_entry(place, name(place), limits)
+        yield comma + json.dumps(entry, ensure_ascii=False)
         comma = ",\n"
     yield "\n]}\n"
 
 
-def chip_entry(place: Placement, name: str) -> dict:
+def chip_entry(place: Placement, name: str, limits: Limits | None = None) -> dict:
     """One placed chip with its labels and probabilities, for json and the API.
 
     Of a chip that staff has taken down nothing is told but its place.
@@ -116,7 +118,7 @@ def chip_entry(place: Placement, name: str) -> dict:
         return entry | {"chip": "", "state": "hidden", "reason": reason}
     if place.prediction:
         values = Prediction.unpack(place.prediction.probability)
-        entry["tags"] = label_sets.names(place.labels)
+        entry["tags"] = label_sets.names(place.mask(limits))
         entry["probability"] = {
             name: round(float(v), 6) for name, v in zip(LABELS, values, strict=True)
         }

@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 from .. import label_sets
 from ..models import Batch, Placement, Upload
 from . import exports
+from .rare import Limits
 
 MOST, PICTURES = 4000, 400  # chips that are drawn, and so many at most with their pictures
 WIDE = 1000  # units of the drawing
@@ -54,8 +55,11 @@ def ring(place: Placement) -> Ring:
     return [point(x, y) for x, y in ((c, r), (c, r + 1), (c + 1, r + 1), (c + 1, r), (c, r))]
 
 
-def geojson_rows(batch: Batch) -> Iterator[str]:
-    """A FeatureCollection (RFC 7946) of the chips that have a place, with their labels."""
+def geojson_rows(batch: Batch, limits: Limits | None = None) -> Iterator[str]:
+    """A FeatureCollection (RFC 7946) of the chips that have a place, with their labels.
+
+    `limits` as of `rare.limits`.
+    """
     yield '{"type": "FeatureCollection", "features": [\n'
     comma, name = "", exports.chip_names(batch)
     for place in placements(batch).iterator(chunk_size=500):
@@ -65,7 +69,7 @@ def geojson_rows(batch: Batch) -> Iterator[str]:
             "properties": {
                 "image_name": name(place),
                 "chip": place.chip.key,
-                "tags": label_sets.names(place.labels),
+                "tags": label_sets.names(place.mask(limits)),
                 "corrected": place.chip.corrected,
             },
         }

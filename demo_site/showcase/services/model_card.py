@@ -67,14 +67,22 @@ def scores(version: ModelVersion | None) -> dict | None:
     """`{chips, f2, labels}` as the card holds them; None where it holds none.
 
     `f2` has `value`, `low` and `high` in 0…1 as text, and the same in percent as `at`; each of
-    `labels` has a `title` as well.
+    `labels` has a `title` as well. `rare_f2`, and `rare` of each label, with the thresholds that
+    find rare labels, or None.
     """
     held = version.card.get("scores") if version else None
     try:
         each = held["f2_of_each_label"]
-        labels = [{"title": label_sets.title(n), **_interval(each[n])} for n in LABELS if n in each]
+        rare = held.get("with_label_thresholds") or {}
+        own = {n: _interval(at) for n, at in rare.get("f2_of_each_label", {}).items()}
+        labels = [
+            {"title": label_sets.title(n), "rare": own.get(n), **_interval(each[n])}
+            for n in LABELS
+            if n in each
+        ]
         f2 = _interval(held["f2_mean_over_chips"])
-        return {"chips": int(held["chips"]), "f2": f2, "labels": labels}
+        rare_f2 = _interval(rare["f2_mean_over_chips"]) if own else None
+        return {"chips": int(held["chips"]), "f2": f2, "rare_f2": rare_f2, "labels": labels}
     except (KeyError, TypeError, ValueError):
         return None  # another predictor's card
 
@@ -121,9 +129,15 @@ def _text(value) -> str:
 def thresholds(version: ModelVersion | None) -> list[dict]:
     if version is None or len(version.thresholds) != len(LABELS):
         return []
+    own = version.rare_thresholds or [None] * len(LABELS)
     return [
-        {"name": n, "title": label_sets.title(n), "percent": round(100 * t, 1)}
-        for n, t in zip(LABELS, version.thresholds, strict=True)
+        {
+            "name": n,
+            "title": label_sets.title(n),
+            "percent": round(100 * t, 1),
+            "rare": None if r is None else round(100 * r, 1),
+        }
+        for n, t, r in zip(LABELS, version.thresholds, own, strict=True)
     ]
 
 

@@ -7,6 +7,7 @@ minutes of the processor; here what the cells of one label set have in common is
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from dataclasses import dataclass
 
 from django.db.models import Case, Count, F, When
@@ -19,6 +20,7 @@ from paperlib.labels import LABELS
 
 from .. import failure_reasons, label_sets
 from ..models import Upload
+from .rare import Limits
 
 SIDE = 32  # cells of a window, each way, at most
 WORDS = 6  # so many columns at most, and the labels fit into the cells as words
@@ -61,15 +63,20 @@ def window(upload: Upload, asked: str | None) -> Window:
     return Window(number, across * down, top, left, rows, columns)
 
 
-def legend(placements) -> list[dict]:
+def legend(placements, limits: Limits | None = None) -> list[dict]:
     """The labels of a picture or batch, with the number of its chips that have each.
 
-    `share` is that number in percent of the most frequent one.
+    `share` is that number in percent of the most frequent one. `limits` as of `rare.limits`.
     """
     counts = dict.fromkeys(LABELS, 0)
     said = placements.filter(prediction__isnull=False, chip__hidden=False).order_by()
-    masks = said.annotate(counted=_COUNTED).values_list("counted")
-    for mask, chips in masks.annotate(chips=Count("id")):
+    if limits:
+        whole = said.select_related("chip", "prediction").iterator(chunk_size=500)
+        masks = Counter(place.mask(limits) for place in whole).items()
+    else:
+        masks = said.annotate(counted=_COUNTED).values_list("counted")
+        masks = masks.annotate(chips=Count("id"))
+    for mask, chips in masks:
         for name in label_sets.names(mask):
             counts[name] += chips
     most = max(counts.values()) or 1

@@ -20,6 +20,7 @@ class Bar:
     percent: float
     raw: float
     threshold: float
+    rare: float | None  # the threshold that finds rare labels
     on: bool
 
 
@@ -28,6 +29,7 @@ def bars(prediction: Prediction) -> list[Bar]:
     probability = Prediction.unpack(prediction.probability)
     raw = Prediction.unpack(prediction.raw) if prediction.raw else probability
     limits = prediction.model.thresholds or [0.5] * len(LABELS)
+    own = prediction.model.rare_thresholds
     return [
         Bar(
             name=name,
@@ -36,6 +38,7 @@ def bars(prediction: Prediction) -> list[Bar]:
             percent=_percent(probability[i]),
             raw=_percent(raw[i]),
             threshold=_percent(limits[i]),
+            rare=_percent(own[i]) if own else None,
             on=bool(prediction.labels >> i & 1),
         )
         for i, name in enumerate(LABELS)

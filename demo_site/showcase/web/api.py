@@ -22,7 +22,7 @@ from paperlib.labels import CHINESE, ENGLISH, GROUP, LABELS
 
 from ..limits import USUAL_DAYS
 from ..models import ApiKey, Batch, Chip, ModelVersion, Prediction
-from ..services import api_keys, batches, deletion, exports, progress, rate_limits, uploads
+from ..services import api_keys, batches, deletion, exports, progress, rare, rate_limits, uploads
 from .api_schemas import (
     Accepted,
     BatchStatus,
@@ -45,6 +45,7 @@ api = NinjaAPI(
 _FAILED = 500  # failed files in one answer
 _CHIPS = 500  # chips of one picture that are answered at once
 WAIT = 15  # seconds that such an answer may take
+Rare = Query(False, description="Tags by thresholds that find rare labels, and err more often")
 Token = Path(..., pattern="^[A-Za-z0-9_-]{1,32}$", description="From the answer to the upload")
 
 
@@ -150,7 +151,7 @@ def upload(
     response={200: list[ChipResult], 202: BatchStatus, 400: Problem, 413: Problem, **_KEYED},
     tags=["batches"],
 )
-def predict(request: HttpRequest, file: File[UploadedFile]):
+def predict(request: HttpRequest, file: File[UploadedFile], find_rare: bool = Rare):
     """One picture, answered at once: a private batch that vanishes after a day.
 
     Where no worker is free for long, the answer is 202 and says where to ask later.
@@ -166,7 +167,8 @@ def predict(request: HttpRequest, file: File[UploadedFile]):
         return Status(400, {"detail": failed.reason})
     name = exports.chip_names(batch)
     rows = batch.placements.select_related("chip", "upload", "prediction")
-    return Status(200, [exports.chip_entry(place, name(place)) for place in rows[:_CHIPS]])
+    limits = rare.limits(find_rare)
+    return Status(200, [exports.chip_entry(place, name(place), limits) for place in rows[:_CHIPS]])
 
 
 @api.get(
@@ -217,6 +219,7 @@ def chips(
     after: int = Query(0, ge=0, le=2**62),
     limit: int = Query(100, ge=1, le=500),
     failed_after: int | None = Query(None, ge=0, le=2**62),
+    find_rare: bool = Rare,
 ):
     """The chips that are done so far, first sent first; results appear while the batch runs."""
     batch = get_object_or_404(Batch.objects.present(), token=token)
@@ -224,14 +227,14 @@ def chips(
     found = list(rows.select_related("chip", "upload", "prediction").order_by("pk")[: limit + 1])
     more = len(found) > limit
     found = found[:limit]
-    name = exports.chip_names(batch)
+    name, limits = exports.chip_names(batch), rare.limits(find_rare)
     failed, more_failed = [], False
     if failed_after is not None or not after:
         rows = batch.uploads.filter(state="failed", pk__gt=failed_after or 0).order_by("pk")
         failed = list(rows[: _FAILED + 1])
         more_failed, failed = len(failed) > _FAILED, failed[:_FAILED]
     return {
-        "chips": [exports.chip_entry(place, name(place)) for place in found],
+        "chips": [exports.chip_entry(place, name(place), limits) for place in found],
         "failed_files": failed,
         "next": found[-1].pk if more else None,
         "next_failed": failed[-1].pk if more_failed else None,

@@ -20,7 +20,7 @@ from paperlib.labels import LABELS
 
 from ...limits import VANISH_DAYS
 from ...models import Batch, Upload
-from ...services import batches, exports, geography, health, mosaic, rate_limits, visibility
+from ...services import batches, exports, geography, health, mosaic, rare, rate_limits, visibility
 from ...services import progress as progress_of
 from .. import ownership
 from . import errors
@@ -28,16 +28,27 @@ from . import errors
 SHOWN = 60  # chips on one page of a batch; failed files and large pictures as well
 
 
+def _limits(request: HttpRequest) -> rare.Limits | None:
+    """Of `rare.limits`, where the address asks for rare labels."""
+    return rare.limits(request.GET.get("find") == "rare")
+
+
 def _context(request: HttpRequest, batch: Batch) -> dict:
+    limits = _limits(request)
     rows = batch.placements.filter(state__in=("labelled", "failed"))
     rows = rows.select_related("chip", "prediction", "upload").order_by("id")
     mosaics = batch.uploads.filter(Q(rows__gt=1) | Q(columns__gt=1), state="read")
     may_change = ownership.may_change(request, batch)
+    page = _page(request, rows, "page")
+    for place in page:
+        place.said = place.mask(limits)
     return {
         "batch": batch,
         "progress": progress_of.of(batch),
-        "page": _page(request, rows, "page"),
-        "histogram": mosaic.legend(batch.placements) if batch.finished else [],
+        "page": page,
+        "histogram": mosaic.legend(batch.placements, limits) if batch.finished else [],
+        "rare": limits is not None,
+        "may_find_rare": bool(batch.chips_labelled and batch.model.rare_thresholds),
         "failed_uploads": _page(request, batch.uploads.filter(state="failed"), "why"),
         "on_earth": geography.uploads(batch).exists(),
         "mosaics": _page(request, mosaics, "large"),
@@ -157,19 +168,23 @@ def change(request: HttpRequest, token: str) -> HttpResponse:
 @require_safe
 def as_csv(request: HttpRequest, token: str) -> HttpResponse:
     found = get_object_or_404(Batch.objects.present(), token=token)
-    return exports.download(exports.csv_rows(found), f"labels-{found.pk}.csv", "text/csv")
+    return exports.download(
+        exports.csv_rows(found, _limits(request)), f"labels-{found.pk}.csv", "text/csv"
+    )
 
 
 @require_safe
 def as_json(request: HttpRequest, token: str) -> HttpResponse:
     found = get_object_or_404(Batch.objects.present(), token=token)
-    return exports.download(exports.json_rows(found), f"labels-{found.pk}.json", "application/json")
+    return exports.download(
+        exports.json_rows(found, _limits(request)), f"labels-{found.pk}.json", "application/json"
+    )
 
 
 @require_safe
 def as_geojson(request: HttpRequest, token: str) -> HttpResponse:
     found = get_object_or_404(Batch.objects.present(), token=token)
-    rows, kind = geography.geojson_rows(found), "application/geo+json"
+    rows, kind = geography.geojson_rows(found, _limits(request)), "application/geo+json"
     return exports.download(rows, f"labels-{found.pk}.geojson", kind)
 
 
