@@ -18,7 +18,7 @@ def train(
     grid: str = typer.Option(
         "",
         help="main, seeds, labels, labels-joint, labels-full (for a GPU), full, paper, released, "
-        "readings, section-4.2, transforms, leak, backbones, rules.",
+        "readings, section-4.2, transforms, leak, backbones, plateau, rules.",
     ),
     profile: str = typer.Option("sample", help="sample, tiny, planet32 or paper."),
     data: str = typer.Option("", help="Folder with train_v2.csv and train-jpg (or an archive)."),

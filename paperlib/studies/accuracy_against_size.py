@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..profiles import Profile
     from ..project import Project
 
-FOLDER = "backbones"
+FOLDER, PLATEAU = "backbones", "plateau"
 #: Profile -> the networks and widths that are trained; any other profile takes planet32's.
 SIZES: dict[str, tuple[tuple[str, float], ...]] = {
     "tiny": (("vgg11", 0.0625), ("vgg16", 0.0625)),
@@ -59,6 +59,11 @@ BUDGET: dict[str, dict[str, Any]] = {
     "sample": {"train_chips": 768, "epochs": 2, "batch": 64},
     "planet32": {"train_chips": 8192, "epochs": 4, "batch": 64},
 }
+#: What every network is given that is trained until its validation loss stalls.
+UNTIL_IT_STALLS: dict[str, Any] = {
+    "train_chips": 0, "epochs": 60, "batch": 128, "rate": 1e-3, "schedule": "plateau",
+    "plateau": 2, "patience": 5, "precision": "mixed_bfloat16", "weights": "",
+}  # fmt: skip
 STUDENT = ("vgg16", 0.0625)
 STUDENT_SEEDS = {"tiny": (0, 1), "sample": (0, 1)}
 
@@ -77,6 +82,14 @@ def configs(profile: Profile, **changes: Any) -> list[Config]:
     ]
     alone, taught = students(profile, **changes)
     return list(dict.fromkeys([*made, *alone, *taught]))
+
+
+def until_it_stalls(profile: Profile, **changes: Any) -> list[Config]:
+    """Each network at each width on all training chips, as long as its validation loss falls."""
+    return [
+        Config.of(profile, **{"network": name, "width": width, **UNTIL_IT_STALLS, **changes})
+        for name, width in _of(SIZES, profile)
+    ]
 
 
 def students(profile: Profile, **changes: Any) -> tuple[list[Config], list[Config]]:

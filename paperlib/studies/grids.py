@@ -184,6 +184,11 @@ GRIDS: dict[str, Grid] = {
         accuracy_against_size.configs,
         accuracy_against_size.FOLDER,
     ),
+    "plateau": Grid(
+        "the same networks, each on all chips until its validation loss stalls: notebook 12",
+        accuracy_against_size.until_it_stalls,
+        accuracy_against_size.PLATEAU,
+    ),
     "rules": Grid(
         "the article's design rules, each followed and not, 3 seeds: notebook 13",
         design_rules.configs,
