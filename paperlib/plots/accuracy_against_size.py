@@ -50,19 +50,62 @@ def frontier(
     for row, (title, table) in enumerate(tables.items()):
         for column, (cost, label) in enumerate(costs.items()):
             ax = panels[row, column]
-            _steps(ax, table[cost], table["f2"], on[title, cost])
-            for network, part in table.groupby("network", sort=False):
-                colour, mark = _LOOK.get(network, _OTHER)
-                look = {"color": COLOURS[colour], "marker": mark, "ms": 6, **_LINE}
-                drawn = intervals(ax, part, part[cost], upright=True, **look)
-                handles.setdefault(names.get(network, network), drawn)
-                for x, y, width in zip(part[cost], part["f2"], part["width"], strict=True):
-                    look = {"va": "baseline", "fontsize": 7, "color": TEXT}
-                    note(ax, (x, y), f"{width:g}", (4, 4), **look)
+            _panel(ax, table, cost, on[title, cost], names, handles)
             ax.set(xlabel=label)
-            _logarithmic(ax, 0.12)
-            ax.grid(axis="y")
         panels[row, 0].set_ylabel(f"{title}\nF2, mean over chips")
+    return _with_legend(figure, handles)
+
+
+@styled
+def budgets(
+    tables: Mapping[str, pd.DataFrame],
+    cost: str,
+    label: str,
+    on: Mapping[str, Sequence[bool]],
+    *,
+    names: Mapping[str, str],
+) -> Figure:
+    """F2 against one cost, a panel per training budget with the same axes, frontiers dotted.
+
+    tables  title -> `accuracy_against_size.table`;  on  title -> which rows stand on the frontier
+    cost    column of the tables;  label  what its axis is called
+    names   network -> name for the legend
+    """
+    if not any(len(table) for table in tables.values()):
+        return _nothing("no network is trained yet until its loss stalls")
+    figure = Figure(figsize=(0.6 + 3.5 * len(tables), 4.0))
+    panels = figure.subplots(1, len(tables), sharex=True, sharey=True, squeeze=False)[0]
+    handles: dict[str, object] = {}
+    for ax, (title, table) in zip(panels, tables.items(), strict=True):
+        _panel(ax, table, cost, on[title], names, handles)
+        ax.set(title=title, xlabel=label)
+    panels[0].set_ylabel("F2, mean over chips")
+    return _with_legend(figure, handles)
+
+
+def _panel(
+    ax: Axes,
+    table: pd.DataFrame,
+    cost: str,
+    on: Sequence[bool],
+    names: Mapping[str, str],
+    handles: dict[str, object],
+) -> None:
+    """Every network of a table at its cost; what was drawn goes to `handles`, for a legend."""
+    _steps(ax, table[cost], table["f2"], on)
+    for network, part in table.groupby("network", sort=False):
+        colour, mark = _LOOK.get(network, _OTHER)
+        look = {"color": COLOURS[colour], "marker": mark, "ms": 6, **_LINE}
+        drawn = intervals(ax, part, part[cost], upright=True, **look)
+        handles.setdefault(names.get(network, network), drawn)
+        for x, y, width in zip(part[cost], part["f2"], part["width"], strict=True):
+            look = {"va": "baseline", "fontsize": 7, "color": TEXT}
+            note(ax, (x, y), f"{width:g}", (4, 4), **look)
+    _logarithmic(ax, 0.12)
+    ax.grid(axis="y")
+
+
+def _with_legend(figure: Figure, handles: Mapping[str, object]) -> Figure:
     how = {"ncols": min(4, max(len(handles), 1)), "fontsize": 8}
     figure.legend(list(handles.values()), list(handles), loc="outside lower center", **how)
     return figure

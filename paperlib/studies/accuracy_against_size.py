@@ -139,6 +139,7 @@ COLUMNS = ("title", "network", "width", "training_chips", "epochs", "f2", "low",
 def table(runs: Sequence[Run]) -> pd.DataFrame:
     """A row per run of the first seed without a teacher: `COLUMNS`, in the order of the runs.
 
+    training_chips  0: all there are;  epochs  that it was trained for
     f2, low, high  mean over chips, nested, 95 % bootstrap interval over chips (one seed)
     parameters, bytes (4 each), multiply_adds  counted from the graph
     """
@@ -157,7 +158,7 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
                 "network": config.network,
                 "width": config.width,
                 "training_chips": config.train_chips,
-                "epochs": config.epochs,
+                "epochs": len(run.history),
                 "f2": outcome.interval.value,
                 "low": outcome.interval.low,
                 "high": outcome.interval.high,
@@ -166,6 +167,44 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def compared(brief: pd.DataFrame, stalled: pd.DataFrame) -> pd.DataFrame:
+    """The networks of both tables, best of `stalled` first: F2 and rank of each budget.
+
+    Columns title, epochs (until its loss stalled), f2_brief, f2, low, high, rank_brief, rank.
+    """
+    keys = ["network", "width"]
+    both = stalled.merge(brief[[*keys, "f2"]], on=keys, suffixes=("", "_brief"))
+    for rank, score in (("rank_brief", "f2_brief"), ("rank", "f2")):
+        both[rank] = both[score].rank(ascending=False).astype(int)
+    shown = ["title", "epochs", "f2_brief", "f2", "low", "high", "rank_brief", "rank"]
+    return both.sort_values("rank")[shown].reset_index(drop=True)
+
+
+def in_words(compared: pd.DataFrame, standing: pd.DataFrame) -> str:
+    """What the longer training changes, as Markdown.
+
+    compared  of `compared`;  standing  the rows of the longer training on the frontier
+    """
+    if len(compared) < 3:
+        return "Too few networks are trained until their loss stalls to rank them."
+    best, before = compared.iloc[0], compared.sort_values("rank_brief").iloc[0]
+    agree = compared["rank"].corr(compared["rank_brief"], method="spearman")
+    moved = (compared["rank_brief"] - compared["rank"]).abs()
+    names = ", ".join(standing.sort_values("multiply_adds")["title"])
+    gain = compared["f2"] - compared["f2_brief"]
+    return (
+        f"Of {len(compared)} networks every one gains, {gain.min():.3f} to {gain.max():.3f}. "
+        if (gain > 0).all()
+        else f"Of {len(compared)} networks {int((gain > 0).sum())} gain. "
+    ) + (
+        f"Best after the short budget: {before['title']} ({before['f2_brief']:.3f}); best when the "
+        f"loss has stalled: **{best['title']}** with {best['f2']:.3f} [{best['low']:.3f}, "
+        f"{best['high']:.3f}]. The ranks of the two budgets correlate with {agree:.2f}; "
+        f"{int((moved > 2).sum())} networks move by more than two places. On the frontier now: "
+        f"{names}."
+    )
 
 
 def with_times(table: pd.DataFrame, clock: Mapping[str, Any], grid_file: Path) -> pd.DataFrame:
