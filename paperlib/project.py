@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .chips import Chips
-from .chips.read import read_chips
+from .chips.of_profile import read_chips
 from .profiles import DEFAULT, Profile, profile
 from .training import identity, runs
 from .utils import files

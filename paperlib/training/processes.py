@@ -31,7 +31,7 @@ import psutil
 from tqdm import tqdm  # as text, also in a notebook: `paper run` reads its last line
 
 from ..chips import Chips
-from ..chips.read import read_chips
+from ..chips.of_profile import read_chips
 from ..profiles import Profile
 from ..utils.errors import PaperError
 from ..utils.system import cores
