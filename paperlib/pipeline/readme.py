@@ -86,7 +86,11 @@ def profiles(root: Path) -> str:
 
 
 def measured(root: Path) -> str:
-    """The table of complete runs: time, largest memory and machine, as their manifests say."""
+    """The table of complete runs: time, largest memory and machine, as their manifests say.
+
+    A run that took networks from an earlier one was quicker than a reader's first: the row that the
+    README has stays.
+    """
     lines = [
         "| profile | notebooks | their times added up | peak memory of one | on |",
         "|" + " --- |" * 5,
@@ -100,6 +104,10 @@ def measured(root: Path) -> str:
             continue
         shipped = any("shipped" in made["notebooks"][n.name]["status"] for n in known)
         name = f"`{profile.name}`" + (" from shipped predictions, without data" if shipped else "")
+        took_networks = any(row.get("networks_kept") for row in rows) and not shipped
+        if took_networks and (before := _row(root, name)):
+            lines.append(before)
+            continue
         machines = list(dict.fromkeys(_machine(row["hardware"]) for row in rows))
         lines.append(
             f"| {name} | {len(rows)} | {duration(sum(r['seconds'] for r in rows))} "
@@ -108,6 +116,13 @@ def measured(root: Path) -> str:
     if len(lines) == 2:
         return "No complete run in this checkout yet: `make paper`, then `paper readme`."
     return "\n".join(lines)
+
+
+def _row(root: Path, first: str) -> str:
+    """The row of the README's table whose first cell is this; `""` where there is none."""
+    page = root / "README.md"
+    told = page.read_text(encoding="utf-8").splitlines() if page.is_file() else []
+    return next((one for one in told if one.startswith(f"| {first} |")), "")
 
 
 def _machine(hardware: dict) -> str:

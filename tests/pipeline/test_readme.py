@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-from paperlib.pipeline import readme
+from paperlib.pipeline import manifest, readme
+from paperlib.pipeline.notebooks import read_all
 from paperlib.utils import files
 from paperlib.utils.errors import PaperError
 
@@ -98,6 +99,26 @@ def test_each_score_says_of_which_networks_it_is(tmp_path):
     assert not any("0.9000 (" in line for line in table)  # no step of the system, nor the best
 
 
+def test_a_run_that_took_networks_from_an_earlier_one_is_no_measure_of_a_first_one(root, tmp_path):
+    (tmp_path / "notebooks").symlink_to(root / "notebooks")
+    hardware = {"cores": 2, "processor": "Some", "gpus": [], "memory_gb": 8}
+    names = [notebook.name for notebook in read_all(root / "notebooks")]
+
+    def table(kept: int) -> str:
+        took = {"status": "done", "seconds": 60.0, "peak_mb": 1000, "hardware": hardware}
+        runs = {name: {**took, "networks_kept": kept} for name in names}
+        entries = {name: {"status": "done"} for name in names}
+        made = {"schema": manifest.SCHEMA, "notebooks": entries, "run": {"notebooks": runs}}
+        manifest.write(tmp_path / "results" / "sample", made)
+        return readme.measured(tmp_path)
+
+    assert f"{len(names)} min" in table(kept=0)
+    page = "| `sample` | 17 | 42 min | 3.0 GB | 2 cores of mine |"
+    (tmp_path / "README.md").write_text(f"{page}\n")
+    assert page in table(kept=1)
+    assert f"{len(names)} min" in table(kept=0)
+
+
 def test_a_part_without_markers_is_an_error():
     with pytest.raises(PaperError, match="no one part called measured"):
         readme.replaced("# A page\n", "measured", "x")
@@ -125,7 +146,7 @@ def test_every_paper_command_it_names_exists(text):
     commands = get_command(app).commands
 
     code = re.findall(r"`[^`]+`", text.replace("```", "`"))  # a fence is three: else the pairs slip
-    used = set(re.findall(r"\bpaper ((?:data )?[a-z]+)", "\n".join(code)))
+    used = set(re.findall(r"\bpaper ((?:data )?[a-z-]+)", "\n".join(code)))
     used |= set(re.findall(r"bin/paper ((?:data )?[a-z]+)", text))
     assert used
     assert used <= set(commands) | {f"data {name}" for name in commands["data"].commands}
