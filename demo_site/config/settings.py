@@ -6,9 +6,11 @@ variables are listed in `demo_site/README.md`.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
 
 from . import environment as env
 
@@ -165,6 +167,9 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"  # the address of a private batch stays on this site
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+EMBEDDED_BY = env.words("SHOWCASE_EMBEDDED_BY")  # origins whose pages may show some of this site's
+if bad := [word for word in EMBEDDED_BY if not re.fullmatch(r"https?://[\w.*-]+(:\d+)?", word)]:
+    raise ImproperlyConfigured(f"SHOWCASE_EMBEDDED_BY: {bad[0]!r} is no origin as https://lab.org")
 if HTTPS:
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = True
     SECURE_SSL_REDIRECT = True

@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import os
 import re
+import subprocess
+import sys
 import threading
 
 import pictures
 import pytest
 from config.wsgi import application
+from conftest import SITE
 from django.contrib.admin.models import LogEntry
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
@@ -44,6 +47,33 @@ def test_every_page_has_a_policy_without_anything_inline(client, pages):
         assert answer["X-Content-Type-Options"] == "nosniff"
         assert answer["X-Frame-Options"] == "DENY"
         assert answer["Referrer-Policy"] == "same-origin"
+
+
+def test_pages_to_look_at_may_be_embedded_where_the_operator_says_so(client, done, settings):
+    settings.EMBEDDED_BY = ["https://lab.example.org", "https://*.example.com"]
+    chip = Chip.objects.order_by("pk").first()
+    for path in ("/gallery/", "/model/", f"/batch/{done.token}/", f"/chip/{chip.key}/"):
+        answer = client.get(path)
+        policy = answer["Content-Security-Policy"]
+        assert "frame-ancestors https://lab.example.org https://*.example.com" in policy
+        assert policy.count("frame-ancestors") == 1
+        assert "X-Frame-Options" not in answer  # it knows no origins, and would win
+    for path in ("/", "/login/", "/admin/login/", "/api/", "/unsure/", "/nowhere/"):
+        answer = client.get(path)
+        assert "frame-ancestors 'none'" in answer["Content-Security-Policy"], path
+        assert answer["X-Frame-Options"] == "DENY", path
+
+
+@pytest.mark.parametrize("said", ["*", "lab.example.org", "https://a.org; script-src *"])
+def test_what_is_no_origin_embeds_nothing(said, tmp_path):
+    env = os.environ | {"SHOWCASE_EMBEDDED_BY": said, "SHOWCASE_VAR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", "import config.settings"], cwd=SITE, env=env, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "SHOWCASE_EMBEDDED_BY: " in done.stderr
+    assert "is no origin" in done.stderr.splitlines()[-1]
 
 
 def test_no_page_holds_what_the_policy_would_block(client, pages):

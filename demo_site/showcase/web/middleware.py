@@ -6,6 +6,7 @@ import logging
 import math
 import time
 
+from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 
 from ..services import rate_limits
@@ -30,6 +31,10 @@ POLICY = "; ".join(
     )
 )
 
+#: Pages that others may show inside theirs, where the operator allows it: those to look at. A
+#: frame of another site has no cookies of this one, so that nobody can be led to press a button.
+EMBEDDABLE = {"gallery", "chip", "batch", "map", "picture", "model"}
+
 
 class ContentSecurityPolicy:
     def __init__(self, get_response):
@@ -37,7 +42,13 @@ class ContentSecurityPolicy:
 
     def __call__(self, request):
         response = self.get_response(request)
-        response.headers.setdefault("Content-Security-Policy", POLICY)
+        policy, match = POLICY, request.resolver_match
+        if settings.EMBEDDED_BY and match and match.url_name in EMBEDDABLE:
+            policy = policy.replace(
+                "ancestors 'none'", f"ancestors {' '.join(settings.EMBEDDED_BY)}"
+            )
+            response.headers.pop("X-Frame-Options", None)
+        response.headers.setdefault("Content-Security-Policy", policy)
         response.headers.setdefault(
             "Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
         )
