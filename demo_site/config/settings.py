@@ -31,6 +31,9 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
     "django_htmx",
     "ninja",  # the page of its description, with scripts and styles from here
 ]
@@ -47,6 +50,8 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
+    "showcase.web.sign_in.SecondFactor",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -167,6 +172,9 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"  # the address of a private batch stays on this site
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+SECOND_FACTOR = env.flag("SHOWCASE_SECOND_FACTOR")  # of every account; else of those that have one
+OTP_TOTP_ISSUER = "Chip showcase"
+OTP_ADMIN_HIDE_SENSITIVE_DATA = True
 EMBEDDED_BY = env.words("SHOWCASE_EMBEDDED_BY")  # origins whose pages may show some of this site's
 if bad := [word for word in EMBEDDED_BY if not re.fullmatch(r"https?://[\w.*-]+(:\d+)?", word)]:
     raise ImproperlyConfigured(f"SHOWCASE_EMBEDDED_BY: {bad[0]!r} is no origin as https://lab.org")

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_POST
 from ...models import Batch, Chip
 from ...services import deletion, rate_limits
 from .. import ownership
+from ..sign_in import SignIn
 from . import errors
 
 
@@ -60,6 +61,7 @@ def delete_chip(request: HttpRequest, key: str) -> HttpResponse:
 
 class Login(auth_views.LoginView):
     template_name = "showcase/login.html"
+    form_class = SignIn
 
     def post(self, request, *args, **kwargs):
         if ownership.limited(request, "logins"):
