@@ -184,12 +184,8 @@ def read(folder: Path | None = None) -> Shipped:
 
     Raises `PaperError` where there are none.
     """
-    path = (folder or Path(__file__).parents[2] / "results" / "ucmerced") / f"{NAME}.npz"
-    if not path.is_file():
-        raise PaperError(f"{path} is not there", "run this in a checkout")
-    with np.load(path, allow_pickle=False) as stored:
-        arrays = dict(stored)
-    note = json.loads(str(arrays.pop("note")))
+    place = folder or Path(__file__).parents[2] / "results" / "ucmerced"
+    arrays, note = files.read_arrays(place / f"{NAME}.npz")
     names, split, truth, tags = (arrays.pop(key) for key in ("names", "split", "truth", "tags"))
     made = {}
     for key, probability in arrays.items():

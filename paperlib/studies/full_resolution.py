@@ -230,12 +230,7 @@ def read(folder: Path | None = None) -> Shipped:
 
     Raises `PaperError` where there are none.
     """
-    path = (folder or _folder()) / f"{NAME}.npz"
-    if not path.is_file():
-        raise PaperError(f"{path} is not there", "run this in a checkout")
-    with np.load(path, allow_pickle=False) as stored:
-        arrays = dict(stored)
-    note = json.loads(str(arrays.pop("note")))
+    arrays, note = files.read_arrays((folder or _folder()) / f"{NAME}.npz")
     names, truth, tags = (arrays.pop(key) for key in ("names", "truth", "tags"))
     made = {}
     for key, probability in arrays.items():

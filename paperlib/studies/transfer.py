@@ -255,9 +255,7 @@ class Shipped:
 
 def read(path: str | Path) -> Shipped:
     """Predictions that `write` wrote."""
-    with np.load(path, allow_pickle=False) as stored:
-        arrays = dict(stored)
-    note = json.loads(str(arrays.pop("note")))
+    arrays, note = files.read_arrays(path)
     names, truth, tags = (arrays.pop(key) for key in ("names", "truth", "tags"))
     cells = {}
     for key, probability in arrays.items():

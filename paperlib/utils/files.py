@@ -14,6 +14,8 @@ from typing import IO, Any
 
 import numpy as np
 
+from .errors import PaperError
+
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
@@ -53,6 +55,18 @@ def write_arrays(path: str | Path, **arrays: np.ndarray) -> None:
     """A compressed `.npz`; equal arrays give equal bytes (numpy stamps no time into it)."""
     with replacing(path) as partial:
         np.savez_compressed(partial, **arrays)
+
+
+def read_arrays(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The arrays of a shipped `.npz`, and the note among them, which is JSON.
+
+    Raises `PaperError` where the file is not there.
+    """
+    if not Path(path).is_file():
+        raise PaperError(f"{path} is not there", "run this in a checkout")
+    with np.load(path, allow_pickle=False) as stored:
+        arrays = dict(stored)
+    return arrays, json.loads(str(arrays.pop("note")))
 
 
 @contextmanager
