@@ -59,7 +59,7 @@ BUDGET: dict[str, dict[str, Any]] = {
     "sample": {"train_chips": 768, "epochs": 2, "batch": 64},
     "planet32": {"train_chips": 8192, "epochs": 4, "batch": 64},
 }
-#: What every network is given that is trained until its validation loss stalls.
+#: What every network is given that is trained until its validation loss stalls, or for 60 epochs.
 UNTIL_IT_STALLS: dict[str, Any] = {
     "train_chips": 0, "epochs": 60, "batch": 128, "rate": 1e-3, "schedule": "plateau",
     "plateau": 2, "patience": 5, "precision": "mixed_bfloat16", "weights": "",
@@ -172,13 +172,15 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
 def compared(brief: pd.DataFrame, stalled: pd.DataFrame) -> pd.DataFrame:
     """The networks of both tables, best of `stalled` first: F2 and rank of each budget.
 
-    Columns title, epochs (until its loss stalled), f2_brief, f2, low, high, rank_brief, rank.
+    Columns title, epochs, stalled (False where the limit of epochs came first), f2_brief, f2, low,
+    high, rank_brief, rank.
     """
     keys = ["network", "width"]
     both = stalled.merge(brief[[*keys, "f2"]], on=keys, suffixes=("", "_brief"))
     for rank, score in (("rank_brief", "f2_brief"), ("rank", "f2")):
         both[rank] = both[score].rank(ascending=False).astype(int)
-    shown = ["title", "epochs", "f2_brief", "f2", "low", "high", "rank_brief", "rank"]
+    both["stalled"] = both["epochs"] < UNTIL_IT_STALLS["epochs"]
+    shown = ["title", "epochs", "stalled", "f2_brief", "f2", "low", "high", "rank_brief", "rank"]
     return both.sort_values("rank")[shown].reset_index(drop=True)
 
 
@@ -195,15 +197,24 @@ def in_words(compared: pd.DataFrame, standing: pd.DataFrame) -> str:
     names = ", ".join(standing.sort_values("multiply_adds")["title"])
     gain = compared["f2"] - compared["f2_brief"]
     return (
-        f"Of {len(compared)} networks every one gains, {gain.min():.3f} to {gain.max():.3f}. "
-        if (gain > 0).all()
-        else f"Of {len(compared)} networks {int((gain > 0).sum())} gain. "
-    ) + (
-        f"Best after the short budget: {before['title']} ({before['f2_brief']:.3f}); best when the "
-        f"loss has stalled: **{best['title']}** with {best['f2']:.3f} [{best['low']:.3f}, "
-        f"{best['high']:.3f}]. The ranks of the two budgets correlate with {agree:.2f}; "
-        f"{int((moved > 2).sum())} networks move by more than two places. On the frontier now: "
-        f"{names}."
+        (
+            f"Of {len(compared)} networks every one gains, {gain.min():.3f} to {gain.max():.3f}. "
+            if (gain > 0).all()
+            else f"Of {len(compared)} networks {int((gain > 0).sum())} gain. "
+        )
+        + (
+            f"Best after the short budget: {before['title']} ({before['f2_brief']:.3f}); best when the "
+            f"loss has stalled: **{best['title']}** with {best['f2']:.3f} [{best['low']:.3f}, "
+            f"{best['high']:.3f}]. The ranks of the two budgets correlate with {agree:.2f}; "
+            f"{int((moved > 2).sum())} networks move by more than two places. On the frontier now: "
+            f"{names}."
+        )
+        + (
+            f" Still improving at the limit of {UNTIL_IT_STALLS['epochs']} epochs, so that more is in "
+            f"them: {', '.join(compared['title'][~compared['stalled']])}."
+            if not compared["stalled"].all()
+            else ""
+        )
     )
 
 
