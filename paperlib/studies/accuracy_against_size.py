@@ -193,29 +193,25 @@ def in_words(compared: pd.DataFrame, standing: pd.DataFrame) -> str:
         return "Too few networks are trained until their loss stalls to rank them."
     best, before = compared.iloc[0], compared.sort_values("rank_brief").iloc[0]
     agree = compared["rank"].corr(compared["rank_brief"], method="spearman")
-    moved = (compared["rank_brief"] - compared["rank"]).abs()
-    names = ", ".join(standing.sort_values("multiply_adds")["title"])
+    moved = int(((compared["rank_brief"] - compared["rank"]).abs() > 2).sum())
     gain = compared["f2"] - compared["f2_brief"]
-    return (
-        (
-            f"Of {len(compared)} networks every one gains, {gain.min():.3f} to {gain.max():.3f}. "
-            if (gain > 0).all()
-            else f"Of {len(compared)} networks {int((gain > 0).sum())} gain. "
-        )
-        + (
-            f"Best after the short budget: {before['title']} ({before['f2_brief']:.3f}); best when the "
-            f"loss has stalled: **{best['title']}** with {best['f2']:.3f} [{best['low']:.3f}, "
-            f"{best['high']:.3f}]. The ranks of the two budgets correlate with {agree:.2f}; "
-            f"{int((moved > 2).sum())} networks move by more than two places. On the frontier now: "
-            f"{names}."
-        )
-        + (
-            f" Still improving at the limit of {UNTIL_IT_STALLS['epochs']} epochs, so that more is in "
-            f"them: {', '.join(compared['title'][~compared['stalled']])}."
-            if not compared["stalled"].all()
-            else ""
-        )
-    )
+    how = f"every one gains, {gain.min():.3f} to {gain.max():.3f}."
+    if (gain <= 0).any():
+        how = f"{int((gain > 0).sum())} gain."
+    said = [
+        f"Of {len(compared)} networks {how}",
+        f"Best after the short budget: {before['title']} ({before['f2_brief']:.3f});",
+        f"best when the loss has stalled: **{best['title']}** with {best['f2']:.3f}",
+        f"[{best['low']:.3f}, {best['high']:.3f}].",
+        f"The ranks of the two budgets correlate with {agree:.2f};",
+        f"{moved} networks move by more than two places.",
+        f"On the frontier now: {', '.join(standing.sort_values('multiply_adds')['title'])}.",
+    ]
+    if not compared["stalled"].all():
+        names = ", ".join(compared["title"][~compared["stalled"]])
+        limit = UNTIL_IT_STALLS["epochs"]
+        said.append(f"Still improving at the limit of {limit} epochs, with more in them: {names}.")
+    return " ".join(said)
 
 
 def with_times(table: pd.DataFrame, clock: Mapping[str, Any], grid_file: Path) -> pd.DataFrame:

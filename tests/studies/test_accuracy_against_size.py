@@ -137,9 +137,7 @@ def test_two_budgets_are_compared_network_by_network():
         assert said in words, words
     assert "limit" not in words
     cut_off = sizes.compared(brief, stalled.assign(epochs=[9, 60, 30]))
-    assert "at the limit of 60 epochs, so that more is in them: b." in sizes.in_words(
-        cut_off, stalled
-    )
+    assert "at the limit of 60 epochs, with more in them: b." in sizes.in_words(cut_off, stalled)
     fewer = sizes.compared(brief, stalled[:2])  # a network that has not been trained so long
     assert fewer["title"].tolist() == ["a", "b"]
     assert "Too few" in sizes.in_words(fewer, stalled)
