@@ -74,9 +74,12 @@ def budgets(
     if not any(len(table) for table in tables.values()):
         return _nothing("no network is trained yet until its loss stalls")
     figure = Figure(figsize=(0.6 + 3.5 * len(tables), 4.0))
-    panels = figure.subplots(1, len(tables), sharex=True, sharey=True, squeeze=False)[0]
+    # Limits of our own: a logarithmic axis that is shared chose others in Matplotlib 3.10.
+    panels = figure.subplots(1, len(tables), sharey=True, squeeze=False)[0]
+    costs = pd.concat([table[cost] for table in tables.values()])
     handles: dict[str, object] = {}
     for ax, (title, table) in zip(panels, tables.items(), strict=True):
+        ax.set_xlim(costs.min() / 1.5, costs.max() * 1.8)
         _panel(ax, table, cost, on[title], names, handles)
         ax.set(title=title, xlabel=label)
     panels[0].set_ylabel("F2, mean over chips")
