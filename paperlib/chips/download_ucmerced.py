@@ -51,8 +51,8 @@ def fetch(target: str | Path, *, again: bool = False, progress: bool = True) -> 
     target = Path(target)
     kept, pictures = target / ucmerced.TABLE, target / KEPT_AS
     try:
-        if kept.exists() and not again:
-            _verified(kept)
+        if kept.exists() and not again and (wrong := _wrong(kept)):
+            raise PaperError(f"{kept} {wrong}", "name another folder")
         target.mkdir(parents=True, exist_ok=True)
         if again:
             pictures.unlink(missing_ok=True)
@@ -62,7 +62,8 @@ def fetch(target: str | Path, *, again: bool = False, progress: bool = True) -> 
                 packed = Path(place, "multilabels.zip")
                 _download(LABELS, packed, None, progress)
                 partial.write_bytes(_unpacked(packed))
-                _verified(partial)
+                if wrong := _wrong(partial):
+                    raise _failure(f"the {ucmerced.TABLE} that came {wrong}")
         lacking = ucmerced.read_table(kept).rows.keys() - archive.open_archive(
             pictures, ucmerced.SUFFIXES
         ).chips.keys()  # fmt: skip
@@ -82,14 +83,13 @@ def rows_digest(table: LabelTable) -> str:
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
 
-def _verified(path: Path) -> None:
+def _wrong(path: Path) -> str:
+    """What a label file has that the published one has not; `""` where it is that one."""
     table = ucmerced.read_table(path)
-    if len(table.rows) != ucmerced.WHOLE or table.bad or rows_digest(table) != ROWS_SHA256:
-        raise PaperError(
-            f"{path} is not the published label file ({len(table.rows):,} usable rows of "
-            f"{ucmerced.WHOLE:,}, or other labels)",
-            "name another folder",
-        )
+    if len(table.rows) != ucmerced.WHOLE or table.bad:
+        said = f"{len(table.rows):,} usable rows of {ucmerced.WHOLE:,}"
+        return f"is not the published label file: {said}"
+    return "" if rows_digest(table) == ROWS_SHA256 else "has other labels than published"
 
 
 def _download(addresses: Sequence[str], path: Path, sha256: str | None, progress: bool) -> None:

@@ -35,17 +35,17 @@ def labels(names=NAMES) -> str:
     return "\r\n".join(lines) + "\r\n"
 
 
-def write(folder, names=NAMES, text=None) -> None:
+def write(folder) -> None:
     """Both archives, as the makers of pictures and labels packed them."""
     folder.mkdir(exist_ok=True)
     with zipfile.ZipFile(folder / "UCMerced_LandUse.zip", "w") as packed:
         packed.writestr("UCMerced_LandUse/readme.txt", "21 classes")
         packed.writestr("__MACOSX/UCMerced_LandUse/Images/beach/._beach00.tif", "no picture")
-        for i, name in enumerate(names):
+        for i, name in enumerate(NAMES):
             packed.writestr(f"UCMerced_LandUse/Images/{name[:-2]}/{name}.tif", picture(i))
     with zipfile.ZipFile(folder / "multilabels.zip", "w") as packed:
         packed.writestr("multilabels/LandUse_multilabels.mat", "numbers")
-        packed.writestr(f"multilabels/{ucmerced.TABLE}", labels() if text is None else text)
+        packed.writestr(f"multilabels/{ucmerced.TABLE}", labels())
 
 
 class Server(ThreadingHTTPServer):
@@ -142,7 +142,8 @@ def test_what_is_there_is_verified_and_kept(site, tmp_path):
     [
         ("damaged pictures", ("Images.zip does not come", "the download is damaged", "by hand")),
         ("no labels", ("multilabels.zip does not come", "404", "by hand")),
-        ("other labels", ("is not the published label file",)),
+        ("other labels", ("that came has other labels than published", "by hand")),
+        ("fewer rows", ("that came is not the published label file: 11 usable rows", "by hand")),
         ("labels without their file", ("gave no archive with", "by hand")),
     ],
 )
@@ -156,6 +157,9 @@ def test_a_fault_leaves_no_label_file(site, tmp_path, fault, said):
         with zipfile.ZipFile(folder / "multilabels.zip", "w") as packed:
             text = labels().replace("\t1\t", "\t0\t", 1)
             packed.writestr(ucmerced.TABLE, text)
+    elif fault == "fewer rows":
+        with zipfile.ZipFile(folder / "multilabels.zip", "w") as packed:
+            packed.writestr(ucmerced.TABLE, labels(NAMES[1:]))
     else:
         (folder / "multilabels.zip").write_bytes(b"half")
     fails(tmp_path / "data", *said)
