@@ -18,8 +18,7 @@ letters, but the same numbers, colours and words. A row is one point, bar, cell 
     text     words as drawn
 
 Left out: pixels of images (chips may not be passed on; the row says how many there are and their
-mean), vertices of contours, round corners of boxes, automatic ticks, and the automatic limits of
-logarithmic axes, which depend on the version of Matplotlib.
+mean), vertices of contours, round corners of boxes, automatic ticks.
 """
 
 from __future__ import annotations
@@ -84,8 +83,8 @@ def _panel(ax: Axes) -> Iterator[Row]:
         if title.get_text():
             yield {"part": "title", **_look(title)}
     if ax.axison:
-        yield from _axis(ax.xaxis, "x", ax.get_xlim(), ax.get_autoscalex_on())
-        yield from _axis(ax.yaxis, "y", ax.get_ylim(), ax.get_autoscaley_on())
+        yield from _axis(ax.xaxis, "x", ax.get_xlim())
+        yield from _axis(ax.yaxis, "y", ax.get_ylim())
     bars = {id(p): c for c in ax.containers if isinstance(c, BarContainer) for p in c.patches}
     errors = [c for c in ax.containers if isinstance(c, ErrorbarContainer)]
     whole = {id(_first(c)): c for c in errors}
@@ -244,11 +243,10 @@ def _image(image: AxesImage) -> Iterator[Row]:
 # ---- words ---------------------------------------------------------------------------------------
 
 
-def _axis(axis: Axis, name: str, limits: Iterable[float], automatic: bool) -> Iterator[Row]:
+def _axis(axis: Axis, name: str, limits: Iterable[float]) -> Iterator[Row]:
     low, high = limits
     words = axis.get_label_text() if axis.label.get_visible() else ""
-    laid_out = automatic and axis.get_scale() == "log"
-    ends = {} if laid_out else {f"{name}_low": low, f"{name}_high": high}
+    ends = {f"{name}_low": low, f"{name}_high": high}
     yield {"part": f"{name} axis", "mark": axis.get_scale(), "text": words, **ends}
     if isinstance(axis.get_major_locator(), FixedLocator):
         for at, tick in zip(axis.get_majorticklocs(), axis.get_major_ticks(), strict=False):

@@ -170,21 +170,6 @@ def test_pixels_of_an_image_stay_out_of_the_table():
     assert (row["text"], row["value"]) == ("64 × 64 × 3", 7)
 
 
-def test_limits_are_in_the_table_but_those_that_a_logarithmic_axis_chose_itself():
-    figure = Figure()
-    automatic, given = figure.subplots(2)
-    for ax in (automatic, given):
-        ax.loglog([3, 700], [2, 9])
-        ax.set_yscale("linear")
-    given.set_xlim(1, 1000)
-    ends = read(figure).set_index(["panel", "part"])[["x_low", "x_high", "y_low", "y_high"]]
-    assert ends.loc[(1, "x axis")].isna().all()
-    assert ends.loc[(2, "x axis"), ["x_low", "x_high"]].tolist() == [1, 1000]
-    low, high = ends.loc[(1, "y axis"), ["y_low", "y_high"]]
-    assert low < 2
-    assert high > 9
-
-
 def test_shipped_tables_are_of_a_size_to_be_committed(root):
     tables = sorted(root.glob("figures/planet32/*.csv"))
     assert tables
