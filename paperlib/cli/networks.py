@@ -61,12 +61,8 @@ def probe(
     from ..training import identity
 
     runs = Project(profile).runs
-    for place in sorted(runs.rglob("run.json"), key=lambda path: (len(path.parts), path)):
-        try:
-            what = identity.record(place.parent)
-        except PaperError as error:
-            what = str(error)
-        print(f"{place.parent.relative_to(runs)}: {what}", flush=True)
+    for folder, what in identity.record_all(runs):
+        print(f"{folder.relative_to(runs)}: {what}", flush=True)
 
 
 @app.command()

@@ -6,11 +6,16 @@ and its `probe` gives other numbers by the code of now.
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from ..utils import backend, code, files, paths
+from ..utils import backend, code, files, paths, system
+from ..utils.errors import PaperError
 from . import probe
 from .config import Config
 from .runs import Run, load
@@ -91,6 +96,41 @@ def record(folder: Path) -> str:
     facts = run.metadata | {"code": probe.code_now(), "environment": environment, "probe": taken}
     files.write_json(folder / "run.json", facts)
     return "recorded"
+
+
+def record_all(runs_folder: Path) -> Iterator[tuple[Path, str]]:
+    """`record` of every run in a folder of runs: yield its folder and what was done.
+
+    In one process per core, of one thread each: that gives the same bits on any number of cores,
+    and nearly all runs were trained so. In half precision the sums of several threads differ from
+    those of one by more than a probe's tolerance.
+    """
+    alike: dict[Config, list[Path]] = defaultdict(list)  # by one process: their probe is the same
+    for place in sorted(runs_folder.rglob("run.json"), key=lambda path: (len(path.parts), path)):
+        config = Config.from_dict(files.read_json(place.with_name("config.json")))
+        alike[probe.same_graph(config)].append(place.parent)
+    start = multiprocessing.get_context("spawn")  # a process that computes already cannot be told
+    with ProcessPoolExecutor(system.cores(), start, initializer=_one_thread) as pool:
+        for folders, done in zip(
+            alike.values(), pool.map(_record_each, alike.values()), strict=True
+        ):
+            yield from zip(folders, done, strict=True)
+
+
+def _one_thread() -> None:
+    from . import determinism  # Keras takes seconds to import
+
+    determinism.one_thread()
+
+
+def _record_each(folders: list[Path]) -> list[str]:
+    done = []
+    for folder in folders:
+        try:
+            done.append(record(folder))
+        except PaperError as error:
+            done.append(str(error))
+    return done
 
 
 def _steps(run: Run) -> int:

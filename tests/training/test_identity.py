@@ -114,6 +114,17 @@ def test_agreement_is_recorded_for_the_code_of_now_alone(tmp_path, run, monkeypa
     assert why.endswith(identity.UNCOMPARED)
 
 
+def test_all_runs_of_a_folder_are_compared_by_one_command(tmp_path, run):
+    for name, change in {"moved": 1.0, "another loss": 2.0}.items():
+        facts = files.read_json(shutil.copytree(run.folder, tmp_path / name) / "run.json")
+        facts["code"]["paperlib/losses.py"] = "0" * 12
+        facts["probe"]["numbers"]["loss"][0] *= change
+        files.write_json(tmp_path / name / "run.json", facts)
+    done = {folder.name: what for folder, what in identity.record_all(tmp_path)}
+    assert done["moved"] == "current"
+    assert done["another loss"].startswith("paperlib/losses.py: loss ")
+
+
 def test_another_switch_is_another_run(tmp_path, run, monkeypatch):
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
     assert identity.other_code(run) == "oneDNN 1 before, 0 now"
