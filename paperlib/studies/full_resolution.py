@@ -346,15 +346,18 @@ def _three(name: str, interval: f2.Interval, prefix: str) -> dict[str, float]:
 
 def _precision_draws(truth: np.ndarray, probability: np.ndarray, replicates: int) -> np.ndarray:
     """Bootstrap draws over chips, `(R,)`, of the macro average precision; equal draws each time."""
-    found = []
-    for times in f2.drawn_counts(len(truth), replicates, 0):
-        values = np.full((len(times), truth.shape[1]), np.nan)
-        for label, (y, p) in enumerate(zip(truth.T, probability.T, strict=True)):
-            order = np.argsort(-p, kind="stable")
-            drawn = times[:, order].astype(float)
-            hits = np.cumsum(drawn * y[order], axis=1)
-            precision = hits / np.maximum(np.cumsum(drawn, axis=1), 1)
-            with np.errstate(invalid="ignore"):
-                values[:, label] = (drawn * y[order] * precision).sum(1) / hits[:, -1]
-        found.append(np.nanmean(values, axis=1))
-    return np.concatenate(found)
+    blocks = f2.drawn_counts(len(truth), replicates, 0)
+    times = np.concatenate([each.T for each in blocks], axis=1).astype(np.float32)  # whole numbers
+    values = np.full((truth.shape[1], times.shape[1]), np.nan)
+    for label, (y, p) in enumerate(zip(truth.T, probability.T, strict=True)):
+        order = np.argsort(-p, kind="stable")
+        hits = np.flatnonzero(y[order])
+        if not len(hits):
+            continue
+        # The precision counts at each hit alone: how many were drawn down to it, and of them hits.
+        down_to = np.add.reduceat(times[order[: hits[-1] + 1]], [0, *(hits[:-1] + 1)]).cumsum(0)
+        drawn = times[order[hits]].astype(float)
+        right = drawn.cumsum(0)
+        with np.errstate(invalid="ignore"):
+            values[label] = (drawn * right / np.maximum(down_to, 1)).sum(0) / right[-1]
+    return np.nanmean(values, axis=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import average_precision_score
 
 from paperlib import f2
 from paperlib.chips import Chips
@@ -65,6 +66,22 @@ def test_draws_of_the_average_precision_have_its_value_where_each_picture_is_dra
     monkeypatch.setattr(f2, "drawn_counts", lambda n, r, s: doubled)
     (twice,) = study._precision_draws(truth, probability, 1)
     assert twice >= value - 1e-12  # equal pictures stand on ranks one after the other
+
+
+def test_draws_of_the_average_precision_are_those_of_scikit_learn_with_weights():
+    rng = np.random.default_rng(0)
+    truth = (rng.random((60, 3)) < 0.3).astype(np.uint8)
+    truth[:, 2] = 0  # a label that no picture has is left out
+    probability = rng.random((60, 3))
+    times = np.concatenate(list(f2.drawn_counts(60, 20, 0)))
+    expected = [
+        np.mean(
+            [average_precision_score(truth[:, i], probability[:, i], sample_weight=drawn)
+             for i in range(2)]
+        )
+        for drawn in times
+    ]  # fmt: skip
+    assert study._precision_draws(truth, probability, 20) == pytest.approx(expected)
 
 
 def rows(*gains, trained="same", state="dehazed"):
