@@ -284,8 +284,8 @@ def bootstrap_precision_recall(
 ) -> tuple[Interval, Interval]:
     """Precision and recall of each label with their intervals over chips, arrays of `(L,)`.
 
-    NaN where there is no such share: the precision of a label that no chip is given, the recall of
-    one for which no chip is positive. Draws in which that happens are left out.
+    NaN where there is no such fraction: the precision of a label that no chip is given, the recall
+    of one for which no chip is positive. Draws in which that happens are left out.
     """
     y_true, y_pred = _pair(y_true, y_pred)
     columns = np.concatenate([y_true & y_pred, y_pred, y_true], axis=1).astype(np.float32)

@@ -224,7 +224,7 @@ def dehaze_scene(
     radius: int = 40,
     eps: float = 1e-3,
 ) -> Report:
-    """Remove the haze of a file, or of every file of a folder, of any size; see `dehaze_scene.run`.
+    """Remove the haze of a file, or of every file of a folder, of any size; see `dehaze.scene.run`.
 
     The other arguments are those of `dehaze`.
 

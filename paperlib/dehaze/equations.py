@@ -71,7 +71,7 @@ def atmospheric_light(
     Raises
     ------
     ValueError
-        for a wrong shape, dtype, value or share, or where no pixel counts
+        for a wrong shape, dtype, value or fraction, or where no pixel counts
 
     References
     ----------

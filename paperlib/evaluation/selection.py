@@ -7,7 +7,8 @@ validation chips, and two protocols report what it is worth:
 
 - **paper**: fitted on the validation chips and reported on the same chips. Optimistic.
 - **nested**: fitted on K − 1 folds of them and applied to the remaining one, each in turn; all
-  chips are then predicted by a system that has not seen them, and reported together.
+  chips are then predicted by a system that was fitted without them, and reported together. (The
+  networks were not: of each the best epoch was chosen on all validation chips.)
 
 `held_out` is the third reading: fitted on all validation chips, reported once on test chips.
 """

@@ -1,4 +1,4 @@
-"""The second column: the paper's claims on other chips, at full resolution, with haze added.
+"""The second column: the paper's claims on other chips, dehazed at full size, with haze added.
 
 Which claims, and which rows judge them, stands in `elsewhere.toml`; the rules are the claims' own.
 """

@@ -45,7 +45,8 @@ def _transforms(config: Config) -> Answer:
 
 
 def _size(config: Config) -> Answer:
-    return f"shrunk to {config.size} px", SAME if config.size == SIZE else OTHER
+    how = "read as shrinking, to VGGNet's own size" if config.size == SIZE else "shrunk"
+    return f"{config.size} px, {how}", SAME if config.size == SIZE else OTHER
 
 
 def _mean(config: Config) -> Answer:
@@ -55,7 +56,7 @@ def _mean(config: Config) -> Answer:
 
 
 def _network(config: Config) -> Answer:
-    start = f"{config.weights} weights" if config.weights else "from scratch"
+    start = f"{config.weights} weights (a reading)" if config.weights else "from scratch"
     same = config.network == "vgg16" and config.width == 1 and bool(config.weights)
     name = config.network.upper().replace("VGG", "VGG-")
     return f"{name} × {config.width:g}, {start}", SAME if same else OTHER
@@ -75,7 +76,8 @@ def _schedule(config: Config) -> Answer:
     if config.schedule != "plateau":
         return f"{config.schedule} rate, which needs fewer epochs", OTHER
     watched = "the metric" if config.watch == "val_f2" else "the validation loss"
-    text = f"× {FACTOR:g} after {config.plateau} epochs in which {watched} gets no better"
+    wait = f"{config.plateau} epochs (how many is not said)"
+    text = f"× {FACTOR:g} after {wait} in which {watched} gets no better"
     return text, SAME if config.watch == "val_f2" else OTHER
 
 

@@ -1,4 +1,4 @@
-"""Notebook 16, second part: the paper's whole experiment with everything in its favour.
+"""Notebook 16, second part: the paper's steps on pictures of known haze.
 
 Pictures of full size, a third of them hazy (`chips.partly_hazy`), at 128 pixels; VGG-16 from
 ImageNet, fine-tuned on the original and on the dehazed set with each of the paper's three losses;

@@ -33,7 +33,7 @@ _PLAIN: dict[str, dict[str, tuple[str, str, str]]] = {
     "variant": {
         "dehazed-hazy": (
             "dehazed",
-            "of the training chips only cloudy and hazy ones dehazed",
+            "of the training chips cloudy and hazy ones dehazed, and all that are predicted",
             "all chips dehazed",
         )
     },
