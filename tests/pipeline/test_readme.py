@@ -95,7 +95,8 @@ def test_each_score_says_of_which_networks_it_is(tmp_path):
     (best,) = (line for line in table if "the highest nested score" in line)
     assert not any("released model" in line for line in table)  # none is released there
     assert best.startswith(
-        f"| here, 32 px: one network, ridge, the highest nested score of the paper's recipe | {wide} |"
+        f"| here, 32 px: one network, ridge, the highest nested score of "
+        f"the paper's recipe | {wide} |"
     )
     assert not any("0.9000 (" in line for line in table)  # no step of the system, nor the best
 
