@@ -47,7 +47,8 @@ def test_every_label_has_its_own_two_names():
 
 def test_the_chinese_names_are_the_papers():
     """Each stands in a row of table 1, which the digest of the sources holds with its number."""
-    from paperlib.pipeline import quotations
+    import quotations
+
     from paperlib.published import published
 
     for tag, printed in published()["table1"]["f2"].items():

@@ -9,11 +9,12 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+import quotations
 
 from paperlib import published
 from paperlib.evaluation import selection
 from paperlib.labels import LABELS
-from paperlib.pipeline import claims, manifest, quotations, verdict_rules
+from paperlib.pipeline import claims, manifest, verdict_rules
 from paperlib.pipeline.verdict_rules import CANNOT, CONTRADICTED, ERROR, INCONCLUSIVE, REPRODUCED
 from paperlib.studies import deviations, results
 from paperlib.utils import files
@@ -453,7 +454,9 @@ def test_a_source_is_cut_into_clauses_with_their_sections():
 
 
 def test_the_digest_holds_hashes_alone(root):
-    for line in (root / "paperlib" / "quotations.txt").read_text(encoding="ascii").splitlines():
+    for line in (
+        (root / "tests" / "pipeline" / "quotations.txt").read_text(encoding="ascii").splitlines()
+    ):
         source, section, value = line.split()
         assert source in ("paper", "article")
         assert section.replace(".", "").isdigit()

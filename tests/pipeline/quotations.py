@@ -12,7 +12,7 @@ import hashlib
 import re
 import unicodedata
 from functools import lru_cache
-from importlib import resources
+from pathlib import Path
 
 Clause = tuple[str, str, str]  # source, section, hash
 #: Heading of a section at the beginning of a line: "4.3   实验结果", "5.5 InceptionV2", "7. …".
@@ -68,7 +68,7 @@ def hashed(clause: str) -> str:
 @lru_cache(maxsize=1)
 def known() -> dict[tuple[str, str], frozenset[str]]:
     """(source, hash) -> the sections that the clause stands in, from `quotations.txt`."""
-    text = resources.files("paperlib").joinpath("quotations.txt").read_text(encoding="ascii")
+    text = (Path(__file__).parent / "quotations.txt").read_text(encoding="ascii")
     found: dict[tuple[str, str], set[str]] = {}
     for line in text.splitlines():
         source, section, value = line.split()
