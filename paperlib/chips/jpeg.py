@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import functools
 import io
-import re
 import struct
 import warnings
 
@@ -24,9 +23,6 @@ from .archive import BadChip
 
 LARGEST_SIDE = 4096  # pixels; a header that claims more is not a chip's, and is not decoded
 _NO_LENGTH = {0x01, *range(0xD0, 0xD9)}
-#: `(data, at)` -> the match of the two bytes that end the scan at `at`, or None: in a scan, only
-#: stuffed bytes and restarts follow 0xFF.
-end_of_scan = re.compile(b"\xff[^\x00\xd0-\xd7]").search
 _FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
 

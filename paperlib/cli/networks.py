@@ -56,7 +56,7 @@ def train(
 def probe(
     profile: str = typer.Option("planet32", help="Whose training runs."),
 ) -> None:
-    """Compare all saved runs with the code of now by their probes; one without gets its own."""
+    """Compare all saved runs with the code of now by their probes."""
     from ..project import Project
     from ..training import identity
 

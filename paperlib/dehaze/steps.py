@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,30 +39,12 @@ def steps(
     radius: int = 40,
     eps: float = 1e-3,
     light: np.ndarray | None = None,
-    kept: dict[str, tuple[object, np.ndarray]] | None = None,
 ) -> Steps:
-    """Dehaze `(H, W, 3)` uint8 and keep each map; with `light` given, A is not estimated.
-
-    kept  a dictionary that later calls on the same image get again: only the maps that a changed
-          parameter touches are made anew
-    """
-    kept = {} if kept is None else kept
-
-    def once(name: str, key: object, make: Callable[[], np.ndarray]) -> np.ndarray:
-        if name not in kept or kept[name][0] != key:
-            kept[name] = key, make()
-        return kept[name][1]
-
-    dark = once("dark", patch, lambda: dehaze.dark_channel(image, patch))
-    shown = once("shown", patch, lambda: dark / 255)
+    """Dehaze `(H, W, 3)` uint8 and keep each map; with `light` given, A is not estimated."""
+    dark = dehaze.dark_channel(image, patch)
     if light is None:
-        light = once(
-            "light", (patch, fraction), lambda: dehaze.atmospheric_light(image, dark, fraction)
-        )
-    key = (tuple(light), patch, omega)
-    coarse = once("coarse", key, lambda: dehaze.transmission(image, light, patch, omega))
-    guide = once("guide", None, lambda: dehaze.luma(image))
-    key = (*key, radius, eps)
-    fine = once("fine", key, lambda: dehaze.guided_filter(guide, coarse, radius, eps))
-    clear = once("clear", (*key, t0), lambda: dehaze.recover(image, fine, light, t0))
-    return Steps(image, shown, np.asarray(light, float), coarse, fine, clear)
+        light = dehaze.atmospheric_light(image, dark, fraction)
+    coarse = dehaze.transmission(image, light, patch, omega)
+    fine = dehaze.guided_filter(dehaze.luma(image), coarse, radius, eps)
+    clear = dehaze.recover(image, fine, light, t0)
+    return Steps(image, dark / 255, np.asarray(light, float), coarse, fine, clear)

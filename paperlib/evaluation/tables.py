@@ -50,7 +50,7 @@ def evaluate(
             system = name if kind == "none" else f"{name}, {kind}"
             steps[system] = (members, {"recalibration": kind})
     return {
-        system: _protocols(validation, test, members, how, nested_only)
+        system: protocols(validation, test, members, how, nested_only)
         for system, (members, how) in steps.items()
     }
 
@@ -70,7 +70,7 @@ def recalibrations(
     """
     members = tuple(validation.probability)
     return {
-        kind: _protocols(
+        kind: protocols(
             validation,
             test,
             members,
@@ -81,13 +81,17 @@ def recalibrations(
     }
 
 
-def _protocols(
+def protocols(
     validation: Pool,
     test: Pool | None,
     members: Sequence[Candidate],
     how: Mapping[str, str | float],
-    nested_only: bool,
+    nested_only: bool = False,
 ) -> dict[str, Outcome]:
+    """Protocol -> outcome: the paper's, nested, and on test chips where there are any.
+
+    how  `recalibration`, `thresholds` of `selection.System`
+    """
     if nested_only:
         return {"nested": validation.nested(*members, **how)}
     outcomes = {
@@ -97,24 +101,6 @@ def _protocols(
     if test is not None and len(test.names):
         outcomes["test"] = validation.test(test, *members, **how)
     return outcomes
-
-
-def differences(
-    outcomes: Mapping[str, Mapping[str, Outcome]], base: str = "one network"
-) -> pd.DataFrame:
-    """Each system minus the system `base`, paired over chips.
-
-    Columns: `system`, `protocol`, `difference` of the mean-over-chips F2, `low`, `high`.
-    """
-    reference = outcomes[base]
-    rows = []
-    for system, by_protocol in outcomes.items():
-        if system == base:
-            continue
-        for protocol, outcome in by_protocol.items():
-            named = {"system": system, "protocol": protocol}
-            rows.append({**named, **outcome.difference(reference[protocol])})
-    return pd.DataFrame(rows)
 
 
 def overall(outcomes: Mapping[str, Mapping[str, Outcome]]) -> pd.DataFrame:

@@ -207,32 +207,6 @@ def choose(notebooks: list[Notebook], wanted: list[str]) -> list[Notebook]:
     return [n for n in notebooks if not wanted or n.name in chosen]
 
 
-def faults_as_committed(path: Path) -> list[str]:
-    """What a committed notebook may not carry: outputs, counts, and the marks tools leave.
-
-    These do not stop a run (a reader may have tried things in JupyterLab), but must not be
-    committed; `nbstripout` takes them away.
-    """
-    node = nbformat.read(path, as_version=4)
-    faults = []
-    allowed = {"kernelspec", "language_info", "paper"}
-    if extra := set(node.metadata) - allowed:
-        faults.append(f"metadata {', '.join(sorted(extra))}")
-    if version := node.metadata.get("language_info", {}).get("version"):
-        faults.append(f"language_info names Python {version}: it changes from machine to machine")
-    for number, cell in enumerate(node.cells, start=1):
-        where = f"cell {number}"
-        if cell.cell_type == "code" and cell.outputs:
-            faults.append(f"{where} has outputs")
-        if cell.cell_type == "code" and cell.execution_count is not None:
-            faults.append(f"{where} has an execution count")
-        if extra := set(cell.metadata) - {"tags"}:
-            faults.append(f"{where} has metadata {', '.join(sorted(extra))}")
-        if not cell.source.strip():
-            faults.append(f"{where} is empty")
-    return faults
-
-
 def _paper(path: Path, node: nbformat.NotebookNode) -> Mapping[str, Any]:
     paper = node.metadata.get("paper")
     if not isinstance(paper, Mapping):

@@ -127,12 +127,6 @@ def recall_to_precision(step: float = 1e-6) -> float:
     return float(brentq(gain, 0.5, 3.3, xtol=1e-9))
 
 
-def false_alarms_per_miss(hits: int = 10) -> int:
-    """How many false alarms cost F2 as much as one miss does, beside `hits` right labels."""
-    one_miss = f2.from_counts(hits, 1, 0)
-    return next(n for n in range(1, 100) if f2.from_counts(hits, 0, n) <= one_miss)
-
-
 def values_left_out(size: int = 7, channels: int = 512) -> float:
     """Fraction of a feature map's values that flattening leaves out, from the built layer."""
     import keras

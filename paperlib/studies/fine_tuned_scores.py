@@ -13,7 +13,8 @@ import pandas as pd
 
 from .. import f2
 from ..chips import partly_hazy
-from ..evaluation.candidates import Candidate, Pool
+from ..evaluation import tables
+from ..evaluation.candidates import Candidate
 from ..evaluation.selection import Outcome
 from ..f2 import Interval
 from .counted import Row, row
@@ -50,28 +51,13 @@ CLEARER = ("pavement", "water", "field", "bare-soil")
 Outcomes = dict[str, dict[str, Outcome]]  # system -> protocol -> outcome
 
 
-def protocols(pools: tuple[Pool, Pool], *wanted: Candidate, **system: str | float) -> dict:
-    """Protocol -> outcome: the paper's, nested, and on test pictures where there are any.
-
-    pools  `Shipped.pools`;  system  `recalibration`, `thresholds` of `selection.System`
-    """
-    validation, test = pools
-    found = {
-        "paper": validation.paper(*wanted, **system),
-        "nested": validation.nested(*wanted, **system),
-    }
-    if len(test.names):
-        found["test"] = validation.test(test, *wanted, **system)
-    return found
-
-
 def outcomes(found: Shipped) -> dict[int, Outcomes]:
     """Seed -> system -> protocol -> outcome, of the systems whose candidates are all there."""
     made: dict[int, Outcomes] = {}
     for seed in found.seeds:
         pools = found.pools(seed)
         made[seed] = {
-            name: protocols(pools, *wanted, recalibration=kind)
+            name: tables.protocols(*pools, wanted, {"recalibration": kind})
             for name, (wanted, kind) in SYSTEMS.items()
             if all(one in pools[0].probability for one in wanted)
         }

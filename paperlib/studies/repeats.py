@@ -20,26 +20,6 @@ Predict = Callable[[Array], Array]
 MOST = 2
 
 
-class Gallery:
-    """Pictures on show with their labels.
-
-    images  `(N, H, W, 3)`;  predict  images -> `(N, L)`
-    """
-
-    def __init__(self, images: Array, predict: Predict):
-        self.images, self.labels = images, predict(images)
-
-    def add(self, upload: Array, predict: Predict) -> tuple[Array, Array]:
-        """Predict the upload alone; pictures and labels of the page then, upload last."""
-        new = predict(upload)
-        return np.concatenate([self.images, upload]), np.concatenate([self.labels, new])
-
-    def add_predicting_all(self, upload: Array, predict: Predict) -> tuple[Array, Array]:
-        """The same page by predicting every picture on it again."""
-        shown = np.concatenate([self.images, upload])
-        return shown, predict(shown)
-
-
 def measure(
     images: Array, predict: Predict, *, new: int = 8, times: int = 3
 ) -> tuple[pd.DataFrame, dict[str, float]]:
@@ -50,7 +30,7 @@ def measure(
     seconds of each way, lowest of `times`. Raises `AssertionError` where the pages differ.
     """
     upload, old = images[::new], np.delete(images, np.s_[::new], axis=0)
-    gallery, given = Gallery(old, predict), []
+    shown, labelled, given = np.concatenate([old, upload]), predict(old), []
 
     def counted(chips: Array) -> Array:
         given.append(len(chips))
@@ -58,13 +38,16 @@ def measure(
 
     predict(upload)  # so that no way pays for a first call with this many chips
     predict(images)
-    ways = {"everything again": gallery.add_predicting_all, "only the upload": gallery.add}
+    ways = {
+        "everything again": lambda: counted(shown),
+        "only the upload": lambda: np.concatenate([labelled, counted(upload)]),
+    }
     seconds, pages, rows = dict.fromkeys(ways, np.inf), [], []
-    for way, add in ways.items():
+    for way, labels_of_the_page in ways.items():
         for _ in range(times):
             given.clear()
             start = time.perf_counter()
-            _, labels = add(upload, counted)
+            labels = labels_of_the_page()
             seconds[way] = min(seconds[way], time.perf_counter() - start)
         pages.append(labels)
         faster = seconds["everything again"] / seconds[way]

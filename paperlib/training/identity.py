@@ -75,27 +75,17 @@ def _other(config: Config, facts: dict[str, Any], measure: bool) -> str:
 
 
 def record(folder: Path) -> str:
-    """Give a run of before code was recorded its probe, by the code of now; what was done.
+    """Compare a run with the code of now; what was found.
 
-    A run that has one is compared, and where the code of now agrees with it, that is recorded, so
-    that a fresh clone knows. A probe that is given says that it was taken after training: it shows
-    changes from now on, not those between the training and now.
+    Where the code of now agrees with the run's probe, that is recorded, so that a fresh clone
+    knows. Of a probe that was taken after training (`LATER`) that says nothing of the training.
     """
     run = load(folder)
-    if "code" in run.metadata:
-        if why := other_code(run):
-            return why
-        if code.differing(run.metadata["code"], now := probe.code_now()):
-            facts = run.metadata | {"agrees_with": code.total(now)}
-            files.write_json(folder / "run.json", facts)
-        return "current"
-    steps = _steps(run)
-    numbers = probe.numbers(run.config, len(run.tags), steps)
-    taken = {"steps": steps, "numbers": numbers, "taken": "after training"}
-    environment = backend.settings()
-    facts = run.metadata | {"code": probe.code_now(), "environment": environment, "probe": taken}
-    files.write_json(folder / "run.json", facts)
-    return "recorded"
+    if why := other_code(run):
+        return why
+    if code.differing(run.metadata["code"], now := probe.code_now()):
+        files.write_json(folder / "run.json", run.metadata | {"agrees_with": code.total(now)})
+    return "current"
 
 
 def record_all(runs_folder: Path) -> Iterator[tuple[Path, str]]:
@@ -133,17 +123,6 @@ def _record_each(folders: list[Path]) -> list[str]:
     return done
 
 
-def _steps(run: Run) -> int:
-    """Batches in one epoch: the training chips are those without a prediction."""
-    config, held_out = run.config, len(run.split)
-    if config.copies:
-        from . import copies
-
-        chips = run.metadata["chips"]["count"] - int((run.split == copies.UNSEEN).sum())
-        return copies.training_count(chips, config) // config.batch
-    return (config.train_chips or run.metadata["chips"]["count"] - held_out) // config.batch
-
-
 def set_aside(run: Run) -> Path:
     """Move a run and its weights out of the way of one that is trained anew; where they are now."""
     stamp = code.total(run.metadata.get("code", {}))[:8]
@@ -151,8 +130,5 @@ def set_aside(run: Run) -> Path:
     if target.exists():
         shutil.rmtree(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    weights = run.weights_file.parent
     shutil.move(run.folder, target)
-    if "code" not in run.metadata and weights.is_dir():  # else their folder is of that code alone
-        shutil.move(weights, target / "weights")
     return target

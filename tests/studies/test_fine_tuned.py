@@ -10,7 +10,7 @@ import pytest
 
 from paperlib import f2
 from paperlib.chips import split_many
-from paperlib.evaluation import selection
+from paperlib.evaluation import selection, tables
 from paperlib.evaluation.candidates import Candidate
 from paperlib.pipeline import elsewhere
 from paperlib.published import claims
@@ -64,7 +64,7 @@ def test_test_pictures_are_reported_where_there_are_any(found, made):
     some = replace(found, names=found.names[here], split=found.split[here],
                    truth=found.truth[here], made=p)  # fmt: skip
     pools = some.pools(0)
-    assert list(fine_tuned_scores.protocols(pools, fine_tuned_scores.ORIGINAL)) == [
+    assert list(tables.protocols(*pools, [fine_tuned_scores.ORIGINAL], {})) == [
         "paper",
         "nested",
     ]
@@ -82,8 +82,8 @@ def test_test_pictures_choose_nothing(found):
     pools, others = found.pools(0), found.pools(0)
     turned = replace(others[1], truth=truth[at])
     six = fine_tuned_scores.SYSTEMS["choice per label"][0]
-    one = fine_tuned_scores.protocols(pools, *six, recalibration="ridge")["test"]
-    other = fine_tuned_scores.protocols((pools[0], turned), *six, recalibration="ridge")["test"]
+    one = tables.protocols(*pools, six, {"recalibration": "ridge"})["test"]
+    other = tables.protocols(pools[0], turned, six, {"recalibration": "ridge"})["test"]
     np.testing.assert_array_equal(one.prediction, other.prediction)
     assert other.score < one.score
 

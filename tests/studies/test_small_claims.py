@@ -38,7 +38,8 @@ def test_the_real_label_sets_have_the_uncommon_labels_last():
 
 def test_recall_is_twice_as_important_in_rates_and_four_times_in_counts():
     assert counted.recall_to_precision() == pytest.approx(2, abs=1e-4)
-    assert counted.false_alarms_per_miss() == 4
+    miss, four = f2.from_counts(10, 1, 0), f2.from_counts(10, 0, 4)
+    assert miss == pytest.approx(four)
     at = {"p": 0.3, "r": 0.6}
 
     def score(p, r):

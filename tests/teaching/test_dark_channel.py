@@ -35,19 +35,6 @@ def test_steps_are_the_functions_of_dehaze(forest):
     np.testing.assert_array_equal(told.light, lab.LIGHT)
 
 
-def test_kept_maps_are_made_anew_where_a_parameter_touches_them(forest):
-    hazy = dehaze.add_haze(forest, 0.5, lab.LIGHT)
-    kept, settings = {}, {}
-    changes = {"t0": 0.4, "radius": 9, "omega": 0.7, "fraction": 0.2, "patch": 5, "eps": 0.1}
-    for name, value in [(None, None), *changes.items(), ("light", np.full(3, 0.9))]:
-        settings |= {name: value} if name else {}
-        found, fresh = steps.steps(hazy, kept=kept, **settings), steps.steps(hazy, **settings)
-        for part in ("dark", "light", "coarse", "fine", "clear"):
-            np.testing.assert_array_equal(getattr(found, part), getattr(fresh, part), name)
-    before = found.fine
-    assert steps.steps(hazy, kept=kept, **(settings | {"t0": 0.2})).fine is before
-
-
 @pytest.mark.parametrize("channels", [(), (3,)])
 def test_similarity_is_that_of_scikit_image(forest, channels):
     from skimage.metrics import structural_similarity
