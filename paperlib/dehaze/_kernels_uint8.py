@@ -141,9 +141,9 @@ def clear(
             each image
     box     (top, bottom, left, right): the pixels wanted; the rest of a block is their halo
     steps   `_plain_uint8.units` of this window and eps
-    table   what A is chosen from, see `dark.search`
+    table   what A is chosen from, see `_kernels_dark.search`
     out     (n, bottom - top, 3 (right - left)); (n, 0, 0) where only the table is wanted
-    The other arrays are work space: see `space`.
+    The other arrays are work space: see `_workspace`.
 
     All in one function for images with and without no-data, and for the table alone: compiling
     takes seconds, and more of it is shared so than in any other way.

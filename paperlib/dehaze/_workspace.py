@@ -25,7 +25,7 @@ def _empty(shape: tuple[int, ...], dtype: type) -> np.ndarray:
 
 
 def _for_dark(height: int, width: int, patch: int) -> tuple[np.ndarray, ...]:
-    """Work space ends, kept, eroded of `dark.erode`."""
+    """Work space ends, kept, eroded of `_kernels_dark.erode`."""
     tall, wide = (sum(reach(patch, side)) for side in (height, width))
     step = -(-(width + wide + 1) // 64) * 64
     return (

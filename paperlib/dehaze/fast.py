@@ -188,7 +188,7 @@ def scene_light(
 def light_table(
     image: np.ndarray, valid: np.ndarray | None, patch: int, box: Box, needed: int
 ) -> np.ndarray:
-    """The table of `dark.search` of one uint8 block `(h, w[, C])`."""
+    """The table of `_kernels_dark.search` of one uint8 block `(h, w[, C])`."""
     height, width = image.shape[:2]
     if _by_numpy(1, height * width):
         return _plain_uint8.table(_rgb(image), valid, patch, box)

@@ -147,6 +147,3 @@ def _check_chain(model: keras.Model) -> None:
         if isinstance(layer.input, list) or id(layer.input) in read:
             raise ValueError(f"model: {model.name} branches at {layer.name}; it is no chain")
         read.add(id(layer.input))
-
-
-# ---- what it does to a saved run -----------------------------------------------------------------

@@ -151,7 +151,7 @@ def _steps(ax: Axes, cost: pd.Series, score: pd.Series, on: Sequence[bool]) -> N
 def smaller(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """F2 of a trained network made smaller, a line per way with the bytes of its weights.
 
-    tables  title -> `compression.table`
+    tables  title -> `studies.compressed.table`
     """
     if not tables:
         return _nothing("the weights of this network are not on this machine")

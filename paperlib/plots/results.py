@@ -45,7 +45,7 @@ GROUP_COLOURS = {"weather": "light", "common": "original", "rare": "bad"}
 def table1(table: pd.DataFrame) -> Figure:
     """Table 1 drawn: binary F2 of each label at two thresholds, beside the printed number.
 
-    table  `tables.table1`
+    table  `studies.results.table1`
     """
     figure, ax = panel(6.8, 6.6)
     where = rows_of(table)
@@ -80,7 +80,7 @@ def overall(
 ) -> Figure:
     """Mean-over-chips F2 of each system on each protocol, with intervals.
 
-    table      `families.Evaluation.overall`; without a column `networks` nothing is grouped
+    table      `systems.Evaluation.overall`; without a column `networks` nothing is grouped
     published  the paper's headline;  constant  F2 of the best constant prediction on these chips;
                far from all systems they stand in the margin, so that no half of the axis is empty
     seeds      columns `system`, `seed`, `f2` (nested): a line for each
@@ -192,7 +192,7 @@ def precision_recall(table: pd.DataFrame) -> Figure:
 
     Hollow: none or all are hits, and the interval is the exact one.
 
-    table  `tables.table1`
+    table  `studies.results.table1`
     """
     figure = Figure(figsize=(7.2, 4.6))
     axes = figure.subplots(1, 2, sharey=True)
@@ -280,8 +280,8 @@ def reliability(
 def thresholds(system: pd.DataFrame, own: pd.DataFrame) -> Figure:
     """Thresholds chosen on each fold and on all chips: how much they depend on the chips.
 
-    system, own  `tables.thresholds`: for the mean-over-chips F2, and for each label's own F2; NaN
-                 stands at "never": the label is predicted for no chip
+    system, own  `studies.results.thresholds`: for the mean-over-chips F2, and for each label's own
+                 F2; NaN stands at "never": the label is predicted for no chip
     """
     where = rows_of(system)
     names = [ENGLISH[tag] for tag in system["label"]]

@@ -45,7 +45,7 @@ def overall(
     table          `tables.overall` of the three systems, in the order to draw
     differences    columns `system`, `protocol`, `difference`, `low`, `high`, against none
     against_lasso  the same of ridge against lasso: the paper's claim
-    seeds          rows of `tables.recalibration_gains`: a line for each seed, nested
+    seeds          rows of `studies.ridge.recalibration_gains`: a line for each seed, nested
     title          design of the networks, and how many candidates there are
     """
     figure = Figure(figsize=(7.8, 3.7))
@@ -120,7 +120,7 @@ def _protocols(
 def gains(table: pd.DataFrame) -> Figure:
     """What recalibration brings to each family of networks, a point for each seed.
 
-    table  `tables.recalibration_gains`
+    table  `studies.ridge.recalibration_gains`
     """
     families = list(dict.fromkeys(table["networks"]))
     comparisons = list(dict.fromkeys(table["comparison"]))

@@ -14,6 +14,7 @@ release   a release's folder, read and written
 scene     a GeoTIFF of any size, cut into chips by windows
 table     a CSV of many files' labels, and maps of the scenes among them
 maps      GeoPackage and GeoTIFF of a scene's labels
+cluster   files and windows on the workers of a Dask cluster
 """
 
 from .images import SUFFIXES, find_images, read_image

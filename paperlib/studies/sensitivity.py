@@ -2,7 +2,7 @@
 
 A run of the grids `readings` and `transforms` differs from one of the grid `main` in one thing: in
 which training chips are dehazed, in what a loss is summed over, or in the random transforms. These
-runs are no candidates of the paper's system and stay out of `candidates.saved_runs`.
+runs are no candidates of the paper's system and stay out of `train.saved_runs`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Pixels that were decoded once, kept by what they were made from.
+"""Arrays that were computed once (pixels, features, predictions), saved by what they depend on.
 
-An entry is found by a key that covers everything its pixels depend on. It is two files: the array,
+An entry is found by a key that covers everything its numbers depend on. It is two files: the array,
 and a note that is written last, so an entry with a note is whole. A large array is mapped, not
 read: a second read takes milliseconds, whatever its size. All of it can be deleted at any time.
 """
