@@ -13,7 +13,7 @@ _SUFFIX = re.compile(r"\.(jpe?g|png|tiff?|zip)$", re.IGNORECASE)
 _PLACE = re.compile(r"_r\d{3,}_c\d{3,}$")  # what `place_name` adds
 
 
-def clean(name: str, fallback: str = "chip") -> str:
+def clean(name: str) -> str:
     """The last part of a path without its picture suffix, in characters that do nothing.
 
     Letters, digits, `_`, `-`, `.` and spaces stay, in any script; control characters, newlines,
@@ -24,7 +24,7 @@ def clean(name: str, fallback: str = "chip") -> str:
     name = unicodedata.normalize("NFC", _SUFFIX.sub("", name))
     kept = "".join(c if c.isalnum() or c in "_-. " or _is_mark(c) else "_" for c in name)
     kept = re.sub(r"_{2,}", "_", kept).strip(" ._-")[:NAME].strip(" ._-")
-    return kept or fallback
+    return kept or "chip"
 
 
 def title(text: str) -> str:

@@ -9,10 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-class NotAllowed(Exception):
-    """A step that the table does not hold from the state the row is in."""
-
-
 @dataclass(frozen=True)
 class State:
     """`name` is what the database keeps; `doing` says what happens while a row is in it."""
@@ -41,13 +37,6 @@ class Machine:
         unknown = {s for t in transitions for s in (*t.sources, t.target)} - set(self.names) - {""}
         if unknown or len(self.by_event) != len(transitions):
             raise ValueError(f"{name}: unknown state {unknown} or an event given twice")
-
-    def target(self, event: str, state: str) -> str:
-        """The state after `event`; `NotAllowed` where the table has no such step."""
-        transition = self.by_event[event]
-        if state not in transition.sources:
-            raise NotAllowed(f"{self.name}: {event} is not possible in state {state!r}")
-        return transition.target
 
     def step(self, rows, event: str, /, **changes) -> int:
         """Apply `event` to those rows of a queryset that may take it; how many did.

@@ -639,6 +639,7 @@ def test_copies_without_a_row_are_removed_after_an_hour(showcase):
 
 def test_views_are_drawn_by_the_papers_equations(showcase):
     from paperlib import dehaze
+    from paperlib.chips import variants
 
     image = pictures.pixels(3, 128)
     showcase.run([("a.png", pictures.encode(image))])
@@ -648,10 +649,9 @@ def test_views_are_drawn_by_the_papers_equations(showcase):
     chip.refresh_from_db()
     assert chip.views
     kept = storage.read(storage.chip_copy(chip.pictures, "dehazed"))
-    patch, radius = chip_images.scaled(128)
-    assert (patch, radius) == (9, 20)
-    assert chip_images.scaled(256) == (15, 40)
-    want = dehaze.dehaze(image, patch=patch, radius=radius)
+    windows = variants.scaled(128)
+    assert windows == {"patch": 7, "radius": 20}
+    want = dehaze.dehaze(image, **windows)
     assert np.abs(np.asarray(Image.open(io.BytesIO(kept))).astype(int) - want).max() <= 1
 
 

@@ -18,7 +18,7 @@ from .fields import choices, token
 
 
 class ModelVersion(models.Model):
-    """One released model; `fingerprint` changes with any of its files."""
+    """One released model; `fingerprint` is the sha256 of its card and thresholds."""
 
     name = models.CharField(max_length=100)
     fingerprint = models.CharField(max_length=64, unique=True)

@@ -222,22 +222,12 @@ def _attempt(chip: Chip, step, *, drawn: bool = False) -> None:
 
 def dehaze(chip: Chip) -> None:
     """Dehazed copy and transmission map, the package's parameters scaled to the chip's size."""
-    from paperlib import dehaze
+    from paperlib.chips.variants import scaled
+    from paperlib.dehaze.steps import steps
 
     image = pixels(chip)
-    patch, radius = scaled(min(image.shape[:2]))
-    dark = dehaze.dark_channel(image, patch=patch)
-    light = dehaze.atmospheric_light(image, dark)
-    rough = dehaze.transmission(image, light, patch=patch)
-    smooth = dehaze.guided_filter(dehaze.luma(image), rough, radius=radius)
-    clear = dehaze.recover(image, smooth, light)
-    storage.write(storage.chip_copy(chip.pictures, "dehazed"), png(clear))
-    grey = np.rint(255 * np.clip(smooth, 0, 1)).astype(np.uint8)
+    found = steps(image, **scaled(min(image.shape[:2])))
+    storage.write(storage.chip_copy(chip.pictures, "dehazed"), png(found.clear))
+    grey = np.rint(255 * np.clip(found.fine, 0, 1)).astype(np.uint8)
     storage.write(storage.chip_copy(chip.pictures, "transmission"), png(grey))
     Chip.objects.filter(pk=chip.pk).update(views=True)
-
-
-def scaled(size: int) -> tuple[int, int]:
-    """Patch and radius in pixels: 15 and 40 at 256 pixels, in proportion elsewhere (odd patch)."""
-    patch = max(round(15 * size / 256), 3) | 1
-    return patch, max(round(40 * size / 256), 2)

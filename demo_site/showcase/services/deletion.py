@@ -39,7 +39,8 @@ def remove_batch(batch: Batch) -> None:
 def expire(most: int = 3) -> int:
     """Delete some of the batches whose time is over; how many.
 
-    Whoever would show their chips asks this first: no worker need be there for it.
+    Whoever would show their chips asks this first: no worker need be there for it. A worker that
+    has one of them in hand finds that it is gone.
     """
     rows = list(Batch.objects.filter(vanishes_at__lt=Now())[:most])
     for batch in rows:

@@ -28,8 +28,8 @@ def download(rows: Iterable[str], name: str, kind: str) -> FileResponse:
     for row in rows:
         file.write(row.encode())
     file.seek(0)
+    kind = f"{kind}; charset=utf-8"
     response = FileResponse(file, as_attachment=True, filename=name, content_type=kind)
-    response["Content-Type"] = f"{kind}; charset=utf-8"
     response["Cache-Control"] = "no-store"
     return response
 

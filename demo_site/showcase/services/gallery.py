@@ -78,7 +78,7 @@ class Filters:
 
     @property
     def active(self) -> bool:
-        return bool(Filters.query(self))
+        return bool(self.query())
 
 
 @dataclass

@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import json
 import threading
-from pathlib import Path
 
 import numpy as np
 from django.conf import settings
@@ -44,35 +43,31 @@ def preload() -> None:
     threading.Thread(target=make, name="model", daemon=True).start()
 
 
-def load():
+def load() -> tuple[object, ModelVersion]:
     """`(predictor, its ModelVersion)`; `NoModel` with the reason where there is none."""
-    with _lock:
-        return _load()
-
-
-def _load() -> tuple[object, ModelVersion]:
     global _loaded, _made
-    if _loaded is None:
-        try:
-            predictor = _made = _made or _predictor()
-            card = json.loads(json.dumps(predictor.card, default=str))
-            limits = [float(t) for t in predictor.thresholds]
-            if len(limits) != COUNT:
-                raise ValueError(f"thresholds: expected {COUNT}, got {len(limits)}")
-        except (PaperError, OSError, ImportError, ValueError, AttributeError) as error:
-            raise NoModel(str(error).splitlines()[0][:280]) from error
-        mark = fingerprint(predictor, card, limits)
-        version, _ = ModelVersion.objects.update_or_create(
-            fingerprint=mark,
-            defaults={
-                "name": str(card.get("name") or settings.SHOWCASE["MODEL"])[:100],
-                "card": card,
-                "thresholds": limits,
-                "used_at": Now(),
-            },
-        )
-        _loaded = predictor, version
-    return _loaded
+    with _lock:
+        if _loaded is None:
+            try:
+                predictor = _made = _made or _predictor()
+                card = json.loads(json.dumps(predictor.card, default=str))
+                limits = [float(t) for t in predictor.thresholds]
+                if len(limits) != COUNT:
+                    raise ValueError(f"thresholds: expected {COUNT}, got {len(limits)}")
+            except (PaperError, OSError, ImportError, ValueError, AttributeError) as error:
+                raise NoModel(str(error).splitlines()[0][:280]) from error
+            text = json.dumps([card, limits], sort_keys=True)  # the card holds its files' sha256
+            version, _ = ModelVersion.objects.update_or_create(
+                fingerprint=hashlib.sha256(text.encode()).hexdigest(),
+                defaults={
+                    "name": str(card.get("name") or settings.SHOWCASE["MODEL"])[:100],
+                    "card": card,
+                    "thresholds": limits,
+                    "used_at": Now(),
+                },
+            )
+            _loaded = predictor, version
+        return _loaded
 
 
 def warm_up(size: int) -> None:
@@ -92,18 +87,6 @@ def _predictor():
     from paperlib import predictor
 
     return predictor.load(settings.SHOWCASE["MODEL"])
-
-
-def fingerprint(predictor, card: dict, limits: list[float]) -> str:
-    """sha256 over the model's files where it has a folder, and over its card and thresholds."""
-    digest = hashlib.sha256(json.dumps([card, limits], sort_keys=True).encode())
-    folder = getattr(predictor, "folder", None)
-    if folder:
-        for path in sorted(p for p in Path(folder).rglob("*") if p.is_file()):
-            digest.update(path.relative_to(folder).as_posix().encode())
-            with open(path, "rb") as handle:
-                digest.update(hashlib.file_digest(handle, "sha256").digest())
-    return digest.hexdigest()
 
 
 def side() -> int | None:

@@ -15,6 +15,7 @@ from paperlib.labels import COUNT
 
 from ..models import Chip, ModelVersion, Prediction
 
+SIMILAR = 8  # chips beside one
 _MOST = 100_000  # the newest so many
 _PART = 900  # rows asked for by key at once
 QUICK, REST = 0.05, 100  # what took more seconds to read is read anew after so many times as long
@@ -37,8 +38,8 @@ def vectors(model: int) -> tuple[np.ndarray, np.ndarray]:
         return _held["found"]
 
 
-def to(chip: Chip, most: int = 8) -> list[Chip]:
-    """The `most` shown chips nearest to `chip`, nearest first, without itself."""
+def to(chip: Chip) -> list[Chip]:
+    """The `SIMILAR` shown chips nearest to `chip`, nearest first, without itself."""
     model = ModelVersion.current()
     if model is None:
         return []
@@ -48,7 +49,7 @@ def to(chip: Chip, most: int = 8) -> list[Chip]:
     keys, known = vectors(model.pk)
     distance = np.linalg.norm(known - Prediction.unpack(own.probability), axis=1)
     order = keys[np.argsort(distance, kind="stable")]
-    return shown(order[order != chip.pk], most)
+    return shown(order[order != chip.pk], SIMILAR)
 
 
 def shown(order: np.ndarray, most: int, **also) -> list[Chip]:

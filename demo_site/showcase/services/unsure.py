@@ -25,7 +25,7 @@ class Unsure:
     threshold: float
 
 
-def queue(most: int = MOST) -> list[Unsure]:
+def queue() -> list[Unsure]:
     """Chips of the gallery that nobody has corrected or confirmed, the least sure first."""
     model = ModelVersion.current()
     if model is None or len(model.thresholds) != len(LABELS):
@@ -38,7 +38,7 @@ def queue(most: int = MOST) -> list[Unsure]:
     row = {int(key): i for i, key in enumerate(keys)}
     order = keys[np.argsort(away.min(axis=1), kind="stable")]
     found = []
-    for chip in similar.shown(order, most, corrected=False):
+    for chip in similar.shown(order, MOST, corrected=False):
         i = row[chip.pk]
         label = int(away[i].argmin())
         percent, threshold = (round(100 * float(x), 1) for x in (known[i, label], limits[label]))

@@ -20,6 +20,7 @@ from ninja.security import APIKeyHeader
 
 from paperlib.labels import CHINESE, ENGLISH, GROUP, LABELS
 
+from .. import label_sets
 from ..limits import USUAL_DAYS
 from ..models import ApiKey, Batch, Chip, ModelVersion, Prediction
 from ..services import api_keys, batches, deletion, exports, progress, rare, rate_limits, uploads
@@ -264,8 +265,6 @@ def chip(request: HttpRequest, key: str = Token):
     prediction = newest.select_related("model").first()
     if prediction is None or found.retired:
         raise HttpError(404, "Not Found")
-    from .. import label_sets
-
     values = Prediction.unpack(prediction.probability)
     return {
         "chip": found.key,

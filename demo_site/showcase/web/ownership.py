@@ -102,8 +102,8 @@ def own_flags(request: HttpRequest) -> Q:
     return Q(owner=_owner(request), state="open") & ~Q(owner="")
 
 
-def own_batches(request: HttpRequest, most: int = 10) -> list[Batch]:
-    """The newest batches of this browser."""
+def own_batches(request: HttpRequest) -> list[Batch]:
+    """The ten newest batches of this browser."""
     who = _owner(request)
     rows = Batch.objects.present().filter(owner=who).order_by("-id")
-    return list(rows[:most]) if who else []
+    return list(rows[:10]) if who else []

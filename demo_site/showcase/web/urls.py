@@ -1,5 +1,6 @@
 """Addresses of the pages."""
 
+from django.contrib.auth.views import LogoutView
 from django.urls import path
 
 from .views import batches, chips, pages, staff, upload
@@ -16,9 +17,11 @@ urlpatterns = [
     path("batch/<str:token>/change/", batches.change, name="batch_change"),
     path("batch/<str:token>/retry/", batches.retry, name="batch_retry"),
     path("batch/<str:token>/delete/", staff.delete_batch, name="batch_delete"),
-    path("batch/<str:token>/labels.csv", batches.as_csv, name="batch_csv"),
-    path("batch/<str:token>/labels.json", batches.as_json, name="batch_json"),
-    path("batch/<str:token>/labels.geojson", batches.as_geojson, name="batch_geojson"),
+    path("batch/<str:token>/labels.csv", batches.save, {"kind": "csv"}, name="batch_csv"),
+    path("batch/<str:token>/labels.json", batches.save, {"kind": "json"}, name="batch_json"),
+    path(
+        "batch/<str:token>/labels.geojson", batches.save, {"kind": "geojson"}, name="batch_geojson"
+    ),
     path("batch/<str:token>/map/", batches.earth, name="map"),
     path("batch/<str:token>/picture/<int:upload>/", batches.picture, name="picture"),
     path("gallery/", chips.gallery, name="gallery"),
@@ -34,5 +37,5 @@ urlpatterns = [
     path("derivation/", pages.derivation, name="derivation"),
     path("api/", pages.api_page, name="api_page"),
     path("login/", staff.Login.as_view(), name="login"),
-    path("logout/", staff.Logout.as_view(), name="logout"),
+    path("logout/", LogoutView.as_view(), name="logout"),
 ]

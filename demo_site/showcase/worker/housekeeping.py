@@ -22,7 +22,7 @@ log = logging.getLogger("showcase.housekeeping")
 
 def sweep() -> dict[str, int]:
     """What cannot wait; how many of each kind."""
-    done = {"abandoned": _abandoned(), "vanished": _vanish(), "copies": _drop_copies()}
+    done = {"abandoned": _abandoned(), "vanished": deletion.expire(1000), "copies": _drop_copies()}
     if any(done.values()):
         log.info("swept", extra=done)
     return done
@@ -38,11 +38,6 @@ def _abandoned() -> int:
         else:
             deletion.remove_batch(batch)
     return len(rows)
-
-
-def _vanish() -> int:
-    """Batches whose time is over; a worker that has one in hand finds that it is gone."""
-    return deletion.expire(most=1000)
 
 
 def _drop_copies() -> int:

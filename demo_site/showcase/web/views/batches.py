@@ -26,6 +26,11 @@ from .. import ownership
 from . import errors
 
 SHOWN = 60  # chips on one page of a batch; failed files and large pictures as well
+DOWNLOADS = {
+    "csv": (exports.csv_rows, "text/csv"),
+    "json": (exports.json_rows, "application/json"),
+    "geojson": (geography.geojson_rows, "application/geo+json"),
+}
 
 
 def _limits(request: HttpRequest) -> rare.Limits | None:
@@ -166,26 +171,11 @@ def change(request: HttpRequest, token: str) -> HttpResponse:
 
 
 @require_safe
-def as_csv(request: HttpRequest, token: str) -> HttpResponse:
+def save(request: HttpRequest, token: str, kind: str) -> HttpResponse:
+    """The batch to save, as one of `DOWNLOADS`."""
     found = get_object_or_404(Batch.objects.present(), token=token)
-    return exports.download(
-        exports.csv_rows(found, _limits(request)), f"labels-{found.pk}.csv", "text/csv"
-    )
-
-
-@require_safe
-def as_json(request: HttpRequest, token: str) -> HttpResponse:
-    found = get_object_or_404(Batch.objects.present(), token=token)
-    return exports.download(
-        exports.json_rows(found, _limits(request)), f"labels-{found.pk}.json", "application/json"
-    )
-
-
-@require_safe
-def as_geojson(request: HttpRequest, token: str) -> HttpResponse:
-    found = get_object_or_404(Batch.objects.present(), token=token)
-    rows, kind = geography.geojson_rows(found, _limits(request)), "application/geo+json"
-    return exports.download(rows, f"labels-{found.pk}.geojson", kind)
+    rows, mime = DOWNLOADS[kind]
+    return exports.download(rows(found, _limits(request)), f"labels-{found.pk}.{kind}", mime)
 
 
 @require_safe

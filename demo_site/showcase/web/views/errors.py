@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 
-from django.db import DatabaseError, OperationalError
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
@@ -59,13 +59,16 @@ def not_found(request, exception=None):
 
 
 def server_error(request):
-    # What failed before a view was reached, while the form was read: a full disk, say.
-    if response := answer_trouble(request, sys.exc_info()[1]):
-        return response
-    return answer(request, 500, _("Something broke"), _("The fault was logged. Try again later."))
-
-
-def trouble(request, text: str):
+    """503 for what passes by itself, a full disk say, and 500 for any other exception."""
+    exception = sys.exc_info()[1]
+    if isinstance(exception, OperationalError):
+        what, text = "database", _("The database does not answer. Nothing was lost; try again.")
+    elif isinstance(exception, OSError):
+        what, text = "files", _("The file store does not answer or is full. Try again later.")
+    else:
+        text = _("The fault was logged. Try again later.")
+        return answer(request, 500, _("Something broke"), text)
+    log.error("trouble", extra={"what": what, "error": str(exception)})
     response = answer(request, 503, _("One moment, please"), text)
     response["Retry-After"] = "5"
     return response
@@ -76,15 +79,3 @@ def too_many(request, text: str = ""):
     response = answer(request, 429, _("Too many requests"), text)
     response["Retry-After"] = "600"
     return response
-
-
-def answer_trouble(request, exception):
-    """The 503 page for an exception that passes by itself; None for any other."""
-    if isinstance(exception, OperationalError):
-        what, text = "database", _("The database does not answer. Nothing was lost; try again.")
-    elif isinstance(exception, OSError) and not isinstance(exception, DatabaseError):
-        what, text = "files", _("The file store does not answer or is full. Try again later.")
-    else:
-        return None
-    log.error("trouble", extra={"what": what, "error": str(exception)})
-    return trouble(request, text)

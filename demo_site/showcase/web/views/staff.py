@@ -72,7 +72,3 @@ class Login(auth_views.LoginView):
         if account and not rate_limits.within("account", who, int(most)):
             return errors.too_many(request)
         return super().post(request, *args, **kwargs)
-
-
-class Logout(auth_views.LogoutView):
-    pass
