@@ -8,7 +8,10 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
+
+from paperlib.utils.errors import PaperError
 
 TAGS = ("clear primary", "haze primary water", "cloudy", "agriculture clear primary road")
 
@@ -66,3 +69,15 @@ def folder(
             for name, data in files.items():
                 packed.writestr(prefix + name, data)
     return place
+
+
+def refused(read, place: Path, *expected: str, **how) -> str:
+    """The one line of a reader's error; it must have a cure and the expected words."""
+    with pytest.raises(PaperError) as caught:
+        read(place, **how)
+    line = str(caught.value)
+    assert "\n" not in line
+    assert caught.value.cure
+    for word in expected:
+        assert word in line, line
+    return line

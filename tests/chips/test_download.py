@@ -45,9 +45,8 @@ class Kaggle:
 
 
 @pytest.fixture
-def kaggle(tmp_path, monkeypatch):
+def kaggle(tmp_path, monkeypatch, own_cache):
     """The competition with the label file zipped and no chips, and the mirror with the chips."""
-    monkeypatch.setenv("PAPER_CACHE", str(tmp_path / "cache"))
     stand_in = Kaggle(tmp_path / "kaggle")
     with zipfile.ZipFile(stand_in.competition / "train_v2.csv.zip", "w") as packed:
         packed.writestr("train_v2.csv", TABLE)

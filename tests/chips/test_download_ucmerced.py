@@ -53,9 +53,8 @@ class Server(ThreadingHTTPServer):
 
 
 @pytest.fixture
-def site(tmp_path, monkeypatch):
+def site(tmp_path, monkeypatch, own_cache):
     """A server with both archives, at the second of the addresses; the first has nothing."""
-    monkeypatch.setenv("PAPER_CACHE", str(tmp_path / "cache"))
     write(tmp_path / "site")
 
     class Handler(SimpleHTTPRequestHandler):

@@ -21,10 +21,7 @@ from paperlib.labels import LABELS
 from paperlib.utils import cache
 from paperlib.utils.errors import PaperError
 
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("PAPER_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def read(place, size=32, **how):

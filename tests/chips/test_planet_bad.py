@@ -8,6 +8,7 @@ import os
 import struct
 import tarfile
 import zipfile
+from functools import partial
 
 import chipmaker
 import numpy as np
@@ -19,27 +20,14 @@ from paperlib.chips import jpeg, planet
 from paperlib.chips.archive import BadChip
 from paperlib.utils.errors import PaperError
 
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("PAPER_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def read(place, **how):
     return planet.read(place, 32, progress=False, **how)
 
 
-def refused(place, *expected, **how):
-    """The one line of the error; it must have a cure and the expected words."""
-    with pytest.raises(PaperError) as caught:
-        read(place, **how)
-    line = str(caught.value)
-    assert "\n" not in line
-    assert caught.value.cure
-    for word in expected:
-        assert word in line, line
-    return line
-
+refused = partial(chipmaker.refused, read)
 
 # --- the folder and the label file -------------------------------------------------------------
 

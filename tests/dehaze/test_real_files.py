@@ -15,6 +15,7 @@ from rasterio.enums import ColorInterp
 from rasterio.rpc import RPC
 from rasterio.shutil import copy as copy_raster
 from rasterio.transform import from_origin
+from test_dehaze_scene import SMALL, read, run, worst
 
 from paperlib import dehaze as d
 from paperlib.dehaze import _raster, _unpack
@@ -25,7 +26,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning"),
     pytest.mark.filterwarnings("error::rasterio.errors.NodataShadowWarning"),
 ]
-SMALL = {"patch": 7, "radius": 9}
 PLACE = {"crs": "EPSG:32720", "transform": from_origin(500_000, 9_000_000, 3, 3)}
 
 
@@ -46,22 +46,9 @@ def write(path, image, **profile):
     return path
 
 
-def read(path):
-    with rasterio.open(path) as file:
-        return np.moveaxis(file.read(), 0, -1)
-
-
-def run(source, target, **arguments):
-    return d.dehaze_scene(source, target, progress=False, **{**SMALL, **arguments})
-
-
 def shown(path):
     """The picture as a viewer shows it."""
     return np.asarray(ImageOps.exif_transpose(Image.open(path)).convert("RGB"))
-
-
-def worst(a, b):
-    return np.abs(a.astype(np.float64) - b.astype(np.float64)).max()
 
 
 # --- pixels mean what the file says ---------------------------------------------------------------

@@ -349,17 +349,6 @@ def test_every_exercise_has_many_mistakes_in_its_mutation_test(check):
     assert sum(wrong[0] is check for wrong in WRONG) >= 8
 
 
-@pytest.mark.parametrize("name", [name for name in book.BOOK.exercises if name != "sand"])
-def test_every_flaw_that_can_be_named_is_told_from_right_and_from_the_others(name):
-    exercise = book.BOOK.exercises[name]
-    for flaw, says in exercise.flaws.items():
-        verdict = exercise.check(
-            lambda *case, flaw=flaw: np.copy(exercise.way(frozenset([flaw]), *case))
-        )
-        assert verdict.ok is False, flaw
-        assert verdict.message == says, (flaw, verdict.message)
-
-
 @pytest.mark.parametrize("count", [*range(1, 40), 60, 150, 299, 300])
 def test_no_other_number_of_candidates_is_right(count):
     wanted = {int(np.ceil(f * d.size)) for _, d, f in book.ATMOSPHERIC_LIGHT.cases()}
