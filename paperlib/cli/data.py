@@ -1,4 +1,4 @@
-"""Commands over the chips: Planet's, and UC Merced's."""
+"""Commands over the chips, Planet's and UC Merced's, and ImageNet's VGG-16."""
 
 from __future__ import annotations
 
@@ -37,18 +37,27 @@ def check(
 @app.command("fetch")
 def fetch(
     folder: str = typer.Argument("", help="Where to put them; by default data/planet or so."),
-    data_set: str = typer.Option("planet", "--set", help="planet or ucmerced."),
+    data_set: str = typer.Option("planet", "--set", help="planet, ucmerced or vgg16."),
     again: bool = typer.Option(False, "--again", help="Download anew, after a damaged download."),
 ) -> None:
     """Get the chips, check them and lay them out: Planet's from Kaggle (needs an account), or UC
-    Merced's."""
+    Merced's; or ImageNet's VGG-16, which the networks of full width start from."""
     from ..utils.errors import PaperError
 
+    if data_set == "vgg16":
+        from ..networks import download_vgg16
+        from ..utils import paths
+
+        found = download_vgg16.fetch(folder or paths.cache_folder() / "weights")
+        print(f"{found}" if not folder else f"{found}: PAPER_WEIGHTS={folder} names it")
+        return
     if data_set == "planet":
         from ..chips.download import fetch
     elif data_set == "ucmerced":
         from ..chips.download_ucmerced import fetch
     else:
-        raise PaperError(f"no data set is called {data_set!r}", "choose one of planet, ucmerced")
+        raise PaperError(
+            f"no data set is called {data_set!r}", "choose one of planet, ucmerced, vgg16"
+        )
     place = fetch(folder or f"data/{data_set}", again=again)
     print(f"{place}: complete; use it with --data {place}")

@@ -3,6 +3,7 @@
 build        VGG of any configuration and width, with its head; every network by its name
 backbones    ResNet, Inception and MobileNet of any width, rebuilt from `keras.applications`
 pretrained   ready-made weights, found by name and checked by digest
+download_vgg16  the one that the shipped full-width runs started from
 augment      random transforms for training, test-time averaging
 views        the eight symmetries that a prediction is averaged over
 conversions  the same function as another network: batch normalisation folded, dense as convolution

@@ -43,10 +43,10 @@ def weights_file(weights: str | Path) -> Path:
             if not _sha256(path).startswith(digest):
                 raise PaperError(f"weights: {path} has another sha256 than {digest}…", "replace it")
             return path
-    raise PaperError(
-        f"weights: the file {name} (sha256 {digest}…) is not there",
-        f"put it in {folders[0]} or name its folder in PAPER_WEIGHTS",
-    )
+    cure = f"put it in {folders[0]} or name its folder in PAPER_WEIGHTS"
+    if "torchvision" in name:
+        cure = "get it by paper data fetch --set vgg16"
+    raise PaperError(f"weights: the file {name} (sha256 {digest}…) is not there", cure)
 
 
 def weights_name(weights: str | Path) -> str:
