@@ -106,40 +106,21 @@ class Run:
 
 
 def load(folder: str | Path) -> Run:
-    """A finished run from its folder; `PaperError` where it is not one or was changed.
-
-    Runs of before there was a digest in run.json are taken as they are; `add_digest` gives them
-    one.
-    """
+    """A finished run from its folder; `PaperError` where it is not one or was changed."""
     folder = Path(folder)
     try:
         facts = files.read_json(folder / "run.json")
+        written = facts["predictions"]
         config = Config.from_dict(files.read_json(folder / "config.json"))
         with np.load(folder / "predictions.npz", allow_pickle=False) as stored:
             arrays = {k: stored[k] for k in ("names", "split", "truth", "probability")}
         history = pd.read_csv(folder / "history.csv")
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise PaperError(f"{folder} is no finished run ({error})", "train it again") from error
-    if written := facts.get("predictions"):
-        said = (arrays[k] for k in ("names", "truth", "probability"))
-        leakage.check_unchanged(*said, written, str(folder))
+    predicted = (arrays[k] for k in ("names", "truth", "probability"))
+    leakage.check_unchanged(*predicted, written, str(folder))
     arrays["probability"] = arrays["probability"].astype(np.float32)
     return Run(config=config, folder=folder, history=history, metadata=facts, **arrays)
-
-
-def add_digest(folder: str | Path) -> None:
-    """Write the digest of a run's predictions into its run.json, where it has none.
-
-    Raises `PaperError` where it has one, and it is another.
-    """
-    load(folder)
-    place = Path(folder) / "run.json"
-    facts = files.read_json(place)
-    if "predictions" not in facts:
-        with np.load(place.with_name("predictions.npz"), allow_pickle=False) as stored:
-            said = [stored[k] for k in ("names", "truth", "probability")]
-        facts["predictions"] = leakage.predictions_digest(*said)
-        files.write_json(place, facts)
 
 
 def find(config: Config, runs_folder: str | Path, chips: Chips | None = None) -> Run | None:
