@@ -91,26 +91,28 @@ def record(folder: Path) -> str:
 def record_all(runs_folder: Path) -> Iterator[tuple[Path, str]]:
     """`record` of every run in a folder of runs: yield its folder and what was done.
 
-    In one process per core, of one thread each: that gives the same bits on any number of cores,
-    and nearly all runs were trained so. In half precision the sums of several threads differ from
-    those of one by more than a probe's tolerance.
+    In processes with as many threads as the run had: in half precision the sums of several threads
+    differ from those of one by more than a probe's tolerance. Those of one thread, nearly all,
+    side by side.
     """
-    alike: dict[Config, list[Path]] = defaultdict(list)  # by one process: their probe is the same
+    alike: dict[tuple[str, Config], list[Path]] = defaultdict(list)  # their probe is the same
     for place in sorted(runs_folder.rglob("run.json"), key=lambda path: (len(path.parts), path)):
         config = Config.from_dict(files.read_json(place.with_name("config.json")))
-        alike[probe.same_graph(config)].append(place.parent)
+        threads = files.read_json(place).get("threads", "all")
+        alike[threads, probe.same_graph(config)].append(place.parent)
     start = multiprocessing.get_context("spawn")  # a process that computes already cannot be told
-    with ProcessPoolExecutor(system.cores(), start, initializer=_one_thread) as pool:
-        for folders, done in zip(
-            alike.values(), pool.map(_record_each, alike.values()), strict=True
-        ):
-            yield from zip(folders, done, strict=True)
+    for threads, processes in (("one", system.cores()), ("all", 1)):
+        groups = [folders for (had, _), folders in alike.items() if had == threads]
+        with ProcessPoolExecutor(processes, start, _begin, [threads]) as pool:
+            for folders, done in zip(groups, pool.map(_record_each, groups), strict=True):
+                yield from zip(folders, done, strict=True)
 
 
-def _one_thread() -> None:
-    from . import determinism  # Keras takes seconds to import
+def _begin(threads: str) -> None:
+    if threads == "one":
+        from . import determinism  # Keras takes seconds to import
 
-    determinism.one_thread()
+        determinism.one_thread()
 
 
 def _record_each(folders: list[Path]) -> list[str]:
