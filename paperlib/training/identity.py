@@ -7,6 +7,7 @@ and its `probe` gives other numbers by the code of now.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator
@@ -109,6 +110,7 @@ def record_all(runs_folder: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _begin(threads: str) -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if threads == "one":
         from . import determinism  # Keras takes seconds to import
 
