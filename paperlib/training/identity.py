@@ -92,14 +92,15 @@ def record(folder: Path) -> str:
 def record_all(runs_folder: Path) -> Iterator[tuple[Path, str]]:
     """`record` of every run in a folder of runs: yield its folder and what was done.
 
-    In processes with as many threads as the run had: in half precision the sums of several threads
-    differ from those of one by more than a probe's tolerance. Those of one thread, nearly all,
-    side by side.
+    In processes with as many threads as the run's probe was taken with: in half precision the sums
+    of several threads differ from those of one by more than a probe's tolerance. Those of one
+    thread, most, side by side.
     """
     alike: dict[tuple[str, Config], list[Path]] = defaultdict(list)  # their probe is the same
     for place in sorted(runs_folder.rglob("run.json"), key=lambda path: (len(path.parts), path)):
         config = Config.from_dict(files.read_json(place.with_name("config.json")))
-        threads = files.read_json(place).get("threads", "all")
+        facts = files.read_json(place)
+        threads = "all" if "taken" in facts["probe"] else facts["threads"]
         alike[threads, probe.same_graph(config)].append(place.parent)
     start = multiprocessing.get_context("spawn")  # a process that computes already cannot be told
     for threads, processes in (("one", system.cores()), ("all", 1)):
