@@ -80,7 +80,7 @@ def budgets(
     handles: dict[str, object] = {}
     for ax, (title, table) in zip(panels, tables.items(), strict=True):
         ax.set_xlim(costs.min() / 1.5, costs.max() * 1.8)
-        _panel(ax, table, cost, on[title], names, handles)
+        _panel(ax, table, cost, on[title], names, handles, apart=0.3)
         ax.set(title=title, xlabel=label)
     panels[0].set_ylabel("F2, mean over chips")
     return _with_legend(figure, handles)
@@ -93,9 +93,16 @@ def _panel(
     on: Sequence[bool],
     names: Mapping[str, str],
     handles: dict[str, object],
+    apart: float = 0.0,
 ) -> None:
-    """Every network of a table at its cost; what was drawn goes to `handles`, for a legend."""
+    """Every network of a table at its cost; what was drawn goes to `handles`, for a legend.
+
+    apart  a width is written below its mark where another one stands at the left, nearer in F2 than
+           this fraction of its range
+    """
     _steps(ax, table[cost], table["f2"], on)
+    all_x, all_y = table[cost].to_numpy(float), table["f2"].to_numpy(float)
+    near = apart * np.ptp(all_y) if len(all_y) else 0.0
     for network, part in table.groupby("network", sort=False):
         colour, mark = _LOOK.get(network, _OTHER)
         look = {"color": COLOURS[colour], "marker": mark, "ms": 6, **_LINE}
@@ -103,7 +110,8 @@ def _panel(
         handles.setdefault(names.get(network, network), drawn)
         for x, y, width in zip(part[cost], part["f2"], part["width"], strict=True):
             look = {"va": "baseline", "fontsize": 7, "color": TEXT}
-            note(ax, (x, y), f"{width:g}", (4, 4), **look)
+            left = (all_x < x) & (all_x > x / 1.25) & (abs(all_y - y) < near)
+            note(ax, (x, y), f"{width:g}", (4, -11 if left.any() else 4), **look)
     _logarithmic(ax, 0.12)
     ax.grid(axis="y")
 
