@@ -38,6 +38,13 @@ class Machine:
         if unknown or len(self.by_event) != len(transitions):
             raise ValueError(f"{name}: unknown state {unknown} or an event given twice")
 
+    def target(self, event: str, state: str) -> str:
+        """The state after `event`; `ValueError` where the table has no such step."""
+        transition = self.by_event[event]
+        if state not in transition.sources:
+            raise ValueError(f"{self.name}: {event} is not possible in state {state!r}")
+        return transition.target
+
     def step(self, rows, event: str, /, **changes) -> int:
         """Apply `event` to those rows of a queryset that may take it; how many did.
 

@@ -42,22 +42,22 @@ def fetch(
 ) -> None:
     """Get the chips, check them and lay them out: Planet's from Kaggle (needs an account), or UC
     Merced's; or ImageNet's VGG-16, which the networks of full width start from."""
+    from ..utils import paths
     from ..utils.errors import PaperError
 
-    if data_set == "vgg16":
-        from ..networks import download_vgg16
-        from ..utils import paths
-
-        found = download_vgg16.fetch(folder or paths.cache_folder() / "weights")
-        print(f"{found}" if not folder else f"{found}: PAPER_WEIGHTS={folder} names it")
-        return
+    place, use = folder or f"data/{data_set}", "use it with --data {place}"
     if data_set == "planet":
         from ..chips.download import fetch
     elif data_set == "ucmerced":
         from ..chips.download_ucmerced import fetch
+    elif data_set == "vgg16":
+        from ..networks.download_vgg16 import fetch
+
+        place = folder or str(paths.cache_folder() / "weights")
+        use = f"found by PAPER_WEIGHTS={folder}" if folder else "found where it is"
     else:
         raise PaperError(
             f"no data set is called {data_set!r}", "choose one of planet, ucmerced, vgg16"
         )
-    place = fetch(folder or f"data/{data_set}", again=again)
-    print(f"{place}: complete; use it with --data {place}")
+    done = fetch(place, again=again)
+    print(f"{done}: complete; {use.format(place=done)}")

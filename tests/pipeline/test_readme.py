@@ -94,6 +94,12 @@ def test_each_score_says_of_which_networks_it_is(tmp_path):
     assert "0.8900" in choice.split(" | ")[3]
     (best,) = (line for line in table if "the highest nested score" in line)
     assert not any("released model" in line for line in table)  # none is released there
+    network = {"network": "vgg16", "width": 0.5, "epochs": 16, "teacher": "a-slug"}
+    score = {"value": 0.9, "low": 0.89, "high": 0.91}
+    card = {"network": network, "bits": 8, "scores": {"f2_mean_over_chips": score}}
+    files.write_json(tmp_path / "paperlib/released/planet32/card.json", card)
+    (released,) = (r for r in readme.results(tmp_path).splitlines() if "released model" in r)
+    assert "a larger network taught it | VGG-16 × 0.5, 16 epochs, 8 bits | – | 0.9000" in released
     assert best.startswith(
         f"| here, 32 px: one network, ridge, the highest nested score of "
         f"the paper's recipe | {wide} |"

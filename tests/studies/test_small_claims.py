@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from paperlib import f2
@@ -98,3 +99,9 @@ def test_wilsons_interval():
     found = small_claims.wilson(8, 10)
     assert found.value == 0.8
     assert (found.low, found.high) == pytest.approx((0.490, 0.943), abs=1e-3)
+
+
+def test_the_erratum_on_decimals_says_the_standard_error_that_is_computed(root):
+    computed = pd.read_csv(root / "results/planet32/errata.csv").set_index("erratum")
+    (said,) = (one for one in published()["erratum"] if one["id"] == "fifth-decimal")
+    assert f"about {computed.loc['fifth-decimal', 'value']:.4f}," in said["correct"]

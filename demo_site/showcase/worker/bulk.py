@@ -133,7 +133,7 @@ def _place(cut: Cut, chip: Chip, found: dict[str, Found], predictions: dict[int,
     return Placement(
         batch_id=cut.upload.batch_id, upload=cut.upload, chip=chip,
         row=cut.piece.row, column=cut.piece.column,
-        state=PLACEMENT.by_event["label" if said else "fail"].target,
+        state=PLACEMENT.target("label" if said else "fail", ""),
         code="" if said else "predictor",
         known=said is not None and chip.sha256 in said.own,
         prediction_id=predictions.get(chip.pk),
