@@ -94,7 +94,7 @@ def record_all(runs_folder: Path) -> Iterator[tuple[Path, str]]:
 
     In processes with as many threads as the run's probe was taken with: in half precision the sums
     of several threads differ from those of one by more than a probe's tolerance. Those of one
-    thread, most, side by side.
+    thread run side by side.
     """
     alike: dict[tuple[str, Config], list[Path]] = defaultdict(list)  # their probe is the same
     for place in sorted(runs_folder.rglob("run.json"), key=lambda path: (len(path.parts), path)):
