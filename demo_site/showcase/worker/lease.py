@@ -66,6 +66,8 @@ def take(worker: str, version: ModelVersion | None) -> Lease | None:
     if version is None:
         free.filter(state="queued").exclude(setback="model").update(setback="model")
         return None
+    if not free.exists():  # many times a second, and cheaper than whose turn it is
+        return None
     same = Batch.objects.filter(sender=OuterRef("sender")).exclude(sender="").order_by()
     running = same.filter(state="running", lease_until__gte=Now()).values("sender")
     order = free.annotate(
