@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from paperlib import dehaze
+from paperlib.chips import added_haze
 from paperlib.studies import real_haze
 from paperlib.utils.errors import PaperError
 
@@ -47,6 +48,14 @@ def test_the_summary_is_of_the_shipped_rows_and_names_no_place():
     assert summary.loc[real_haze.SETS["planet haze"], "changed"] == haze["changed"].mean()
     assert not table["picture"].str.contains("/").any()
     assert set(table["set"]) == set(real_haze.SETS)
+
+
+def test_the_haze_that_is_added_is_as_bright_as_the_notebook_says_of_real_haze(root):
+    table = real_haze.read()
+    aerial = table[table["set"] == "aerial"][["red", "green", "blue"]].mean(axis=1)
+    there = int(aerial.between(*added_haze.LIGHT).sum())
+    text = (root / "notebooks/16_full_resolution.ipynb").read_text(encoding="utf-8")
+    assert f"as the dark channel finds it in {there} of {len(aerial)} real hazy" in text
 
 
 def test_a_set_that_is_not_there_has_no_row(tmp_path):
