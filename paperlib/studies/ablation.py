@@ -12,10 +12,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..evaluation import families, systems
+from ..evaluation import across_seeds, families, systems
 from ..evaluation.candidates import Candidate
 from ..evaluation.selection import Outcome
-from . import accuracy_against_size, design_rules, train
+from . import accuracy_against_size, train
 
 if TYPE_CHECKING:
     from ..evaluation.families import Family
@@ -75,9 +75,9 @@ def _taught(paper: Project) -> dict[str, dict[str, Any]]:
     pairs = [(alone, taught) for alone, taught in zip(*runs, strict=True) if alone and taught]
     if len(pairs) < 2:
         return {}
-    alone, taught = (design_rules.chip_scores(side) for side in zip(*pairs, strict=True))
+    alone, taught = (across_seeds.chip_scores(side) for side in zip(*pairs, strict=True))
     on = accuracy_against_size.title(pairs[0][0].config)
-    less = rounded(design_rules.difference(taught, alone))
+    less = rounded(across_seeds.difference(taught, alone))
     return {"taught by a larger network": {**less, "on": on, "seeds": len(pairs)}}
 
 
