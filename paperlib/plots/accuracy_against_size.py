@@ -62,6 +62,7 @@ def budgets(
     cost: str,
     label: str,
     on: Mapping[str, Sequence[bool]],
+    seeds: Mapping[str, pd.DataFrame],
     *,
     names: Mapping[str, str],
 ) -> Figure:
@@ -69,21 +70,31 @@ def budgets(
 
     tables  title -> `accuracy_against_size.table`;  on  title -> which rows stand on the frontier
     cost    column of the tables;  label  what its axis is called
+    seeds   title -> `until_it_stalls.across`: a broad bar from the worst to the best seed
     names   network -> name for the legend
     """
     if not any(len(table) for table in tables.values()):
         return _nothing("no network is trained yet until its loss stalls")
-    figure = Figure(figsize=(0.6 + 3.5 * len(tables), 4.0))
+    figure = Figure(figsize=(0.6 + 3.5 * len(tables), 5.4))
     # Limits of our own: a logarithmic axis that is shared chose others in Matplotlib 3.10.
     panels = figure.subplots(1, len(tables), sharey=True, squeeze=False)[0]
     costs = pd.concat([table[cost] for table in tables.values()])
     handles: dict[str, object] = {}
     for ax, (title, table) in zip(panels, tables.items(), strict=True):
         ax.set_xlim(costs.min() / 1.5, costs.max() * 1.8)
+        if title in seeds:
+            _between_seeds(ax, seeds[title].merge(table[["network", "width", cost]]), cost)
         _panel(ax, table, cost, on[title], names, handles, apart=0.3)
         ax.set(title=title, xlabel=label)
     panels[0].set_ylabel("F2, mean over chips")
     return _with_legend(figure, handles)
+
+
+def _between_seeds(ax: Axes, seeds: pd.DataFrame, cost: str) -> None:
+    for row in seeds.to_dict("records"):
+        colour = COLOURS[_LOOK.get(row["network"], _OTHER)[0]]
+        ends = row["lowest"], row["highest"]
+        ax.plot([row[cost]] * 2, ends, color=colour, lw=5, alpha=0.4, solid_capstyle="butt")
 
 
 def _panel(

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..profiles import Profile
     from ..project import Project
 
-FOLDER, PLATEAU = "backbones", "plateau"
+FOLDER = "backbones"
 #: Profile -> the networks and widths that are trained; any other profile takes planet32's.
 SIZES: dict[str, tuple[tuple[str, float], ...]] = {
     "tiny": (("vgg11", 0.0625), ("vgg16", 0.0625)),
@@ -59,11 +59,6 @@ BUDGET: dict[str, dict[str, Any]] = {
     "sample": {"train_chips": 768, "epochs": 2, "batch": 64},
     "planet32": {"train_chips": 8192, "epochs": 4, "batch": 64},
 }
-#: What every network is given that is trained until its validation loss stalls, or for 60 epochs.
-UNTIL_IT_STALLS: dict[str, Any] = {
-    "train_chips": 0, "epochs": 60, "batch": 128, "rate": 1e-3, "schedule": "plateau",
-    "plateau": 2, "patience": 5, "precision": "mixed_bfloat16", "weights": "",
-}  # fmt: skip
 STUDENT = ("vgg16", 0.0625)
 STUDENT_SEEDS = {"tiny": (0, 1), "sample": (0, 1)}
 
@@ -82,14 +77,6 @@ def configs(profile: Profile, **changes: Any) -> list[Config]:
     ]
     alone, taught = students(profile, **changes)
     return list(dict.fromkeys([*made, *alone, *taught]))
-
-
-def until_it_stalls(profile: Profile, **changes: Any) -> list[Config]:
-    """Each network at each width on all training chips, as long as its validation loss falls."""
-    return [
-        Config.of(profile, **{"network": name, "width": width, **UNTIL_IT_STALLS, **changes})
-        for name, width in _of(SIZES, profile)
-    ]
 
 
 def students(profile: Profile, **changes: Any) -> tuple[list[Config], list[Config]]:
@@ -167,51 +154,6 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def compared(brief: pd.DataFrame, stalled: pd.DataFrame) -> pd.DataFrame:
-    """The networks of both tables, best of `stalled` first: F2 and rank of each budget.
-
-    Columns title, epochs, stalled (False where the limit of epochs came first), f2_brief, f2, low,
-    high, rank_brief, rank.
-    """
-    keys = ["network", "width"]
-    both = stalled.merge(brief[[*keys, "f2"]], on=keys, suffixes=("", "_brief"))
-    for rank, score in (("rank_brief", "f2_brief"), ("rank", "f2")):
-        both[rank] = both[score].rank(ascending=False).astype(int)
-    both["stalled"] = both["epochs"] < UNTIL_IT_STALLS["epochs"]
-    shown = ["title", "epochs", "stalled", "f2_brief", "f2", "low", "high", "rank_brief", "rank"]
-    return both.sort_values("rank")[shown].reset_index(drop=True)
-
-
-def in_words(compared: pd.DataFrame, standing: pd.DataFrame) -> str:
-    """What the longer training changes, as Markdown.
-
-    compared  of `compared`;  standing  the rows of the longer training on the frontier
-    """
-    if len(compared) < 3:
-        return "Too few networks are trained until their loss stalls to rank them."
-    best, before = compared.iloc[0], compared.sort_values("rank_brief").iloc[0]
-    agree = compared["rank"].corr(compared["rank_brief"], method="spearman")
-    moved = int(((compared["rank_brief"] - compared["rank"]).abs() > 2).sum())
-    gain = compared["f2"] - compared["f2_brief"]
-    how = f"every one gains, {gain.min():.3f} to {gain.max():.3f}."
-    if (gain <= 0).any():
-        how = f"{int((gain > 0).sum())} gain."
-    said = [
-        f"Of {len(compared)} networks {how}",
-        f"Best after the short budget: {before['title']} ({before['f2_brief']:.3f});",
-        f"best when the loss has stalled: **{best['title']}** with {best['f2']:.3f}",
-        f"[{best['low']:.3f}, {best['high']:.3f}].",
-        f"The ranks of the two budgets correlate with {agree:.2f};",
-        f"{moved} networks move by more than two places.",
-        f"On the frontier now: {', '.join(standing.sort_values('multiply_adds')['title'])}.",
-    ]
-    if not compared["stalled"].all():
-        names = ", ".join(compared["title"][~compared["stalled"]])
-        limit = UNTIL_IT_STALLS["epochs"]
-        said.append(f"Still improving at the limit of {limit} epochs, with more in them: {names}.")
-    return " ".join(said)
 
 
 def with_times(table: pd.DataFrame, clock: Mapping[str, Any], grid_file: Path) -> pd.DataFrame:

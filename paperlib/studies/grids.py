@@ -15,7 +15,7 @@ from ..labels import LABELS
 from ..profiles import Profile
 from ..training.config import Config
 from ..utils.errors import PaperError
-from . import accuracy_against_size, design_rules
+from . import accuracy_against_size, design_rules, until_it_stalls
 
 LOSSES = ("log", "f2", "hard")
 PAIR = ("original", "dehazed")
@@ -185,9 +185,9 @@ GRIDS: dict[str, Grid] = {
         accuracy_against_size.FOLDER,
     ),
     "plateau": Grid(
-        "the same networks, each on all chips until its validation loss stalls: notebook 12",
-        accuracy_against_size.until_it_stalls,
-        accuracy_against_size.PLATEAU,
+        "the same, all chips, until the loss stalls; the best widths with 3 seeds: notebook 12",
+        until_it_stalls.grid,
+        until_it_stalls.FOLDER,
     ),
     "rules": Grid(
         "the article's design rules, each followed and not, 3 seeds: notebook 13",

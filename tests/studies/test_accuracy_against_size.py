@@ -15,7 +15,7 @@ from paperlib.plots import accuracy_against_size
 from paperlib.profiles import PROFILES, profile
 from paperlib.project import Project
 from paperlib.studies import accuracy_against_size as sizes
-from paperlib.studies import grids, speed, train
+from paperlib.studies import grids, speed, train, until_it_stalls
 from paperlib.training.config import Config
 from paperlib.utils import files
 
@@ -117,59 +117,6 @@ def test_the_figure_has_a_point_for_each_network_and_also_draws_none():
     assert [t.get_text() for t in empty.texts] == ["nothing has been measured yet"]
 
 
-def longer(**scores):
-    """A table as `results`, of three networks with these scores."""
-    rows = results().assign(title=["a", "b", "c"], epochs=[9, 12, 30], multiply_adds=[1, 3, 2])
-    return rows.assign(f2=[scores[t] for t in "abc"])
-
-
-def test_two_budgets_are_compared_network_by_network():
-    brief, stalled = longer(a=0.80, b=0.85, c=0.83), longer(a=0.90, b=0.89, c=0.95)
-    found = sizes.compared(brief, stalled.iloc[::-1])
-    assert found["title"].tolist() == ["c", "a", "b"]
-    assert found["rank"].tolist() == [1, 2, 3]
-    assert found["rank_brief"].tolist() == [2, 3, 1]
-    assert found["f2_brief"].tolist() == [0.83, 0.80, 0.85]
-    words = sizes.in_words(found, stalled.iloc[[0, 2]])
-    for said in ("Of 3 networks every one gains, 0.040 to 0.120", "short budget: b (0.850)",
-                 "**c** with 0.950 [0.820, 0.840]", "correlate with -0.50", "0 networks move",
-                 "now: a, c."):  # fmt: skip
-        assert said in words, words
-    assert "limit" not in words
-    cut_off = sizes.compared(brief, stalled.assign(epochs=[9, 60, 30]))
-    assert "at the limit of 60 epochs, with more in them: b." in sizes.in_words(cut_off, stalled)
-    fewer = sizes.compared(brief, stalled[:2])  # a network that has not been trained so long
-    assert fewer["title"].tolist() == ["a", "b"]
-    assert "Too few" in sizes.in_words(fewer, stalled)
-    worse = sizes.in_words(sizes.compared(stalled, brief), brief)
-    assert "Of 3 networks 0 gain." in worse
-
-
-def test_the_budgets_figure_has_a_panel_each_with_the_same_axes():
-    tables = {"short": longer(a=0.80, b=0.85, c=0.83), "long": longer(a=0.90, b=0.89, c=0.95)}
-    on = {t: sizes.frontier(rows["multiply_adds"], rows["f2"]) for t, rows in tables.items()}
-    drawn = accuracy_against_size.budgets(tables, "multiply_adds", "work", on, names=sizes.TITLES)
-    assert [ax.get_title("left") for ax in drawn.axes] == ["short", "long"]
-    assert len({(ax.get_xlim(), ax.get_ylim()) for ax in drawn.axes}) == 1
-    assert drawn.axes[1].lines[0].get_xydata()[:2].tolist() == [[1, 0.90], [2, 0.95]]
-    empty = {t: rows[:0] for t, rows in tables.items()}
-    none = accuracy_against_size.budgets(empty, "multiply_adds", "work", {}, names={})
-    assert "no network is trained yet" in none.texts[0].get_text()
-
-
-def test_longer_training_stops_by_the_validation_loss_and_is_the_same_for_all():
-    made = grids.configs("plateau", profile("planet32"))
-    brief = grids.configs("backbones", profile("planet32"))
-    assert {(c.network, c.width) for c in made} == {
-        (c.network, c.width) for c in brief if not c.teacher and not c.seed
-    }
-    assert {(c.train_chips, c.schedule, c.watch, c.weights) for c in made} == {
-        (0, "plateau", "val_loss", "")
-    }
-    assert len({(c.epochs, c.batch, c.rate, c.plateau, c.patience) for c in made}) == 1
-    assert not {c.slug for c in made} & {c.slug for c in brief}
-
-
 @pytest.fixture(scope="module", params=["accuracy", "plateau"])
 def shipped(root, request):
     """The saved runs of a grid on real chips; the table that was made of them."""
@@ -178,7 +125,7 @@ def shipped(root, request):
     if request.param == "accuracy":
         runs = sizes.saved(real, sizes.configs(real.profile))
     else:
-        runs = sizes.saved(real, sizes.until_it_stalls(real.profile), sizes.PLATEAU)
+        runs = sizes.saved(real, until_it_stalls.grid(real.profile), until_it_stalls.FOLDER)
         for run in runs:  # it stopped because nothing got better, or at the limit
             flat = len(run.history) - 1 - run.history["val_loss"].idxmin()
             if len(run.history) < run.config.epochs:
