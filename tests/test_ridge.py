@@ -183,6 +183,17 @@ def test_a_strength_at_the_edge_of_those_tried_is_told(monkeypatch):
     assert LabelRecalibrator("lasso").fit(p, exact).edge_.all()
 
 
+def test_the_order_of_a_sum_does_not_tell_chips_apart():
+    """The same weights and inputs in another order: other last bits, the same probabilities."""
+    truth, p = linked_labels()
+    model = LabelRecalibrator("ridge").fit(p, truth)
+    turned = LabelRecalibrator("ridge").fit(p, truth)
+    turned.coef_ = turned.coef_[:, ::-1]
+    sums = [m.coef_ @ x.T for m, x in ((model, p), (turned, p[:, ::-1]))]
+    assert not np.array_equal(*sums)
+    assert np.array_equal(model.predict(p), turned.predict(p[:, ::-1]))
+
+
 def test_none_changes_nothing():
     truth, p = linked_labels(50)
     np.testing.assert_array_equal(LabelRecalibrator("none").fit(p, truth).predict(p), p)
