@@ -82,7 +82,7 @@ def budgets(
     handles: dict[str, object] = {}
     for ax, (title, table) in zip(panels, tables.items(), strict=True):
         ax.set_xlim(costs.min() / 1.5, costs.max() * 1.8)
-        if title in seeds:
+        if len(seeds.get(title, ())):
             _between_seeds(ax, seeds[title].merge(table[["network", "width", cost]]), cost)
         _panel(ax, table, cost, on[title], names, handles, apart=0.3)
         ax.set(title=title, xlabel=label)

@@ -83,12 +83,14 @@ def compared(brief: pd.DataFrame, stalled: pd.DataFrame) -> pd.DataFrame:
     Columns title, epochs, stalled (False where the limit of epochs came first), f2_brief, f2, low,
     high, rank_brief, rank.
     """
+    shown = ["title", "epochs", "stalled", "f2_brief", "f2", "low", "high", "rank_brief", "rank"]
+    if brief.empty or stalled.empty:  # without rows the columns have no type to be merged by
+        return pd.DataFrame(columns=shown)
     keys = ["network", "width"]
     both = stalled.merge(brief[[*keys, "f2"]], on=keys, suffixes=("", "_brief"))
     for rank, score in (("rank_brief", "f2_brief"), ("rank", "f2")):
         both[rank] = both[score].rank(ascending=False).astype(int)
     both["stalled"] = both["epochs"] < BUDGET["epochs"]
-    shown = ["title", "epochs", "stalled", "f2_brief", "f2", "low", "high", "rank_brief", "rank"]
     return both.sort_values("rank")[shown].reset_index(drop=True)
 
 

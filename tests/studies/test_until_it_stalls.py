@@ -145,6 +145,15 @@ def test_another_profile_reads_the_shipped_tables_or_finds_none(root, tmp_path):
     nothing = until_it_stalls.tables(here, Project("planet32", root=tmp_path))
     assert [len(table) for table in nothing] == [0, 0]
     assert list(nothing[0]) == list(sizes.COLUMNS)
+    for brief in (longer(a=0.8, b=0.85, c=0.83), nothing[0]):
+        found = compared(brief, nothing[0])
+        assert len(found) == 0
+        assert "Too few" in in_words(found, nothing[0])
+    one = {"a": longer(a=0.8, b=0.85, c=0.83)}
+    drawn = accuracy_against_size.budgets(
+        one, "multiply_adds", "work", {"a": [True] * 3}, {"a": nothing[1]}, names=sizes.TITLES
+    )
+    assert drawn.axes
 
 
 @pytest.fixture(scope="module")
