@@ -143,9 +143,12 @@ def _lasso(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Weights `(L, K)`, strength `(L,)`, and whether that is the weakest tried `(L,)`.
 
-    What scikit-learn's `LassoCV` finds for each label, by the solver that it calls, in a quarter
-    of the time: what the labels have in common is computed once, and inputs are not checked again
-    for each strength.
+    Of each label, with λ the strength, `argmin_w ‖y − X w‖² / 2N + λ ‖w‖₁` (Tibshirani 1996), all
+    columns centred; λ is the strongest of those with the least squared error on held-out chips.
+    What scikit-learn's `LassoCV` finds, by the solver that it calls: here what the labels have in
+    common is computed once, and inputs are not checked again for each strength.
+
+    standard  `(N, K)`, each column of mean 0 and standard deviation 1;  truth  `(N, L)` of 0 and 1
     """
     how = lasso_for(*standard.shape)
     path = partial(lasso_path, check_input=False, max_iter=50_000, tol=how.tolerance)
@@ -171,7 +174,11 @@ def _lasso(
 
 
 class _Centred(NamedTuple):
-    """Chips as lasso's solver takes them: means taken away, products of all columns at hand."""
+    """N chips as lasso's solver takes them: means taken away, products of all columns at hand.
+
+    inputs `(N, K)`, truth `(N, L)`;  mean_input `(K,)`, mean_truth `(L,)`, as taken away
+    gram   `(K, K)`, inputs' own products;  products  `(K, L)`, of inputs and truth
+    """
 
     inputs: np.ndarray
     truth: np.ndarray

@@ -37,11 +37,12 @@ class Difference(NamedTuple):
 def difference(follow: Array, ignore: Array) -> Difference:
     """Mean score of some networks minus that of others, on the same chips.
 
-    follow, ignore  `(S, N)` score of each chip by each of S networks; 2 or more on each side
+    follow, ignore  `(S, N)` score of each chip by each of S networks; 2 or more on each side (of a
+                    design rule those that follow it and those that do not)
 
-    The squared standard error is the sum of three parts: the variance between the means of the
-    networks ÷ S, for either side, and that between the chips' mean differences ÷ N. The interval is
-    Student's t with Welch & Satterthwaite's degrees of freedom: with three seeds it is wide.
+    With a, b the two sides' scores: se² = var_s(ā_s)/S_a + var_s(b̄_s)/S_b + var_i(ā_i − b̄_i)/N,
+    over seeds s and chips i. The interval is Student's t with Welch & Satterthwaite's degrees of
+    freedom (Welch 1947): with three seeds it is wide. `ValueError` for one network on a side.
     """
     if min(len(follow), len(ignore)) < 2:
         raise ValueError("follow, ignore: two networks or more on each side")
