@@ -34,22 +34,20 @@ class Difference(NamedTuple):
         return HURTS if self.high < 0 else EQUAL
 
 
-def difference(follow: Array, ignore: Array) -> Difference:
+def difference(these: Array, others: Array) -> Difference:
     """Mean score of some networks minus that of others, on the same chips.
 
-    follow, ignore  `(S, N)` score of each chip by each of S networks; 2 or more on each side (of a
-                    design rule those that follow it and those that do not)
+    these, others  `(S, N)` score of each chip by each of S networks; 2 or more on each side
 
     With a, b the two sides' scores: se² = var_s(ā_s)/S_a + var_s(b̄_s)/S_b + var_i(ā_i − b̄_i)/N,
     over seeds s and chips i. The interval is Student's t with Welch & Satterthwaite's degrees of
     freedom (Welch 1947): with three seeds it is wide. `ValueError` for one network on a side.
     """
-    if min(len(follow), len(ignore)) < 2:
-        raise ValueError("follow, ignore: two networks or more on each side")
-    chips = follow.mean(0) - ignore.mean(0)
-    parts = [(side.mean(1).var(ddof=1) / len(side), len(side) - 1) for side in (follow, ignore)] + [
-        (chips.var(ddof=1) / len(chips), len(chips) - 1)
-    ]
+    if min(len(these), len(others)) < 2:
+        raise ValueError("these, others: two networks or more on each side")
+    chips = these.mean(0) - others.mean(0)
+    parts = [(side.mean(1).var(ddof=1) / len(side), len(side) - 1) for side in (these, others)]
+    parts.append((chips.var(ddof=1) / len(chips), len(chips) - 1))
     variance = sum(part for part, _ in parts)
     value = float(chips.mean())
     if variance == 0:
