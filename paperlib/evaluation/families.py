@@ -32,7 +32,8 @@ def title(design: Config) -> str:
     width = "" if design.width == 1 else f" × {design.width:g}"
     from_weights = ", from ImageNet weights" if design.weights else ""
     each = "" if design.outputs == "all" else ", one per label"
-    return f"{start}{width}{from_weights}, {design.epochs} epochs{each}"
+    epochs = "1 epoch" if design.epochs == 1 else f"{design.epochs} epochs"
+    return f"{start}{width}{from_weights}, {epochs}{each}"
 
 
 @dataclass(frozen=True, eq=False)
