@@ -355,9 +355,14 @@ def _precision_draws(truth: np.ndarray, probability: np.ndarray, replicates: int
         if not len(hits):
             continue
         # The precision counts at each hit alone: how many were drawn down to it, and of them hits.
-        down_to = np.add.reduceat(times[order[: hits[-1] + 1]], [0, *(hits[:-1] + 1)]).cumsum(0)
-        drawn = times[order[hits]].astype(float)
-        right = drawn.cumsum(0)
+        # Row by row, for a row stays in the processor's cache where all of them do not.
+        between = np.add.reduceat(times[order[: hits[-1] + 1]], [0, *(hits[:-1] + 1)])
+        down_to = np.zeros(times.shape[1], np.float32)
+        right, precisions = np.zeros((2, times.shape[1]))
+        for since, drawn in zip(between, times[order[hits]].astype(float), strict=True):
+            down_to += since
+            right += drawn
+            precisions += drawn * right / np.maximum(down_to, 1)
         with np.errstate(invalid="ignore"):
-            values[label] = (drawn * right / np.maximum(down_to, 1)).sum(0) / right[-1]
+            values[label] = precisions / right
     return np.nanmean(values, axis=0)
