@@ -66,7 +66,7 @@ def budgets(
     *,
     names: Mapping[str, str],
 ) -> Figure:
-    """F2 against one cost, a panel per training budget with the same axes, frontiers dotted.
+    """F2 against one cost, a panel per training budget, frontiers dotted; each has its own F2 axis.
 
     tables  title -> `accuracy_against_size.table`;  on  title -> which rows stand on the frontier
     cost    column of the tables;  label  what its axis is called
@@ -75,9 +75,8 @@ def budgets(
     """
     if not any(len(table) for table in tables.values()):
         return _nothing("no network is trained yet until its loss stalls")
-    figure = Figure(figsize=(0.6 + 3.5 * len(tables), 5.4))
-    # Limits of our own: a logarithmic axis that is shared chose others in Matplotlib 3.10.
-    panels = figure.subplots(1, len(tables), sharey=True, squeeze=False)[0]
+    figure = Figure(figsize=(0.6 + 3.8 * len(tables), 4.8))
+    panels = figure.subplots(1, len(tables), squeeze=False)[0]
     costs = pd.concat([table[cost] for table in tables.values()])
     handles: dict[str, object] = {}
     for ax, (title, table) in zip(panels, tables.items(), strict=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -55,7 +57,7 @@ def test_two_budgets_are_compared_network_by_network():
     assert "Of 3 networks 0 gain." in worse
 
 
-def test_the_budgets_figure_has_a_panel_each_with_the_same_axes():
+def test_the_budgets_figure_has_a_panel_each_over_the_same_costs():
     tables = {"short": longer(a=0.80, b=0.85, c=0.83), "long": longer(a=0.90, b=0.89, c=0.95)}
     on = {t: sizes.frontier(rows["multiply_adds"], rows["f2"]) for t, rows in tables.items()}
     again = {"long": pd.DataFrame({"network": ["mobilenet"], "width": [0.5],
@@ -64,7 +66,9 @@ def test_the_budgets_figure_has_a_panel_each_with_the_same_axes():
         tables, "multiply_adds", "work", on, again, names=sizes.TITLES
     )
     assert [ax.get_title("left") for ax in drawn.axes] == ["short", "long"]
-    assert len({(ax.get_xlim(), ax.get_ylim()) for ax in drawn.axes}) == 1
+    assert len({ax.get_xlim() for ax in drawn.axes}) == 1
+    short, long = (ax.get_ylim() for ax in drawn.axes)
+    assert short[1] < 0.95 <= long[1]  # each its own: the networks of a panel fill it
     between, steps = drawn.axes[1].lines[:2]
     assert between.get_xydata().tolist() == [[2, 0.94], [2, 0.96]]
     assert steps.get_xydata()[:2].tolist() == [[1, 0.90], [2, 0.95]]
@@ -135,6 +139,34 @@ def test_networks_are_compared_across_their_seeds(monkeypatch):
     alone = until_it_stalls.across_in_words(found[:1])
     assert alone.startswith("So far only VGG-16 × 0.5 is trained with several seeds: 0.7")
     assert "No network" in until_it_stalls.across_in_words(found[:0])
+
+
+def of_two(best: str, other: str, difference: float, half: float) -> pd.DataFrame:
+    """The table of seeds of two networks, the better one first."""
+    rows = [(sizes.TITLES.get(n, n), n, 0.25, 3, 0.9, 0.89, 0.91) for n in (best, other)]
+    gaps = [(0.0, math.nan, math.nan), (difference, difference - half, difference + half)]
+    return pd.DataFrame([a + b for a, b in zip(rows, gaps, strict=True)],
+                        columns=list(until_it_stalls.SEED_COLUMNS))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("best", "other", "difference", "half", "said"),
+    [
+        ("vgg16", "vgg11", -0.02, 0.01, "**-0.0200** [-0.0300, -0.0100]. So the rule **hurts**"),
+        ("vgg16", "vgg11", -0.01, 0.02, "**-0.0100** [-0.0300, +0.0100]. So the rule **holds**"),
+        ("vgg11", "vgg16", -0.01, 0.02, "**+0.0100** [-0.0100, +0.0300]. So the rule **holds**"),
+        ("vgg11", "vgg16", -0.02, 0.01, "**+0.0200** [+0.0100, +0.0300]. So the rule **helps**"),
+        ("resnet50", "vgg11", -0.02, 0.01, "not both trained"),
+    ],
+)
+def test_simplicity_is_judged_by_the_smaller_minus_the_larger(best, other, difference, half, said):
+    assert said in until_it_stalls.simplicity_in_words(of_two(best, other, difference, half))
+
+
+def test_simplicity_is_not_judged_by_differences_to_a_third_network():
+    seeds = pd.concat([of_two("resnet50", "vgg11", -0.02, 0.01), of_two("vgg16", "x", 0, 0)[:1]])
+    assert "Another" in until_it_stalls.simplicity_in_words(seeds.reset_index(drop=True))
+    assert "not both" in until_it_stalls.simplicity_in_words(seeds[:0])
 
 
 def test_another_profile_reads_the_shipped_tables_or_finds_none(root, tmp_path):
