@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ..evaluation.across_seeds import chip_scores, difference
+from ..evaluation.across_seeds import EQUAL, HELPS, Difference, chip_scores, difference
 from ..training.config import Config
 from ..training.runs import Run
 from .accuracy_against_size import SIZES, saved, table, title
@@ -168,3 +168,29 @@ def across_in_words(seeds: pd.DataFrame) -> str:
         if gaps:
             said.append(f"{beginning}: {', '.join(gaps)}.")
     return " ".join(said)
+
+
+def simplicity_in_words(seeds: pd.DataFrame) -> str:
+    """What the rule "bigger is not necessarily better" is worth when the loss has stalled.
+
+    seeds  of `across`: VGG-11 minus VGG-16, the two sides of that rule in `design_rules`
+    """
+    pair = seeds[seeds["network"].isin(["vgg11", "vgg16"])]
+    if len(pair) < 2:
+        return "VGG-11 and VGG-16 are not both trained with several seeds until their loss stalls."
+    if pair.index[0] != seeds.index[0]:
+        return "Another network is better than both VGGs, and the differences here are those to it."
+    better, other = pair.iloc[0], pair.iloc[1]
+    gap = Difference(other["difference"], other["low"], other["high"])
+    if better["network"] == "vgg11":
+        gap = Difference(-gap.value, -gap.high, -gap.low)
+    small, large = pair.sort_values("network").to_dict("records")
+    verdict = {
+        HELPS: "the rule **helps**: the smaller network is the better one",
+        EQUAL: "the rule **holds**: the larger network is not shown to be better",
+    }.get(gap.verdict, "the rule **hurts**: with time enough the larger network is better")
+    return (
+        f"{small['title']} scores {small['f2']:.4f} and {large['title']} {large['f2']:.4f}, on "
+        f"average of {small['seeds']} and {large['seeds']} seeds; VGG-11 minus VGG-16: "
+        f"**{gap.value:+.4f}** [{gap.low:+.4f}, {gap.high:+.4f}]. So {verdict}."
+    )
