@@ -116,7 +116,7 @@ class Report:
         table = Table(title="chips per label", title_justify="left", header_style="bold")
         for heading in ("label", *["group"] * grouped):
             table.add_column(heading)
-        for heading in ("here", "share", *["published", "share"] * known):
+        for heading in ("here", "fraction", *["published", "fraction"] * known):
             table.add_column(heading, justify="right")
         tags = list(self.counts)
         for tag, following in zip(tags, [*tags[1:], None], strict=True):

@@ -212,7 +212,7 @@ def precision_recall(table: pd.DataFrame) -> Figure:
     never = table["precision"].isna() & (table["chips"] > 0)
     for y in where[never.to_numpy()]:
         axes[0].text(0.0, y, "never given", va="center", fontsize=7.5, color=QUIET)
-    figure.supxlabel("share, own threshold, nested, 95 % interval over chips", fontsize=9)
+    figure.supxlabel("fraction, own threshold, nested, 95 % interval over chips", fontsize=9)
     hollow_key(axes[0], "none or all: exact interval", size=4.5)
     legend(figure, axes[:1], "none or all", loc="outside upper center", ncols=4)
     return figure

@@ -212,7 +212,7 @@ def training_and_prediction(
             ms=8.5,
             mfc=colour,
             mec=colour,
-            alpha=0.25 + 0.75 * row.share,
+            alpha=0.25 + 0.75 * row.fraction,
             zorder=3,
         )
         matrix.plot([x, x], [-0.75, place[row.candidate]], color="#CCCCCC", lw=0.7, zorder=0)

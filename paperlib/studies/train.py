@@ -26,7 +26,7 @@ GRIDS = ("main", "seeds", "labels", "labels-joint", "full", "labels-full")
 
 
 def coverage(paper: Project, runs: Iterable[Run]) -> pd.DataFrame:
-    """What is kept of each grid and what is missing: `grid`, `networks`, `kept`, `wanted`, `train`.
+    """Which networks of each grid are saved: `grid`, `networks`, `saved`, `wanted`, `train`.
 
     train  the command that trains what is missing; empty where nothing is
     """
@@ -34,14 +34,14 @@ def coverage(paper: Project, runs: Iterable[Run]) -> pd.DataFrame:
     rows = []
     for name in GRIDS:
         wanted = grids.configs(name, paper.profile)
-        kept = sum(config in there for config in wanted)
+        saved = sum(config in there for config in wanted)
         rows.append(
             {
                 "grid": name,
                 "networks": Family(_design(wanted[0]), ()).title,
-                "kept": kept,
+                "saved": saved,
                 "wanted": len(wanted),
-                "train": "" if kept == len(wanted) else f"paper train --grid {name}",
+                "train": "" if saved == len(wanted) else f"paper train --grid {name}",
             }
         )
     return pd.DataFrame(rows)
@@ -61,9 +61,10 @@ def scores(family: Family) -> pd.DataFrame:
 
 
 def choices(pool: Pool) -> pd.DataFrame:
-    """Which candidate each label comes from: `label`, `candidate`, `share` of the folds that agree.
+    """Which candidate each label comes from: `label`, `candidate`, `fraction`.
 
-    The choice is the paper's, on all validation chips; `share` says how far chance decides it.
+    The choice is the paper's, on all validation chips; `fraction`, of the folds that agree, says
+    how far chance decides it.
     """
     whole, folds = pool.paper(), pool.nested()
     chosen = whole.choice[0]
@@ -71,7 +72,7 @@ def choices(pool: Pool) -> pd.DataFrame:
         {
             "label": pool.tags,
             "candidate": [str(whole.candidates[c]) for c in chosen],
-            "share": (folds.choice == chosen).mean(0),
+            "fraction": (folds.choice == chosen).mean(0),
         }
     )
 

@@ -155,7 +155,7 @@ def _flow() -> Figure:
         [intervals(4, candidate=names, networks=n).assign(seed=s) for n in "ab" for s in (0, 1)]
     )
     choices = pd.DataFrame(
-        {"label": LABELS, "candidate": [names[i % 4] for i in range(L)], "share": 0.6}
+        {"label": LABELS, "candidate": [names[i % 4] for i in range(L)], "fraction": 0.6}
     )
     made = {"labels": (0.8, 0.7, 0.9), "without ridge": (0.79, 0.7, 0.9)}
     sizes = {"train": 9, "test": 0}
