@@ -94,7 +94,7 @@ def _labels_full(profile: Profile, **changes: Any) -> list[Config]:
 
 
 def _released(profile: Profile, **changes: Any) -> list[Config]:
-    """A teacher of full width, then what is released: half the channels are what fits in 10 MB."""
+    """A teacher of full width, then what is released, with half the channels."""
     both = {"weights": WEIGHTS, "batch_norm": "all", "schedule": "one-cycle"}
     both |= {"precision": "mixed_bfloat16"}
     large = {"width": 1.0, "rate": 5e-4, "epochs": 10}
@@ -180,7 +180,7 @@ GRIDS: dict[str, Grid] = {
         "the random transforms: none, symmetries, those of figure 3, with zoom", _transforms
     ),
     "backbones": Grid(
-        "the networks after VGG at several widths, and taught small ones: notebook 12",
+        "VGG and the networks after it at several widths, and taught small ones: notebook 12",
         accuracy_against_size.configs,
         accuracy_against_size.FOLDER,
     ),

@@ -119,8 +119,7 @@ def in_words(compared: pd.DataFrame, standing: pd.DataFrame) -> str:
     ]
     if not compared["stalled"].all():
         names = ", ".join(compared["title"][~compared["stalled"]])
-        limit = BUDGET["epochs"]
-        said.append(f"Still improving at the limit of {limit} epochs, with more in them: {names}.")
+        said.append(f"Not stopped before the limit of {BUDGET['epochs']} epochs: {names}.")
     return " ".join(said)
 
 
@@ -189,8 +188,11 @@ def simplicity_in_words(seeds: pd.DataFrame) -> str:
         HELPS: "the rule **helps**: the smaller network is the better one",
         EQUAL: "the rule **holds**: the larger network is not shown to be better",
     }.get(gap.verdict, "the rule **hurts**: with time enough the larger network is better")
+    averaged = f"{small['seeds']} seeds each"
+    if small["seeds"] != large["seeds"]:
+        averaged = f"{small['seeds']} and {large['seeds']} seeds"
     return (
         f"{small['title']} scores {small['f2']:.4f} and {large['title']} {large['f2']:.4f}, on "
-        f"average of {small['seeds']} and {large['seeds']} seeds; VGG-11 minus VGG-16: "
-        f"**{gap.value:+.4f}** [{gap.low:+.4f}, {gap.high:+.4f}]. So {verdict}."
+        f"average of {averaged}; VGG-11 minus VGG-16: **{gap.value:+.4f}** [{gap.low:+.4f}, "
+        f"{gap.high:+.4f}]. So {verdict}."
     )

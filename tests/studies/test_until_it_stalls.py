@@ -49,7 +49,7 @@ def test_two_budgets_are_compared_network_by_network():
         assert said in words, words
     assert "limit" not in words
     cut_off = compared(brief, stalled.assign(epochs=[9, 60, 30]))
-    assert "at the limit of 60 epochs, with more in them: b." in in_words(cut_off, stalled)
+    assert "Not stopped before the limit of 60 epochs: b." in in_words(cut_off, stalled)
     fewer = compared(brief, stalled[:2])  # a network that has not been trained so long
     assert fewer["title"].tolist() == ["a", "b"]
     assert "Too few" in in_words(fewer, stalled)
