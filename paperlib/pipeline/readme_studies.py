@@ -43,11 +43,15 @@ def leak(root: Path) -> str:
         "that nobody saw, minus the same of a split by chip; "
         f"mean of {seeds} seeds, 95 % interval.",
     ]
-    if all(float(row["low"]) <= 0 <= float(row["high"]) for row in rows):
-        lines[-1] += (
-            " It holds 0: a network so narrow learns little of its chips by heart and has next to "
-            "nothing to gain. Wider ones, which learn more, were not tried."
-        )
+    sides = {
+        "holds 0": [row["budget"] for row in rows if float(row["low"]) <= 0 <= float(row["high"])],
+        "lies above 0": [row["budget"] for row in rows if float(row["low"]) > 0],
+        "lies below 0": [row["budget"] for row in rows if float(row["high"]) < 0],
+    }
+    lines[-1] += "".join(
+        f" For {' and '.join(budgets)} it {side}." for side, budgets in sides.items() if budgets
+    )
+    lines[-1] += " Wider networks, which may learn more by heart, were not tried."
     return "\n".join(lines)
 
 

@@ -125,7 +125,7 @@ FEW_CHIPS = {"train_chips": 2048, "epochs": 24}
 
 def _leak(profile: Profile, **changes: Any) -> list[Config]:
     """Copies split at random, and the same copies split by chip: of all training chips, and of few
-    for many epochs, which a network learns by heart. On scenes briefly, one seed, all chips."""
+    for many epochs, time to learn them by heart. On scenes briefly, one seed, all chips."""
     brief = profile.source == "scenes"
     budgets = [{"epochs": min(2 if brief else COPY_EPOCHS, profile.epochs)}]
     if not brief:

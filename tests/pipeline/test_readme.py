@@ -54,6 +54,27 @@ def test_the_showcases_speed_names_day_machine_release_and_what_was_missed(root,
     assert second.count("| a chip | 11 ms | 10 ms, **missed** |") == 1
 
 
+def test_the_leak_says_of_each_budget_on_which_side_of_0_its_interval_lies(tmp_path):
+    folder = tmp_path / "results" / "planet32"
+    folder.mkdir(parents=True)
+    what = "what the leak is worth: the first minus the second"
+    (folder / "leak_differences.csv").write_text(
+        "budget,comparison,value,low,high\n"
+        f"all chips,{what},0.002,-0.008,0.012\nall chips,another,0.5,0.4,0.6\n"
+        f"few chips,{what},0.02,0.011,0.029\n"
+    )
+    printed = [("all chips", "by copy", 0.88), ("all chips", "by chip", 0.87),
+               ("few chips", "by copy", 0.80), ("few chips", "by chip", 0.70)]  # fmt: skip
+    rows = [f"{budget},{arm},{seed},its own validation copies,{f2 + seed / 100}"
+            for budget, arm, f2 in printed for seed in (0, 1)]  # fmt: skip
+    (folder / "leak.csv").write_text("budget,arm,seed,on,f2\n" + "\n".join(rows) + "\n")
+    said = readme.PARTS["leak"](tmp_path)
+    assert "| all chips | prints 0.8850 | prints 0.8750 | +0.0020 (−0.0080 to +0.0120) |" in said
+    assert "| few chips | prints 0.8050 | prints 0.7050 | +0.0200 (+0.0110 to +0.0290) |" in said
+    assert "mean of 2 seeds" in said
+    assert "For all chips it holds 0. For few chips it lies above 0. Wider" in said
+
+
 def test_a_changed_result_makes_the_verdicts_stale(root, text, tmp_path):
     """What is printed on the front page follows the result files: a touched one is seen."""
     for name in ("notebooks", "results/planet32", "figures/planet32"):
