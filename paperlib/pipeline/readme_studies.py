@@ -48,9 +48,9 @@ def leak(root: Path) -> str:
         "lies above 0": [row["budget"] for row in rows if float(row["low"]) > 0],
         "lies below 0": [row["budget"] for row in rows if float(row["high"]) < 0],
     }
-    lines[-1] += "".join(
-        f" For {' and '.join(budgets)} it {side}." for side, budgets in sides.items() if budgets
-    )
+    for side, budgets in sides.items():
+        where = "In each row" if len(budgets) == len(rows) else f"For “{'”, “'.join(budgets)}”"
+        lines[-1] += f" {where} it {side}." if budgets else ""
     lines[-1] += " Wider networks, which may learn more by heart, were not tried."
     return "\n".join(lines)
 
