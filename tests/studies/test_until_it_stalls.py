@@ -195,12 +195,9 @@ def real(root):
 
 def test_the_widths_with_several_seeds_are_the_best_of_the_shipped_table(real):
     table = pd.read_csv(real.results / "size_plateau.csv")
-    widths = pd.Series([name for name, _ in sizes.SIZES["planet32"]]).value_counts()
-    for network, rows in table.groupby("network"):
-        if len(rows) == widths[network]:  # of the others not every width is trained yet
-            best = rows.loc[rows["f2"].idxmax(), "width"]
-            assert best == until_it_stalls.BEST_WIDTHS[network], network
-    assert len(table) > 10
+    assert len(table) == len(until_it_stalls.configs(real.profile))
+    best = table.loc[table.groupby("network")["f2"].idxmax()].set_index("network")["width"]
+    assert best.to_dict() == until_it_stalls.BEST_WIDTHS
 
 
 def test_the_shipped_comparison_of_seeds_follows_from_the_shipped_predictions(real):
