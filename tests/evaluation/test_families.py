@@ -297,8 +297,8 @@ def test_what_is_missing_is_told(monkeypatch):
     paper = SimpleNamespace(profile=profile("planet32"))
     kept = [SimpleNamespace(config=c) for c in grids.configs("main", paper.profile)[:4]]
     table = train.coverage(paper, kept).set_index("grid")
-    assert table.loc["main", ["kept", "wanted"]].tolist() == [4, 6]
-    assert table.loc["seeds", ["kept", "wanted"]].tolist() == [4, 18]
+    assert table.loc["main", ["saved", "wanted"]].tolist() == [4, 6]
+    assert table.loc["seeds", ["saved", "wanted"]].tolist() == [4, 18]
     assert table.loc["labels", "train"] == "paper train --grid labels"
     whole = [SimpleNamespace(config=c) for c in grids.configs("main", paper.profile)]
     assert train.coverage(paper, whole).set_index("grid").loc["main", "train"] == ""
