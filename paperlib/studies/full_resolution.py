@@ -1,9 +1,9 @@
 """Notebook 16: does dehazing help a network to see the ground, where the truth is known?
 
 UC Merced's pictures have 256 pixels and no haze. Equation 3 adds haze of known transmission and
-light, so dehazing by the dark channel stands between the hazy pictures, those dehazed with the true
-transmission and light, and the pictures as they were. A fixed network, VGG-16 trained on ImageNet,
-looks at all of them; a logistic regression reads its features.
+light, so dehazing by the dark channel can be held against leaving the haze, against dehazing with
+the true transmission and light, and against the pictures as they were. A fixed network, VGG-16
+trained on ImageNet, looks at all of them; a logistic regression reads its features.
 
     paper full-resolution --data DATA [--only-kept]
 
