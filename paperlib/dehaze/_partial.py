@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ from ..utils.errors import PaperError
 from ..utils.files import shown
 
 LOCK, KEY = "lock", "key"
+PATIENCE = 5.0  # seconds: a killed run keeps its lock until the system has cleared it away
 
 
 @contextmanager
@@ -24,19 +26,13 @@ def partial_of(target: Path, key: str) -> Iterator[Path]:
     Raises `PaperError` where another run holds it, or it cannot be made.
     """
     folder = folder_of(target)
-    if (folder.is_dir() and any(folder.iterdir()) and not (folder / LOCK).exists()) or (
-        folder.exists() and not folder.is_dir()
-    ):
+    if _is_another_s(folder):
         raise PaperError(f"{folder} is in the way", "move it: the work in progress goes there")
     made = make_folder(target.parent, target)
     with held(folder, target):
         try:
             if _key(folder) != key:  # of another source, or other parameters
-                for entry in folder.iterdir():
-                    if entry.is_dir():
-                        shutil.rmtree(entry)
-                    elif entry.name != LOCK:
-                        entry.unlink()
+                _empty(folder)
                 files.write_text(folder / KEY, key)
             yield folder
         except Exception:
@@ -57,11 +53,35 @@ def _key(folder: Path) -> str:
     return (folder / KEY).read_text(encoding="utf-8") if (folder / KEY).is_file() else ""
 
 
+def _is_another_s(folder: Path) -> bool:
+    """Whether what has this name is none of ours: no folder, or one with files and no lock."""
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return False
+    except NotADirectoryError:
+        return True
+    return bool(names) and LOCK not in names
+
+
+def _empty(folder: Path) -> None:
+    """Remove all but the lock. The key goes first: after a kill in the middle of this, what is left
+    belongs to no run, and the next one begins anew."""
+    (folder / KEY).unlink(missing_ok=True)
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        elif entry.name != LOCK:
+            entry.unlink()
+
+
 def _remove(folder: Path, made: list[Path]) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    for parent in reversed(made):
+    with suppress(OSError):
+        _empty(folder)
+        (folder / LOCK).unlink()  # last: a folder with files and no lock is somebody else's
+    for one in [folder, *reversed(made)]:
         with suppress(OSError):  # other files are in it by now
-            parent.rmdir()
+            one.rmdir()
 
 
 def make_folder(folder: Path, target: Path) -> list[Path]:
@@ -83,14 +103,21 @@ def make_folder(folder: Path, target: Path) -> list[Path]:
 
 @contextmanager
 def held(folder: Path, target: Path) -> Iterator[None]:
-    """Hold the lock of a folder, which is made; `PaperError` where another run holds it."""
-    path = folder / LOCK
+    """Hold the lock of a folder, which is made; `PaperError` where another run holds it for longer
+    than `PATIENCE`: a worker that was killed may be dying still when its file is another's."""
+    path, until = folder / LOCK, time.monotonic() + PATIENCE
     try:
         while True:
             folder.mkdir(exist_ok=True)
-            handle = open(path, "a+", encoding="utf-8")  # noqa: SIM115
+            try:
+                handle = open(path, "a+", encoding="utf-8")  # noqa: SIM115
+            except FileNotFoundError:  # the run that held it has just removed the folder
+                continue
             if not files.try_lock(handle):
                 handle.close()
+                if time.monotonic() < until:
+                    time.sleep(0.05)
+                    continue
                 raise PaperError(
                     f"{shown(target)}: another run is writing it", "wait for it, or end it first"
                 )

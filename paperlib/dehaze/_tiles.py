@@ -102,11 +102,14 @@ def _one_page(
     area = raster.height * raster.width
     size = area * raster.pixel_bytes * (2 if raster.unpack else 1)
     for file, bytes_ in ((pixels, area * raster.pixel_bytes), (valid, area)):
-        if not file.is_file() and (file is pixels or writer.needs_valid(raster, driver)):
+        there = file.is_file() and file.stat().st_size == bytes_
+        if not there and (file is pixels or writer.needs_valid(raster, driver)):
             if shutil.disk_usage(folder).free < size:
                 raise PaperError(
                     f"{folder}: {size / 1e9:.1f} GB are needed and not free", "make room"
                 )
+            (folder / "tiles").unlink(missing_ok=True)  # those done before were in the old one
+            finished = set()
             with open(file, "wb") as handle:
                 handle.truncate(bytes_)
     if raster.unpack:

@@ -18,8 +18,7 @@ from rasterio.transform import from_origin
 from test_dehaze_scene import SMALL, read, run, worst
 
 from paperlib import dehaze as d
-from paperlib.dehaze import _raster, _unpack
-from paperlib.dehaze._partial import folder_of
+from paperlib.dehaze import _partial, _raster, _unpack
 from paperlib.utils.errors import PaperError
 
 pytestmark = [
@@ -408,7 +407,8 @@ dehaze_scene(sys.argv[1], sys.argv[2], progress=False, patch=7, radius=9)
 """
 
 
-def test_a_second_run_on_one_target_is_refused(tmp_path):
+def test_a_second_run_on_one_target_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(_partial, "PATIENCE", 0.2)
     source, target = write(tmp_path / "a.tif", scene()), tmp_path / "b.tif"
     first = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(source), str(target)],
@@ -440,7 +440,7 @@ def test_a_user_s_own_files_are_left_alone(tmp_path):
     assert (tmp_path / "out" / "dehaze.csv").read_text() == "my,notes\n1,2\n"
     assert report.table.name == "dehaze-2.csv"
     assert run(tmp_path / "in", tmp_path / "out").skipped == ["a.png"]
-    own = folder_of(tmp_path / "b.png")
+    own = _partial.folder_of(tmp_path / "b.png")
     own.mkdir()
     (own / "notes").write_text("mine")
     with pytest.raises(PaperError, match="is in the way"):
