@@ -56,7 +56,8 @@ class Notebook:
     minutes     time limit, or a limit per profile with `"default"`
     needs       names of earlier notebooks and outputs of theirs, as written
     if_possible  figures that it may make; it says itself why it did not
-    reads       shipped files that it draws from, as paths from the checkout's root
+    reads       shipped files that it draws from, as paths from the checkout's root; one that it
+                makes itself, as real chips' table that it draws for scenes, counts elsewhere only
     chips       True where it cannot run without chips
     trains      True where it trains networks
     parameters  name -> default, from the cell tagged `parameters`

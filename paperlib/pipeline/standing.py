@@ -111,8 +111,8 @@ class Standing:
 
     def made_from(self, notebook: Notebook, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Everything a notebook's outputs depend on, by name, each as a digest."""
-        reads = {}
-        paths = [self.root / path for path in notebook.reads]
+        reads, made_here = {}, notebook.outputs(self.profile.name)
+        paths = [self.root / path for path in notebook.reads if path not in made_here]
         if text := translation.file(notebook.path, parameters):
             paths.append(text)
         if paths:

@@ -591,6 +591,17 @@ def test_another_shipped_file_makes_its_readers_stale(tmp_path):
     assert "running (results/shipped.csv changed)" in text
 
 
+def test_a_notebook_may_read_what_it_makes_itself_in_another_profile(tmp_path):
+    plant(tmp_path, "01_first", OPEN, TABLE, results=["table.csv"],
+          reads=["results/tiny/table.csv"])  # fmt: skip
+    go(tmp_path)
+    go(tmp_path, profile="sample")
+    assert go(tmp_path)[0].report.ran == go(tmp_path, profile="sample")[0].report.ran == []
+    files.write_text(tmp_path / "results/tiny/table.csv", "x\n3\n")
+    assert "running (results/tiny/table.csv changed)" in go(tmp_path, profile="sample")[1]
+    assert "running (results/tiny/table.csv was changed)" in go(tmp_path)[1]
+
+
 def test_a_notebook_that_trains_must_say_so(tmp_path):
     train = """
     (paper.runs / "a").mkdir(parents=True, exist_ok=True)
