@@ -70,7 +70,7 @@ def transfer(
     data: str = typer.Option(..., help="Folder of the chips with their label file."),
     chips: str = typer.Option("ucmerced", help="Which chips these are: ucmerced or planet."),
     sizes: list[int] = typer.Option([], "--size", help="Chips' side in pixels; by default all."),
-    only_kept: bool = typer.Option(False, "--only-kept", help="Ship what is there, no more."),
+    only_saved: bool = typer.Option(False, "--only-saved", help="Ship what is there, no more."),
 ) -> None:
     """Transfer learning on real chips, as notebook 11 shows it; a killed run continues."""
     print("paper: starting …", file=sys.stderr, flush=True)
@@ -80,7 +80,7 @@ def transfer(
     if chips not in transfer_real.SETS:
         raise PaperError(f"--chips {chips}", f"write one of {', '.join(transfer_real.SETS)}")
     for size in sizes or transfer_real.SETS[chips].sizes:
-        made = transfer_real.ship(data, size, root / "results", which=chips, only_kept=only_kept)
+        made = transfer_real.ship(data, size, root / "results", which=chips, only_saved=only_saved)
         print(made.relative_to(root) if made else f"{size} px: nothing yet")
 
 
@@ -90,7 +90,7 @@ def full_resolution(
     part: str = typer.Option(
         "", help="features, fine-tuned or real-haze; by default the first two."
     ),
-    only_kept: bool = typer.Option(False, "--only-kept", help="Ship what is there, no more."),
+    only_saved: bool = typer.Option(False, "--only-saved", help="Ship what is there, no more."),
     hazy: str = typer.Option("", help="For real-haze: folder of remote_sensing/ and pairs/."),
     planet: str = typer.Option("", help="For real-haze: Planet chips at full size."),
 ) -> None:
@@ -107,7 +107,7 @@ def full_resolution(
         return
     for name, study in zip(parts, (full_resolution, fine_tuned), strict=True):
         if part in ("", name):
-            made = study.ship(data, root / "results", only_kept=only_kept)
+            made = study.ship(data, root / "results", only_saved=only_saved)
             print(made.relative_to(root) if made else f"{name}: nothing yet")
 
 

@@ -5,7 +5,7 @@ ImageNet, fine-tuned on the original and on the dehazed set with each of the pap
 the choice per label, then ridge, lasso or nothing; chosen on some pictures and reported on others.
 Our departure: blocks 1 to 4 stay as ImageNet left them, and block 5 and the classifier learn.
 
-    paper full-resolution --data DATA --part fine-tuned [--only-kept]
+    paper full-resolution --data DATA --part fine-tuned [--only-saved]
 
 writes `results/ucmerced/fine_tuned.npz`: the predictions of every network for the pictures that it
 was not trained on. What an earlier call finished is taken from the cache.
@@ -55,11 +55,11 @@ def configs() -> list[Config]:
 
 
 def predictions(
-    clear: Chips, *, only_kept: bool = False
+    clear: Chips, *, only_saved: bool = False
 ) -> Iterator[tuple[Config, np.ndarray, dict]]:
     """Each run's `(M, L)` float16 of all pictures that are not for training, and what it was like.
 
-    clear  all pictures at 256 pixels;  only_kept  what earlier calls have finished, and no more
+    clear  all pictures at 256 pixels;  only_saved  what earlier calls have finished, and no more
     """
     made_by = code.stamp(*_COMPUTING)
 
@@ -82,11 +82,11 @@ def predictions(
         held = made.take(np.flatnonzero(made.split != "train"))
         return last_block.maps(made.part("train"), how, VIEWS), last_block.maps(held, how)[0]
 
-    for config in tqdm(configs(), unit="network", disable=only_kept):
+    for config in tqdm(configs(), unit="network", disable=only_saved):
         text = json.dumps(config.to_dict(), sort_keys=True)
         key = f"{NAME}-{cache.key(clear.fingerprint, text, VIEWS, STOP, made_by)}"
         if (found := cache.load(key)) is None:
-            if only_kept:
+            if only_saved:
                 continue
             from ..training import last_block  # Keras takes seconds to import
 
@@ -102,14 +102,14 @@ def predictions(
         yield config, np.array(found[0]), found[1]["run"]
 
 
-def ship(data: str | Path, root: Path, *, only_kept: bool = False) -> Path | None:
+def ship(data: str | Path, root: Path, *, only_saved: bool = False) -> Path | None:
     """Write the predictions of all runs into `root`/ucmerced; None where there is none.
 
     Raises `PaperError` where the file that is there holds more runs.
     """
     clear = ucmerced.read(data, ucmerced.SIDE)
     made, runs = {}, {}
-    for config, probability, facts in predictions(clear, only_kept=only_kept):
+    for config, probability, facts in predictions(clear, only_saved=only_saved):
         key = f"{config.variant}/{config.loss}/{config.seed}"
         made[key], runs[key] = probability, facts
     path = root / "ucmerced" / f"{NAME}.npz"

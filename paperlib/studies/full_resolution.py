@@ -5,7 +5,7 @@ light, so dehazing by the dark channel can be held against leaving the haze, aga
 the true transmission and light, and against the pictures as they were. A fixed network, VGG-16
 trained on ImageNet, looks at all of them; a logistic regression reads its features.
 
-    paper full-resolution --data DATA [--only-kept]
+    paper full-resolution --data DATA [--only-saved]
 
 writes `results/ucmerced/full_resolution.npz`: the predictions of every condition, from which tables
 and figures are made. What an earlier call finished is taken from the cache.
@@ -75,11 +75,11 @@ class Prediction:
 
 
 def predictions(
-    clear: Chips, *, weights: str = transfer.IMAGENET, only_kept: bool = False
+    clear: Chips, *, weights: str = transfer.IMAGENET, only_saved: bool = False
 ) -> Iterator[Prediction]:
     """Every condition's predictions, each saved; `clear` are all chips at 256 pixels.
 
-    only_kept  what earlier calls have finished, and no more
+    only_saved  what earlier calls have finished, and no more
     """
     made_by = code.stamp(*_COMPUTING)
     read_by = code.total(code.reached(alone=[transfer.__name__]))
@@ -93,7 +93,7 @@ def predictions(
         found = cache.load(key(condition, "features"))
         if found is not None:
             return np.array(found[0])
-        if only_kept:
+        if only_saved:
             return None
         from ..training import features as fixed  # Keras takes seconds to import
 
@@ -116,7 +116,7 @@ def predictions(
         return Prediction(condition, trained, np.array(found[0]))
 
     wanted = conditions()
-    for condition in tqdm(wanted, unit="condition", disable=only_kept):
+    for condition in tqdm(wanted, unit="condition", disable=only_saved):
         seen = features(condition)
         if seen is None:
             continue
@@ -131,7 +131,7 @@ def predictions(
                 yield fitted(condition, "both", both, seen)
 
 
-def ship(data: str | Path, root: Path, *, only_kept: bool = False) -> Path | None:
+def ship(data: str | Path, root: Path, *, only_saved: bool = False) -> Path | None:
     """Write the predictions of all conditions into `root`/ucmerced; None where there is none.
 
     What was shipped before of the same pictures, by the same code, and is not computed now stays.
@@ -139,7 +139,7 @@ def ship(data: str | Path, root: Path, *, only_kept: bool = False) -> Path | Non
     clear = ucmerced.read(data, ucmerced.SIDE)
     held = clear.part("validation")
     made = {(one.condition, one.trained): one.probability
-            for one in predictions(clear, only_kept=only_kept)}  # fmt: skip
+            for one in predictions(clear, only_saved=only_saved)}  # fmt: skip
     note = {
         "chips": clear.source,
         "pictures": clear.fingerprint,

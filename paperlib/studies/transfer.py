@@ -126,7 +126,7 @@ def learning_curve(
     weights: str = IMAGENET,
     at: tuple[str, ...] = ("block5_pool",),
     options: Mapping | None = None,
-    only_kept: bool = False,
+    only_saved: bool = False,
     progress: bool = True,
 ) -> dict[tuple[str, int], np.ndarray]:
     """(method, training chips) -> `(M, L)` float16: probabilities of the validation chips.
@@ -135,7 +135,7 @@ def learning_curve(
     weights  of VGG-16, for the methods that start from something
     at       layers whose channels, averaged over the chip, are the fixed features
     options  of `config.Config`, for the methods that train a network
-    only_kept  take what earlier calls have finished, compute nothing
+    only_saved  take what earlier calls have finished, compute nothing
 
     Every cell is kept by what it depends on, and a run that is killed goes on with the next one.
     `PaperError` where the weights are not there.
@@ -160,7 +160,7 @@ def learning_curve(
             if found := cache.load(key):
                 cells[method, count] = np.array(found[0])
                 continue
-            if only_kept:
+            if only_saved:
                 continue
             if how.model == "network":
                 made = _trained(some, how, weights, options).astype(np.float16)

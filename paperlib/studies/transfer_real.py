@@ -1,6 +1,6 @@
 """The shipped transfer results on real chips: computed once, by one command that can be killed.
 
-    paper transfer --data DATA [--chips ucmerced|planet] [--size 64 --size 32] [--only-kept]
+    paper transfer --data DATA [--chips ucmerced|planet] [--size 64 --size 32] [--only-saved]
 
 writes `transfer_<SIZE>px.{npz,csv}` into the results folder of the chips; what an earlier call
 finished is taken from the cache. DATA holds `LandUse_Multilabeled.txt`, or Planet's `train_v2.csv`.
@@ -65,16 +65,16 @@ def wanted(chips: Chips, real: Real) -> tuple[Chips, tuple[int, ...]]:
 
 
 def ship(
-    data: str | Path, size: int, root: Path, *, which: str = "ucmerced", only_kept: bool = False
+    data: str | Path, size: int, root: Path, *, which: str = "ucmerced", only_saved: bool = False
 ) -> Path | None:
     """Predictions and their table at one chip size; None where nothing has been computed.
 
     data  of the set's `read`; root: the results folder of the checkout; which: of `SETS`;
-    only_kept as `learning_curve`
+    only_saved as `learning_curve`
     """
     real = SETS[which]
     chips, counts = wanted(real.read(data, size), real)
-    how = {"counts": counts, "only_kept": only_kept}
+    how = {"counts": counts, "only_saved": only_saved}
     cells = transfer.learning_curve(chips, methods=LINEAR, **how)
     trained = {}
     if size in TRAINED_AT:

@@ -240,7 +240,7 @@ def test_fewer_runs_never_take_the_place_of_more(tmp_path, monkeypatch):
     held = int((clear.split != "train").sum())
     monkeypatch.setattr(fine_tuned.ucmerced, "read", lambda data, side: clear)
     runs = [(c, np.zeros((held, 4), np.float16), {"epochs": 1}) for c in fine_tuned.configs()[:2]]
-    monkeypatch.setattr(fine_tuned, "predictions", lambda clear, only_kept: iter(runs))
+    monkeypatch.setattr(fine_tuned, "predictions", lambda clear, only_saved: iter(runs))
     path = fine_tuned.ship("data", tmp_path)
     assert len(fine_tuned.read(path.parent).made) == 2
     del runs[1:]

@@ -118,7 +118,7 @@ def test_what_was_shipped_before_stays_and_is_never_written_over_by_less(tmp_pat
     held = int((clear.split == "validation").sum())
     monkeypatch.setattr(study.ucmerced, "read", lambda data, side: clear)
     made = [study.Prediction(Condition("clear"), "same", np.zeros((held, 2), np.float16))]
-    monkeypatch.setattr(study, "predictions", lambda clear, only_kept: iter(made))
+    monkeypatch.setattr(study, "predictions", lambda clear, only_saved: iter(made))
     path = study.ship("data", tmp_path)
     made[:] = [study.Prediction(Condition("hazy", 0.4), "same", np.ones((held, 2), np.float16))]
     study.ship("data", tmp_path)

@@ -187,12 +187,12 @@ def test_the_command_ships_each_size_and_says_what_is_not_there_yet(root, monkey
 
     asked = []
 
-    def ship(data, size, folder, *, which, only_kept):
-        asked.append((data, size, folder.relative_to(root).as_posix(), which, only_kept))
+    def ship(data, size, folder, *, which, only_saved):
+        asked.append((data, size, folder.relative_to(root).as_posix(), which, only_saved))
         return folder / which / f"transfer_{size}px.npz" if size == 64 else None
 
     monkeypatch.setattr(transfer_real, "ship", ship)
-    done = CliRunner().invoke(cli.app, ["transfer", "--data", "d", "--only-kept"])
+    done = CliRunner().invoke(cli.app, ["transfer", "--data", "d", "--only-saved"])
     assert done.exit_code == 0, done.output
     assert asked == [("d", size, "results", "ucmerced", True) for size in (64, 32)]
     assert "results/ucmerced/transfer_64px.npz" in done.output
