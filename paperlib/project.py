@@ -90,9 +90,9 @@ class Project:
         other = identity.other_code(run, measure=self.trains_anew) if run else ""
         name = self._told(run or config.slug, inside)
         if run and other and self.trains_anew:
-            self._note(run=name, kept=False, other_code=other)
+            self._note(run=name, saved=False, other_code=other)
             return None
-        self._note(run=name, kept=run is not None, other_code=other)
+        self._note(run=name, saved=run is not None, other_code=other)
         return run
 
     @property
@@ -116,7 +116,7 @@ class Project:
             )
         processes.train(self, [config], inside)
         run = runs.find(config, self.runs / inside, self.chips(config.variant))
-        self._note(run=self._told(run, inside), kept=False)
+        self._note(run=self._told(run, inside), saved=False)
         return run
 
     @staticmethod

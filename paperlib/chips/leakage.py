@@ -108,12 +108,12 @@ def check_trained_on(names: Iterable[str]) -> None:
         )
 
 
-def check_training(train: Chips, reported: Chips, share: float = 0.001) -> None:
+def check_training(train: Chips, reported: Chips, fraction: float = 0.001) -> None:
     """No reported chip is trained on, by name or by its pixels under another name.
 
-    share  how many of the reported chips may have a pixel-identical chip among the training ones,
-           one in any case. Chips without features (full cloud: one colour, up to 2 of 255) are
-           left out, since they can be equal by chance.
+    fraction  of the reported chips that may have a pixel-identical chip among the training ones,
+              one in any case. Chips without features (full cloud: one colour, up to 2 of 255) are
+              left out, since they can be equal by chance.
     """
     check_unseen(train.names, reported.names, "training")
     known = {_digest(image) for image in train.images}
@@ -122,7 +122,7 @@ def check_training(train: Chips, reported: Chips, share: float = 0.001) -> None:
         for n, image in zip(reported.names, reported.images, strict=True)
         if _digest(image) in known and np.ptp(image, axis=(0, 1)).max() > 2
     ]
-    if len(copies) > max(1, share * len(reported)):
+    if len(copies) > max(1, fraction * len(reported)):
         raise PaperError(
             f"training: {len(copies)} of {len(reported)} reported chips are among the training "
             f"chips under another name, {copies[0]!r} for one",

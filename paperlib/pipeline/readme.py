@@ -106,7 +106,7 @@ def measured(root: Path) -> str:
             continue
         shipped = any("shipped" in made["notebooks"][n.name]["status"] for n in known)
         name = f"`{profile.name}`" + (" from shipped predictions, without data" if shipped else "")
-        took_networks = any(row.get("networks_kept") for row in rows) and not shipped
+        took_networks = any(row.get("networks_saved") for row in rows) and not shipped
         if took_networks and (before := _row(root, name)):
             lines.append(before)
             continue

@@ -136,9 +136,9 @@ class Session:
             "looked_in": looked_in,
             "runs_there": standing.runs_there(looked_in) if looked_in else None,
         }
-        kept = {t["run"] for t in told if t.get("kept")} - self._trained - written
+        saved = {t["run"] for t in told if t.get("saved")} - self._trained - written
         took = {"seconds": round(done.seconds, 1), "peak_mb": done.peak_mb}
-        took["networks_kept"] = len(kept)  # then a reader's first run takes longer
+        took["networks_saved"] = len(saved)  # then a reader's first run takes longer
         self._write_manifest(name, {"status": "done", **took})
         how = self._how(told, written)
         self.screen.done(name, f"{how}{duration(done.seconds)}, {done.peak_mb} MB")
@@ -156,7 +156,7 @@ class Session:
         written  the training runs that this notebook trained
         """
         notes = []
-        used = {t["run"] for t in told if t.get("kept")} | written
+        used = {t["run"] for t in told if t.get("saved")} | written
         self._trained |= written
         earlier, before = used - self._trained, (used & self._trained) - written
         if not self.standing.project.has_chips:

@@ -195,7 +195,7 @@ def _within(rule: Rule, low: float, high: float, others: np.ndarray) -> tuple[st
     return INCONCLUSIVE, f"the interval reaches beyond ±{allowed:g}"
 
 
-def _share(rule: Rule, claim: Rule, tables: Tables) -> Part:
+def _fraction(rule: Rule, claim: Rule, tables: Tables) -> Part:
     del claim
     values = _rows(rule, tables)[rule["column"]].dropna()
     if values.empty:
@@ -270,7 +270,7 @@ _RULES: dict[str, Callable[[Rule, Rule, Tables], Part]] = {
     "sign": _sign,
     "not-lower": _not_lower,
     "within": _within,
-    "share": _share,
+    "fraction": _fraction,
     "correlation": _correlation,
     "least": _least,
     "untested": _untested,

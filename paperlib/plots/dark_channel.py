@@ -75,7 +75,7 @@ def maps(
 
 @styled
 def prior(histograms: Mapping[str, np.ndarray], *, level: int = 25) -> Figure:
-    """The prior (2) as measured: how dark the dark channel is, and its running sum.
+    """The prior (2) as measured: how dark the dark channel is, and its cumulative sum.
 
     histograms  name -> `(256,)` counts of the dark channel's values (`dark_channel.histogram`)
     level       the grey level below which the fractions are written
@@ -92,7 +92,7 @@ def prior(histograms: Mapping[str, np.ndarray], *, level: int = 25) -> Figure:
     left.set_title("Distribution")
     right.axvline(level, **_MARK)
     right.set(xlabel="grey level", ylabel="pixels at or below, %", xlim=(0, 256), ylim=(0, 101))
-    right.set_title("Running share")
+    right.set_title("Cumulative")
     left.legend(loc="upper right")
     return figure
 

@@ -162,11 +162,11 @@ def layer_costs(table: pd.DataFrame) -> Figure:
 
 
 @styled
-def normalisation(before: np.ndarray, after: np.ndarray, spread: pd.DataFrame) -> Figure:
+def normalisation(before: np.ndarray, after: np.ndarray, deviation: pd.DataFrame) -> Figure:
     """Channels before and after batch normalisation; standard deviation of the signal by depth.
 
     before, after  `(C, M)`: values of C channels (`batch_norm.channels_before_and_after`)
-    spread         `batch_norm.spread_by_depth`
+    deviation      `batch_norm.deviation_by_depth`
     """
     figure = Figure(figsize=(7.8, 3.0))
     axes = figure.subplots(1, 3, width_ratios=(1, 1, 1.35))
@@ -180,16 +180,16 @@ def normalisation(before: np.ndarray, after: np.ndarray, spread: pd.DataFrame) -
     axes[0].set_ylabel("density of pixels")
     ax = axes[2]
     marks = ("v", "o", "^", "s")
-    for (gain, part), mark in zip(spread.groupby("gain"), marks, strict=False):
+    for (gain, part), mark in zip(deviation.groupby("gain"), marks, strict=False):
         for kind, colour in (("plain", COLOURS["bad"]), ("normalised", COLOURS["good"])):
             line = part[part["network"] == kind]
-            ax.plot(line["layer"], line["spread"], color=colour, marker=mark, ms=3.5, lw=1.2)
+            ax.plot(line["layer"], line["deviation"], color=colour, marker=mark, ms=3.5, lw=1.2)
         end = part[part["network"] == "plain"].iloc[-1]
         look = {"fontsize": 8, "color": COLOURS["bad"]}
-        note(ax, (end["layer"], end["spread"]), f"{gain:g} × He", (4, 0), **look)
-    end = spread[spread["network"] == "normalised"].iloc[-1]
+        note(ax, (end["layer"], end["deviation"]), f"{gain:g} × He", (4, 0), **look)
+    end = deviation[deviation["network"] == "normalised"].iloc[-1]
     look = {"ha": "right", "va": "baseline", "fontsize": 8, "color": COLOURS["good"]}
-    note(ax, (end["layer"], end["spread"]), "normalised", (-4, 9), **look)
+    note(ax, (end["layer"], end["deviation"]), "normalised", (-4, 9), **look)
     ax.set(yscale="log", xlim=(0.5, 16.5), xticks=(1, 5, 9, 13))
     ax.set(xlabel="convolution", ylabel="standard deviation", title="The signal with depth")
     return figure

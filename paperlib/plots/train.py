@@ -72,7 +72,7 @@ def learning_curves(history: pd.DataFrame, best_epoch: int) -> Figure:
         ax.plot(*best, "o", mfc="white", color=red, ms=7)
         ax.grid(axis="y")
     look = {"ha": "center", "va": "baseline", "fontsize": 8, "color": red}
-    note(axes[1], best, "kept", (0, -14), **look)
+    note(axes[1], best, "saved", (0, -14), **look)
     for ax in axes:
         ax.set_xlabel("epoch")
         ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))

@@ -26,7 +26,7 @@ def finished(project: Project, wanted: Iterable[Config], folder: str = "") -> li
 
     Runs on the project's own chips, where they are on this machine; else the ones shipped.
     """
-    found = [(config, _kept(project, config, folder)) for config in wanted]
+    found = [(config, _saved(project, config, folder)) for config in wanted]
     if missing := [config.slug for config, run in found if run is None]:
         raise PaperError(
             f"{len(missing)} of {len(found)} runs are missing, the first is {missing[0]}",
@@ -35,7 +35,7 @@ def finished(project: Project, wanted: Iterable[Config], folder: str = "") -> li
     return [run for _, run in found if run is not None]
 
 
-def _kept(project: Project, config: Config, folder: str) -> Run | None:
+def _saved(project: Project, config: Config, folder: str) -> Run | None:
     """The run of a configuration on the project's chips; only a cluster may have them elsewhere."""
     if project.data is not None and not project.data.exists():
         return find(config, project.runs / folder)
@@ -75,7 +75,7 @@ def _on_cluster(
 ) -> None:
     from distributed import Client, as_completed
 
-    missing = [c for c in queue if _kept(project, c, folder) is None]
+    missing = [c for c in queue if _saved(project, c, folder) is None]
     if not missing:
         return
     try:
@@ -97,7 +97,7 @@ def _on_cluster(
         for future in as_completed(futures):
             config = futures[future]
             if future.status == "finished":
-                _keep(project.runs / folder, config.slug, future.result())
+                _save(project.runs / folder, config.slug, future.result())
             else:
                 failed.append(f"{config.slug}: {future.exception()}")
             bar.update(1)
@@ -134,7 +134,7 @@ def _worker_project(profile: str, data: str) -> Project:
     return _WORKER[key]
 
 
-def _keep(runs_folder: Path, slug: str, result: dict[str, Any]) -> Run:
+def _save(runs_folder: Path, slug: str, result: dict[str, Any]) -> Run:
     """Write a worker's run to this disk, beside one of the same configuration on other chips."""
     folder = runs_folder / slug
     chips = json.loads(result["files"]["run.json"])["chips"]
@@ -150,14 +150,14 @@ def _keep(runs_folder: Path, slug: str, result: dict[str, Any]) -> Run:
     return load(folder)
 
 
-def record(project: Project, name: str, kept: list[Run]) -> Path:
+def record(project: Project, name: str, runs: list[Run]) -> Path:
     """Write `<results>/grid_<name>.json`: the grid's runs, and how long each took where known."""
     path = project.results / f"grid_{name}.json"
     before = {}
     if path.is_file():
         before = {row["run"]: row for row in files.read_json(path)["runs"]}
     rows = []
-    for one in kept:
+    for one in runs:
         timing, known = one.timing, before.get(one.folder.name, {})
         epochs = timing["seconds"] if timing else None
         rows.append(

@@ -151,13 +151,13 @@ def distances(frame: pd.DataFrame) -> pd.DataFrame:
     Columns: `candidate`; `distance`, `distance_eleven`, `distance_six`: root mean square of the
     difference over all labels, over those printed near 0.925, over the others; `shape_eleven`: the
     same over the eleven after the mean difference is taken off (our networks are not the paper's,
-    so that the level may differ); `spread_eleven`: standard deviation of the candidate there. The
-    row `printed` holds the spread of the printed numbers.
+    so that the level may differ); `deviation_eleven`: standard deviation of the candidate there,
+    in the row `printed` of the printed numbers.
     """
     names = [name for name in frame if name not in ("label", "chips", "published")]
     printed = frame["published"].to_numpy()
     eleven = printed > NEAR
-    rows = [{"candidate": "printed", "spread_eleven": printed[eleven].std()}]
+    rows = [{"candidate": "printed", "deviation_eleven": printed[eleven].std()}]
     for name in names:
         off = frame[name].to_numpy(float) - printed
         rows.append(
@@ -167,7 +167,7 @@ def distances(frame: pd.DataFrame) -> pd.DataFrame:
                 "distance_eleven": _rms(off[eleven]),
                 "distance_six": _rms(off[~eleven]),
                 "shape_eleven": _rms(_centred(off[eleven])),
-                "spread_eleven": _rms(_centred(frame[name].to_numpy(float)[eleven])),
+                "deviation_eleven": _rms(_centred(frame[name].to_numpy(float)[eleven])),
             }
         )
     return pd.DataFrame(rows).sort_values("distance", na_position="first", ignore_index=True)

@@ -10,7 +10,7 @@ from keras import layers
 from ..networks import build
 
 
-def spread_by_depth(
+def deviation_by_depth(
     images: np.ndarray, gains: tuple[float, ...], *, width: float = 0.125, seed: int = 0
 ) -> pd.DataFrame:
     """Standard deviation of each convolution's output in an untrained VGG-16, by depth.
@@ -19,7 +19,7 @@ def spread_by_depth(
     gains   factors on the initial weights (He's): 1 is the right one
 
     Returns one row per gain, network (`plain` or `normalised`) and convolution: `gain`, `network`,
-    `layer` (1…13), `spread`. Normalised: after the normalisation. He et al. 2015, section 2.2.
+    `layer` (1…13), `deviation`. Normalised: after the normalisation. He et al. 2015, section 2.2.
     """
     rows = []
     for kind, batch_norm in (("plain", "head"), ("normalised", "all")):
@@ -28,7 +28,7 @@ def spread_by_depth(
             _scale(model, start, gain)
             for depth, values in enumerate(_seen(model, images), start=1):
                 rows.append((float(gain), kind, depth, float(values.std())))
-    return pd.DataFrame(rows, columns=["gain", "network", "layer", "spread"])
+    return pd.DataFrame(rows, columns=["gain", "network", "layer", "deviation"])
 
 
 def channels_before_and_after(

@@ -132,7 +132,7 @@ def histogram(images: np.ndarray | Sequence[np.ndarray], patch: int = 15) -> np.
     return counts
 
 
-def share_below(counts: np.ndarray, level: int) -> float:
+def fraction_below(counts: np.ndarray, level: int) -> float:
     """Fraction of the pixels of a `histogram` whose dark channel is below `level` (0…256)."""
     return float(counts[:level].sum() / max(1, counts.sum()))
 

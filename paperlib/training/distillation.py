@@ -4,7 +4,7 @@ A teacher's probability says more than a label: how sure, and which other labels
 Vinyals & Dean 2015). With one sigmoid per label no temperature is needed to see that, and the log
 loss is linear in its target:
 
-    share·loss(p, teacher) + (1 − share)·loss(p, label) = loss(p, share·teacher + (1 − share)·label)
+    a·loss(p, teacher) + (1 − a)·loss(p, label) = loss(p, a·teacher + (1 − a)·label)
 
 so distillation is training on the mixed target, with the log loss as it is.
 """
@@ -23,16 +23,16 @@ from .runs import Run, describe, load, same_chips
 Array = np.ndarray
 
 
-def mixed_targets(labels: Array, teacher: Array, share: float) -> Array:
-    """What the student is trained on: `share`·teacher + (1 − share)·labels, `(N, L)` float32.
+def mixed_targets(labels: Array, teacher: Array, fraction: float) -> Array:
+    """What the student is trained on: `fraction`·teacher + (1 − fraction)·labels, `(N, L)` float32.
 
-    labels  `(N, L)` of 0 and 1; teacher `(N, L)` probabilities; share 0 (labels alone) to 1
+    labels  `(N, L)` of 0 and 1; teacher `(N, L)` probabilities; fraction 0 (labels alone) to 1
     """
-    if not 0 <= share <= 1:
-        raise ValueError(f"share: 0 to 1, not {share}")
+    if not 0 <= fraction <= 1:
+        raise ValueError(f"fraction: 0 to 1, not {fraction}")
     if labels.shape != teacher.shape:
         raise ValueError(f"teacher: expected {labels.shape}, got {teacher.shape}")
-    return (share * teacher + (1 - share) * labels).astype(np.float32)
+    return (fraction * teacher + (1 - fraction) * labels).astype(np.float32)
 
 
 def find_teacher(slug: str, runs_folder: str | Path, chips: Chips | None = None) -> Run:

@@ -161,10 +161,10 @@ def describe(chips: Chips) -> dict:
     }
 
 
-def same_chips(kept: dict, now: dict) -> bool:
+def same_chips(before: dict, now: dict) -> bool:
     """Whether two descriptions are of the same chips, up to rounding in their decoding."""
-    if kept["fingerprint"] == now["fingerprint"]:
+    if before["fingerprint"] == now["fingerprint"]:
         return True
-    if kept["labels"] != now["labels"] or kept["tags"] != now["tags"]:
+    if before["labels"] != now["labels"] or before["tags"] != now["tags"]:
         return False
-    return bool(np.abs(np.subtract(kept["colours"], now["colours"])).max() <= 0.25)
+    return bool(np.abs(np.subtract(before["colours"], now["colours"])).max() <= 0.25)

@@ -147,9 +147,9 @@ def test_the_mixed_target_by_hand():
     labels, teacher = np.array([[1.0, 0.0]]), np.array([[0.6, 0.2]])
     assert distillation.mixed_targets(labels, teacher, 0.5).tolist() == [pytest.approx([0.8, 0.1])]
     assert np.array_equal(distillation.mixed_targets(labels, teacher, 0.0), labels)
-    for share, other in ((1.5, teacher), (0.5, teacher[:, :1])):
-        with pytest.raises(ValueError, match=r"share|teacher"):
-            distillation.mixed_targets(labels, other, share)
+    for fraction, other in ((1.5, teacher), (0.5, teacher[:, :1])):
+        with pytest.raises(ValueError, match=r"fraction|teacher"):
+            distillation.mixed_targets(labels, other, fraction)
 
 
 def test_the_log_loss_of_the_mixed_target_is_the_mixture_of_the_losses():

@@ -53,12 +53,14 @@ def images():
     return np.random.default_rng(0).integers(0, 256, (16, 32, 32, 3), np.uint8)
 
 
-def test_the_spread_grows_by_the_gain_at_each_layer(images):
+def test_the_deviation_grows_by_the_gain_at_each_layer(images):
     """A plain rectified network is homogeneous: weights times g give layer k's output times g^k."""
-    table = batch_norm.spread_by_depth(images, (1.0, 2.0), width=0.0625)
-    plain = table[table["network"] == "plain"].pivot(index="layer", columns="gain", values="spread")
+    table = batch_norm.deviation_by_depth(images, (1.0, 2.0), width=0.0625)
+    plain = table[table["network"] == "plain"].pivot(
+        index="layer", columns="gain", values="deviation"
+    )
     assert np.allclose(plain[2.0] / plain[1.0], 2.0 ** np.arange(1, 14), rtol=1e-3)
-    assert np.allclose(table[table["network"] == "normalised"]["spread"], 1, atol=0.05)
+    assert np.allclose(table[table["network"] == "normalised"]["deviation"], 1, atol=0.05)
 
 
 def test_channels_are_brought_to_mean_0_and_variance_1(images):

@@ -262,9 +262,9 @@ def test_the_claims_of_recalibration_read_one_system_by_one_rule(planted):
 def test_shares_correlations_and_the_least(planted):
     rows = [{"n": n, "f2": f, "name": str(n)} for n, f in enumerate(np.linspace(0.1, 0.99, 12))]
     planted.table("x.csv", rows)
-    share = {"kind": "share", "column": "f2", "above": 0.9, "more_than": 0.1}
-    assert planted.judge(claim(share)).verdict == REPRODUCED
-    assert planted.judge(claim(share | {"more_than": 0.5})).verdict == CONTRADICTED
+    fraction = {"kind": "fraction", "column": "f2", "above": 0.9, "more_than": 0.1}
+    assert planted.judge(claim(fraction)).verdict == REPRODUCED
+    assert planted.judge(claim(fraction | {"more_than": 0.5})).verdict == CONTRADICTED
     correlation = {"kind": "correlation", "columns": ["n", "f2"], "sign": 1}
     assert planted.judge(claim(correlation)).verdict == REPRODUCED
     assert planted.judge(claim(correlation | {"sign": -1})).verdict == CONTRADICTED

@@ -138,7 +138,7 @@ def test_a_run_that_took_networks_from_an_earlier_one_is_no_measure_of_a_first_o
 
     def table(kept: int) -> str:
         took = {"status": "done", "seconds": 60.0, "peak_mb": 1000, "hardware": hardware}
-        runs = {name: {**took, "networks_kept": kept} for name in names}
+        runs = {name: {**took, "networks_saved": kept} for name in names}
         entries = {name: {"status": "done"} for name in names}
         made = {"schema": manifest.SCHEMA, "notebooks": entries, "run": {"notebooks": runs}}
         manifest.write(tmp_path / "results" / "sample", made)

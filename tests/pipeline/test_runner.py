@@ -422,7 +422,7 @@ def test_without_chips_it_says_what_was_shipped_and_what_it_skips(tmp_path):
 
 def test_a_run_that_was_looked_for_in_vain_counts_only_in_its_own_folder(tmp_path):
     for number, run in (("01", "wanted"), ("02", "rules/wanted")):
-        note = f"paper._note(run={run!r}, kept=False)"
+        note = f"paper._note(run={run!r}, saved=False)"
         plant(tmp_path, f"{number}_looks", OPEN, note)
     runner, _ = go(tmp_path)
     assert runner.report.ran == ["01_looks", "02_looks"]
@@ -736,12 +736,12 @@ def test_trained_now_and_taken_from_an_earlier_run_are_different_words(tmp_path)
     plant(tmp_path, "01_first", OPEN)
     runner = Runner("tiny", root=tmp_path)
     session = Session(runner, {}, False, Log(), None, Report())
-    told = [{"run": "a", "kept": False}, {"run": "b", "kept": True}, {"run": "c", "kept": True}]
+    told = [{"run": "a", "saved": False}, {"run": "b", "saved": True}, {"run": "c", "saved": True}]
     assert session._how(told, {"a", "b"}) == (
         "2 networks trained here, now, 1 network taken from an earlier run, not trained again, "
     )
-    assert session._how([{"run": "b", "kept": True}], set()) == (
+    assert session._how([{"run": "b", "saved": True}], set()) == (
         "1 network trained by an earlier notebook of this run, "
     )
-    other = [{"run": "d", "kept": False, "other_code": "losses.py: loss 1 before, 2 now"}]
+    other = [{"run": "d", "saved": False, "other_code": "losses.py: loss 1 before, 2 now"}]
     assert "1 of them anew: losses.py: loss 1 before, 2 now" in session._how(other, {"d"})

@@ -85,8 +85,8 @@ def test_histogram_and_share_by_hand():
     counts = lab.histogram([image, image])
     assert counts[3] == 2 * 64
     assert counts[200] == 2 * (400 - 64)
-    assert lab.share_below(counts, 200) == 64 / 400
-    assert lab.share_below(counts, 3) == 0
+    assert lab.fraction_below(counts, 200) == 64 / 400
+    assert lab.fraction_below(counts, 3) == 0
 
 
 def test_the_prior_holds_for_generated_scenes_and_not_under_haze():
@@ -94,7 +94,7 @@ def test_the_prior_holds_for_generated_scenes_and_not_under_haze():
     clear, hazy = (lab.chips_with(paper, tag, 15) for tag in ("clear", "haze"))
     truth = lab.haze_free("clear", 15)
     assert clear.shape == hazy.shape == truth.shape == (15, 256, 256, 3)
-    below = [lab.share_below(lab.histogram(images), 25) for images in (truth, clear, hazy)]
+    below = [lab.fraction_below(lab.histogram(images), 25) for images in (truth, clear, hazy)]
     assert below[0] > 0.6 > below[1] > below[2]
 
 

@@ -229,5 +229,5 @@ def test_where_training_takes_hours_it_goes_on_and_says_so(project, run, monkeyp
     project.profile = profile("planet32")
     assert project.find(SHORT) is not None
     noted = json.loads(trace.read_text().splitlines()[-1])
-    assert noted["kept"] is True
+    assert noted["saved"] is True
     assert noted["other_code"].startswith("paperlib/losses.py")
