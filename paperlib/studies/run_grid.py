@@ -13,7 +13,7 @@ from tqdm import tqdm  # as text, also in a notebook: `paper run` reads its last
 from ..project import Project
 from ..training import processes
 from ..training.config import Config
-from ..training.runs import Run, find, load, same_chips
+from ..training.runs import Run, cache_of, find, load, same_chips
 from ..utils import files
 from ..utils.errors import PaperError
 from ..utils.paths import cache_folder
@@ -140,7 +140,7 @@ def _save(runs_folder: Path, slug: str, result: dict[str, Any]) -> Run:
     chips = json.loads(result["files"]["run.json"])["chips"]
     if (folder / "run.json").is_file() and not same_chips(load(folder).metadata["chips"], chips):
         folder = folder.with_name(f"{slug}-{chips['fingerprint'][:8]}")
-    cache = cache_folder() / "runs" / result["cache"]
+    cache = cache_of(result["cache"])
     last = "run.json"  # says that the others are whole
     ordered = sorted(result["files"].items(), key=lambda item: item[0] == last)
     for place, contents in ((cache, result["weights"].items()), (folder, ordered)):

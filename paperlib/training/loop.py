@@ -18,6 +18,7 @@ from ..networks import augment
 from ..utils.errors import PaperError
 from . import checkpoint, determinism, distillation, schedules
 from .config import Config, network
+from .runs import WEIGHTS
 
 
 class Diverged(PaperError):
@@ -76,7 +77,7 @@ class Training:
         leakage.check_trained_on(chips.chip_names[self.train])
         self.validation = np.flatnonzero(chips.split == "validation")
         self.steps = steps or len(self.train) // config.batch
-        self.checkpoint, self.weights = cache / "checkpoint.npz", cache / "weights.npz"
+        self.checkpoint, self.weights = cache / "checkpoint.npz", cache / WEIGHTS
 
         self.history: list[dict] = []
         self.seconds: list[float] = []

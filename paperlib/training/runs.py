@@ -23,6 +23,13 @@ from ..utils import backend, files, paths
 from ..utils.errors import PaperError
 from .config import Config, network
 
+WEIGHTS, TIMING = "weights.npz", "timing.json"
+
+
+def cache_of(name: str) -> Path:
+    """The folder of this machine's cache for a run's checkpoint, weights and times."""
+    return paths.cache_folder() / "runs" / name
+
 
 @dataclass(frozen=True, eq=False)
 class Run:
@@ -77,14 +84,14 @@ class Run:
     @property
     def timing(self) -> dict | None:
         """Seconds in all and per epoch, where this machine trained the run; else None."""
-        path = self.weights_file.with_name("timing.json")
+        path = self.weights_file.with_name(TIMING)
         return files.read_json(path) if path.is_file() else None
 
     @property
     def weights_file(self) -> Path:
         """Where the trained weights lie on this machine, if it has them."""
         name = self.metadata.get("cache") or f"{self.config.slug}-{self._fingerprint[:8]}"
-        return paths.cache_folder() / "runs" / name / "weights.npz"
+        return cache_of(name) / WEIGHTS
 
     @property
     def _fingerprint(self) -> str:

@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 
 from ..chips import Chips, leakage
-from ..utils import code, files, paths
+from ..utils import code, files
 from ..utils.errors import PaperError
 from .config import Config
-from .runs import Run, describe, find, load
+from .runs import TIMING, Run, cache_of, describe, find, load
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -53,7 +53,7 @@ def train(
             folder = folder.with_name(f"{folder.name}-{more}")
     made_by = identity.made_by()
     stamp = code.total(made_by["code"] | made_by["environment"])[:8]
-    cache = paths.cache_folder() / "runs" / f"{config.slug}-{chips.fingerprint[:8]}-{stamp}"
+    cache = cache_of(f"{config.slug}-{chips.fingerprint[:8]}-{stamp}")
     with files.locked(cache / "lock"):
         if kept := find(config, runs_folder, chips):  # another process finished it meanwhile
             return kept
@@ -101,7 +101,7 @@ def train(
             probability=probability,
         )
         timing = {"seconds": training.seconds, "last_sitting": time.time() - started}
-        files.write_json(cache / "timing.json", timing)
+        files.write_json(cache / TIMING, timing)
         files.write_json(folder / "run.json", facts)  # last: it says that the rest is whole
     return load(folder)
 
