@@ -10,7 +10,7 @@ validation chips, and two protocols report what it is worth:
   chips are then predicted by a system that was fitted without them, and reported together. (The
   networks were not: of each the best epoch was chosen on all validation chips.)
 
-`held_out` is the third reading: fitted on all validation chips, reported once on test chips.
+`protocol_test` is the third reading: fitted on all validation chips, reported once on test chips.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ Each kind reads one result file of a profile and says one of
 
 The kinds: `number` (one value, or a count of rows, against the printed number or above a bound),
 `relative` (1 − first row ÷ second row), `sign` (one difference for each of several rows, its
-interval on the claimed side), `not-lower` and `within` (the same against a margin), `share` (the
-fraction of rows above or under a bound), `correlation` (Spearman's, of two columns), `least` (one
+interval on the claimed side), `not-lower` and `within` (the same against a margin), `fraction` (of
+the rows above or under a bound), `correlation` (Spearman's, of two columns), `least` (one
 row has the smallest value of all), `untested` (nothing is measured). A rule with `full` speaks of a
 number that was printed for the full network: a smaller one is not compared with it.
 """

@@ -51,7 +51,7 @@ def table1(table: pd.DataFrame) -> Figure:
     where = rows_of(table)
     for column, colour, marker, shift, name in (
         ("own_nested", COLOURS["original"], "o", 0.3, "own threshold, nested"),
-        ("own_paper", COLOURS["good"], "s", 0.1, "own threshold, paper's protocol"),
+        ("own_paper", COLOURS["good"], "s", 0.1, "own threshold, same chips"),
         ("system_nested", COLOURS["dehazed"], "^", -0.1, "system's threshold, nested"),
     ):
         nothing = (table[column] == 0).to_numpy()  # every draw is 0 too: that is no interval

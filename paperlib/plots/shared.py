@@ -22,7 +22,7 @@ LOSS_STYLE = {
     "hard": (COLOURS["good"], "^", ":"),
 }
 PROTOCOL = {
-    "paper": (COLOURS["published"], "s", "paper's protocol (same chips)"),
+    "paper": (COLOURS["published"], "s", "same chips (the paper's, as read here)"),
     "nested": (COLOURS["original"], "o", "nested"),
     "test": (COLOURS["good"], "D", "test chips"),
 }

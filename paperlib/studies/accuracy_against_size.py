@@ -1,7 +1,7 @@
 """What accuracy costs: every backbone at several widths, on the same chips with the same budget.
 
-    configs(profile)                   # the grid `backbones`
-    table(project, saved(project))      # nested F2 with its interval beside the counted costs
+    wanted = configs(profile)           # the grid `backbones`
+    table(saved(project, wanted))       # nested F2 with its interval beside the counted costs
     frontier(table["multiply_adds"], table["f2"])
 
 The runs lie in a folder of their own under `runs/`, so that the paper's candidates stay apart.

@@ -2,7 +2,7 @@
 
 A rule is two configurations that differ in what it speaks of and in nothing else (but for
 fine-tuning, where either side has a recipe of its own), trained on the same chips for as many
-epochs, with several seeds. `compare` gives the difference of the nested F2
+epochs, with several seeds. `table` gives the difference of the nested F2
 with an interval that holds both the luck of the training and that of the chips.
 """
 

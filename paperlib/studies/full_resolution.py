@@ -216,7 +216,7 @@ class Shipped:
         return [condition for condition in conditions() if condition not in there]
 
     def outcome(self, condition: Condition, trained: str) -> selection.Outcome:
-        """Thresholds and ridge by the nested protocol."""
+        """Thresholds by the nested protocol, without recalibration."""
         probability = self.made[condition, trained].astype(np.float32)
         return selection.protocol_nested(self.truth, probability, self.names, labels=self.tags)
 
@@ -294,7 +294,7 @@ def by_label(found: Shipped, strength: float, trained: str = "same") -> pd.DataF
 
 
 def answers(table: pd.DataFrame) -> list[str]:
-    """A sentence for each way of training, by the notebook's rule, and one for the upper bound."""
+    """A sentence for each way of training, by the notebook's rule, and one for the true t and A."""
     found = []
     wanted = [("dehazed", trained) for trained in TRAINED] + [("dehazed-truth", "clear")]
     for state, trained in wanted:

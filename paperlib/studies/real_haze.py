@@ -1,7 +1,7 @@
 """What the dark channel finds in real haze: numbers alone, of pictures that are not shipped.
 
     DIR/remote_sensing/    hazy aerial pictures, of which nothing is known
-    DIR/pairs/hazy, clear  real scenes with and without haze, of equal names
+    DIR/pairs/hazy, clear  real scenes without haze, and with haze that others added
     CHIPS/                 Planet chips at full size with their label file
 
     paper full-resolution --part real-haze --hazy DIR --planet CHIPS
@@ -25,7 +25,7 @@ from ..utils.errors import PaperError
 NAME = "real_haze"
 SETS = {
     "aerial": "hazy aerial pictures",
-    "pair": "scenes with and without haze",
+    "pair": "real scenes, haze added by others",
     "planet haze": "Planet chips labelled haze",
     "planet clear": "Planet chips labelled clear",
 }
