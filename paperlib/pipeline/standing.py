@@ -40,7 +40,7 @@ class Standing:
         self.project = Project(profile, data, self.root)
         self.profile = self.project.profile
         self.skip_bad = skip_bad
-        self.cache = Path(os.environ.get("PAPER_CACHE") or self.root / ".cache")
+        self.cache = Path(os.environ.get("PAPER_CACHE") or self.root / ".cache").absolute()
         self.notebooks = notebooks.read_all(self.root / "notebooks")
         self.manifest = manifest.read(self.project.results)
         self.commit: tuple[str | None, bool | None] = (None, None)  # when a run began

@@ -154,6 +154,13 @@ def test_nonsense_in_the_address_is_harmless(client, chips, query):
     assert client.get(f"/gallery/?{query}").status_code == 200
 
 
+@pytest.mark.parametrize("zone", ["Asia/Shanghai", "America/Manaus"])
+@pytest.mark.parametrize("query", ["since=0001-01-01", "until=9999-12-31", "until=9999-12-30"])
+def test_the_first_and_last_days_are_harmless_in_any_zone(client, chips, settings, zone, query):
+    settings.TIME_ZONE = zone
+    assert client.get(f"/gallery/?{query}").status_code == 200
+
+
 def test_the_filters_survive_in_the_page_links(chips):
     page = gallery.page(QueryDict("label=primary&match=any&least=10&sort=sure"))
     if page.older:

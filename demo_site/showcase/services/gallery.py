@@ -103,7 +103,7 @@ def _date(value: str | None) -> date | None:
         return None
 
 
-def _noon(day: date) -> datetime:
+def _midnight(day: date) -> datetime:
     return timezone.make_aware(datetime.combine(day, time.min))
 
 
@@ -121,10 +121,10 @@ def select(filters: Filters) -> tuple[QuerySet[Chip], Batch | None]:
         rows = rows.filter(confidence__gte=filters.least / 100)
     if filters.most < 100:
         rows = rows.filter(confidence__lte=filters.most / 100)
-    if filters.since:
-        rows = rows.filter(added_at__gte=_noon(filters.since))
+    if filters.since and filters.since > date.min:  # a day that no time zone moves out of the years
+        rows = rows.filter(added_at__gte=_midnight(filters.since))
     if filters.until and filters.until < date.max:
-        rows = rows.filter(added_at__lt=_noon(filters.until + timedelta(days=1)))
+        rows = rows.filter(added_at__lt=_midnight(filters.until + timedelta(days=1)))
     batch = None
     if filters.batch:
         # The token is the right to see the batch; a private one's chips are on its own page only.

@@ -16,7 +16,6 @@ from paperlib.labels import LABELS
 from .. import label_sets
 from ..models import ModelVersion
 
-ROWS = 40  # of one table
 #: Parts of a card that are shown otherwise, or that only a program reads.
 ELSEWHERE = ("what", "limits", "network", "scores", "thresholds", "label_thresholds", "tags",
              "recalibration", "sha256", "brought")  # fmt: skip
@@ -158,7 +157,7 @@ def _table(profile: str, name: str) -> dict | None:
     if not path.is_file():
         return None
     with open(path, encoding="utf-8", newline="") as handle:
-        lines = [row for _, row in zip(range(ROWS + 1), csv.reader(handle), strict=False)]
+        lines = list(csv.reader(handle))
     if len(lines) < 2:
         return None
     rows = [[_cell(text) for text in row] for row in lines[1:]]

@@ -17,7 +17,6 @@ class Progress:
     state: str
     finished: bool
     files: int
-    files_read: int
     files_failed: int
     chips: int
     done: int
@@ -42,7 +41,6 @@ def of(batch: Batch) -> Progress:
         state=batch.state,
         finished=batch.finished,
         files=batch.files,
-        files_read=batch.files_read,
         files_failed=batch.files_failed,
         chips=batch.chips,
         done=batch.chips_labelled,

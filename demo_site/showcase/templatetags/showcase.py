@@ -6,12 +6,11 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from paperlib.labels import GROUP, INDEX
+from paperlib.labels import GROUP
 
 from .. import label_sets
 
 register = template.Library()
-PLACES = 60  # tiles on one page of a batch
 NAME, TAIL = 18, 9  # characters of a tile's name, and how many of its end stay
 
 
@@ -25,12 +24,6 @@ def labels(mask: int | None) -> list[dict]:
 def group(name: str) -> str:
     """weather, common or rare."""
     return GROUP.get(name, "")
-
-
-@register.filter
-def label_title(text: str) -> str:
-    """A label's name in the language of the page; other text stays as it is."""
-    return label_sets.title(text) if text in INDEX else text
 
 
 @register.filter
@@ -49,7 +42,7 @@ def percent(share: float | None) -> str:
 @register.filter
 def coming(progress, page) -> range:
     """Empty tiles for the chips that are still to come, so that results move nothing."""
-    return range(max(min(progress.left, PLACES - len(page)), 0))
+    return range(max(min(progress.left, page.paginator.per_page - len(page)), 0))
 
 
 @register.simple_tag(takes_context=True)

@@ -8,8 +8,9 @@ and label names are for programs and the same in every language; sentences (`rea
 from __future__ import annotations
 
 import time
-from typing import Literal
+from typing import Annotated, Literal
 
+from django.db import IntegrityError
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
@@ -17,6 +18,7 @@ from ninja import File, Form, Header, NinjaAPI, Path, Query, Status, UploadedFil
 from ninja.errors import HttpError
 from ninja.openapi.docs import Swagger
 from ninja.security import APIKeyHeader
+from pydantic import BeforeValidator
 
 from paperlib.labels import CHINESE, ENGLISH, GROUP, LABELS
 
@@ -116,6 +118,7 @@ def _take(request: HttpRequest, files: list, *, title: str, private: bool, days:
         uploads.submit(batch)
     except uploads.Refused:
         batches.cancel(batch)
+        Batch.objects.filter(pk=batch.pk).update(request="")  # the mended files may come as it
         reasons = "; ".join(f"{one['name']}: {one['reason']}" for one in taken[:5])
         raise HttpError(400, _("No file was accepted: %(why)s") % {"why": reasons}) from None
     batch.refresh_from_db()
@@ -133,16 +136,22 @@ def upload(
     files: File[list[UploadedFile]],
     title: Form[str] = "",
     private: Form[bool] = True,
-    days: Form[Literal[0, 1, 7, 30]] = USUAL_DAYS,
+    days: Annotated[Literal[0, 1, 7, 30], BeforeValidator(int)] = Form(USUAL_DAYS),
     name: str = _Request,
 ):
     """Send pictures (JPEG, PNG, TIFF, GeoTIFF) or zips of them; they are labelled while you wait.
 
     The batch vanishes after so many days as you give, 0 keeps it.
     """
-    if name and (before := request.auth.batches.present().filter(request=name).first()):
+    named = request.auth.batches.filter(request=name)
+    if name and (before := named.present().first()):
         return Status(202, {**_status(request, before), "taken": []})
-    batch, taken = _take(request, files, title=title, private=private, days=days, name=name)
+    if name:
+        named.update(request="")  # it has vanished, and is still to be swept
+    try:
+        batch, taken = _take(request, files, title=title, private=private, days=days, name=name)
+    except IntegrityError:  # the same request came twice at one moment
+        return Status(202, {**_status(request, named.get()), "taken": []})
     return Status(202, {**_status(request, batch), "taken": taken})
 
 

@@ -84,7 +84,7 @@ def batch(request: HttpRequest, token: str) -> HttpResponse:
 
 @require_safe
 def progress(request: HttpRequest, token: str) -> HttpResponse:
-    """The changing part of the page, asked for by htmx; 286 tells it to stop asking.
+    """The changing part of the page, asked for by htmx, of a batch that is still at work.
 
     Where nothing has changed it is not drawn again: the answer is 304.
     """
@@ -95,8 +95,6 @@ def progress(request: HttpRequest, token: str) -> HttpResponse:
     response = render(request, "showcase/_progress.html", _context(request, found))
     response["Cache-Control"] = "private, no-cache"
     response["ETag"] = mark
-    if found.finished:
-        response.status_code = 286
     return response
 
 

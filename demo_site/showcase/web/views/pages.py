@@ -31,7 +31,6 @@ _APART = (
 def model(request: HttpRequest) -> HttpResponse:
     version = ModelVersion.current()
     context = {
-        "version": version,
         "card": model_card.card_rows(version),
         "card_limits": model_card.limits(version),
         "scores": model_card.scores(version),

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _l
 from django.views.decorators.http import require_http_methods, require_POST
 
 from ...limits import USUAL_DAYS, VANISH_DAYS
-from ...models import Batch, Chip, ModelVersion
+from ...models import Batch, Chip
 from ...services import batches, health, uploads
 from .. import ownership
 from ..upload_handlers import stored
@@ -39,7 +39,6 @@ def home(request: HttpRequest) -> HttpResponse:
     context = {
         "own_batches": ownership.own_batches(request),
         "newest": Chip.objects.filter(shown=True).order_by("-id")[:12],
-        "model_version": ModelVersion.current(),
         "workers": health.workers(),
         "examples": EXAMPLES,
     }
