@@ -119,7 +119,7 @@ class Results:
         for slug, digest in entry["runs"].items():
             if manifest.run_digest(runs / slug) != digest:
                 return f"training run {slug} has changed"
-        there = manifest.runs_there(runs, entry.get("looked_in", [""]))
+        there = manifest.runs_there(runs, entry["looked_in"])
         if entry["runs_there"] not in (None, there):
             return "training runs were added or taken away"
         needs = manifest.needs_digest(self.root, self.profile.name, self.notebooks, notebook)

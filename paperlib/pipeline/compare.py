@@ -61,14 +61,12 @@ class Difference:
     """What two versions of an output have not in common.
 
     verdict  `EQUAL` or `DIFFERS`;  note  where and how much, in one line
-    cells    of a table;  fraction, channel  of a picture: pixels beyond tolerance, and the most
+    cells    of a table
     """
 
     verdict: str
     note: str
     cells: tuple[Cell, ...] = ()
-    fraction: float | None = None
-    channel: int | None = None
 
 
 # ---- tables --------------------------------------------------------------------------------------
@@ -247,26 +245,22 @@ def near(old: np.ndarray, new: np.ndarray) -> Difference:
     small = [Image.fromarray(p.astype(np.uint8)).resize(size, Image.Resampling.BOX)
              for p in (old, new)]  # fmt: skip
     apart = np.abs(np.asarray(small[0], np.int16) - np.asarray(small[1], np.int16)).max(axis=2)
-    fraction, channel = float((apart > BLUR).mean()), int(apart.max())
+    channel = int(apart.max())
     same = channel <= BLUR and abs(tall - other) <= TALLER * tall
     note = f"{BLURRED} pixels wide, apart by at most {channel} of 255"
-    return Difference(EQUAL if same else DIFFERS, note, fraction=fraction, channel=channel)
+    return Difference(EQUAL if same else DIFFERS, note)
 
 
 def pictures(old: np.ndarray, new: np.ndarray, *, small: bool = False) -> Difference:
     """How two pictures, as `picture` gives them, differ; `small`: both as `reduced` gives them."""
     if old.shape != new.shape:
         sizes = [f"{p.shape[1]} × {p.shape[0]}" for p in (old, new)]
-        return Difference(
-            DIFFERS, f"{sizes[0]} pixels became {sizes[1]}", fraction=1.0, channel=255
-        )
+        return Difference(DIFFERS, f"{sizes[0]} pixels became {sizes[1]}")
     apart = np.abs(old - new).max(axis=2)
     least, most = (REDUCED, 0.0) if small else (CHANNEL, FRACTION)
     fraction, channel = float((apart > least).mean()), int(apart.max())
     of = " of a reduced copy" if small else ""
     if channel == 0:
-        return Difference(EQUAL, f"other bytes, the same pixels{of}", fraction=0.0, channel=0)
+        return Difference(EQUAL, f"other bytes, the same pixels{of}")
     note = f"{fraction:.2%} of the pixels{of} by more than {least}, the largest by {channel} of 255"
-    return Difference(
-        EQUAL if fraction <= most else DIFFERS, note, fraction=fraction, channel=channel
-    )
+    return Difference(EQUAL if fraction <= most else DIFFERS, note)

@@ -18,7 +18,7 @@ from ..utils import files
 from ..utils.errors import PaperError
 from . import claims, elsewhere, manifest
 from .notebooks import Notebook, read_all
-from .readme_studies import full_resolution, leak, line, rows_of, signed
+from .readme_studies import full_resolution, leak, line, machine, rows_of, signed
 from .screen import duration
 from .verdict_rules import CONTRADICTED, ERROR, REPRODUCED, Measure
 
@@ -110,7 +110,7 @@ def measured(root: Path) -> str:
         if took_networks and (before := _row(root, name)):
             lines.append(before)
             continue
-        machines = list(dict.fromkeys(_machine(row["hardware"]) for row in rows))
+        machines = list(dict.fromkeys(machine(row["hardware"]) for row in rows))
         lines.append(
             f"| {name} | {len(rows)} | {duration(sum(r['seconds'] for r in rows))} "
             f"| {max(r['peak_mb'] for r in rows) / 1000:.1f} GB | {'; '.join(machines)} |"
@@ -125,11 +125,6 @@ def _row(root: Path, first: str) -> str:
     page = root / "README.md"
     told = page.read_text(encoding="utf-8").splitlines() if page.is_file() else []
     return next((one for one in told if one.startswith(f"| {first} |")), "")
-
-
-def _machine(hardware: dict) -> str:
-    parts = [f"{hardware['cores']} cores of {hardware['processor']}", *hardware["gpus"]]
-    return f"{', '.join(parts)}, {hardware['memory_gb']} GB"
 
 
 def results(root: Path) -> str:
@@ -297,7 +292,7 @@ def showcase_speed(root: Path) -> str:
         card = root / "paperlib/released" / part["model"] / "card.json"
         now = card.is_file() and files.sha256(card) == part["card"]
         release = "as released now" if now else "of an earlier release"
-        said = f"On {part['date']}, {_machine(part['hardware'])}, model {part['model']} {release}:"
+        said = f"On {part['date']}, {machine(part['hardware'])}, model {part['model']} {release}:"
         rows = tables.setdefault(said, ["| measured | | target |", "|" + " --- |" * 3])
         for row in part["rows"]:
             target = row["target"] if row["met"] else f"{row['target']}, **missed**"

@@ -11,6 +11,12 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def machine(hardware: dict) -> str:
+    """A manifest's hardware in one line."""
+    parts = [f"{hardware['cores']} cores of {hardware['processor']}", *hardware["gpus"]]
+    return f"{', '.join(parts)}, {hardware['memory_gb']} GB"
+
+
 def line(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import base64
-import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
@@ -13,11 +12,15 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from .. import __version__, published
 from ..profiles import PROFILES
 from ..utils import files
 from . import claims, elsewhere, manifest, notebooks, pages, verdict_rules, verify
 from .claims import Finding
+from .html_page import mathml
+from .readme_studies import machine, rows_of
 from .screen import duration
 from .verdict_rules import Measure
 
@@ -176,10 +179,7 @@ def place_in_code(root: Path, code: str) -> dict[str, Any]:
 
 def rows(path: Path) -> list[dict[str, str]]:
     """A result file's rows; none where it is not there."""
-    if not path.is_file():
-        return []
-    with open(path, encoding="utf-8") as handle:
-        return list(csv.DictReader(handle))
+    return rows_of(path) if path.is_file() else []
 
 
 def lens(root: Path, profile: str) -> list[dict[str, str]]:
@@ -246,7 +246,7 @@ def errata(root: Path, names: Sequence[str]) -> list[dict[str, Any]]:
     return [
         {
             **erratum,
-            "formula": erratum.get("formula", ""),
+            "formula": Markup(mathml(tex, block=True)) if (tex := erratum.get("formula")) else "",
             "open": erratum.get("kind") == "open",
             "checks": [
                 {"what": row["what"], "value": tidy(float(row["value"]))}
@@ -282,8 +282,7 @@ def runs(found: Mapping[str, Any]) -> dict[str, Any]:
     machines = []
     for run in entries.values():
         hardware = run["hardware"]
-        parts = [f"{hardware['cores']} cores of {hardware['processor']}", *hardware["gpus"]]
-        machines.append(f"{', '.join(parts)}, {hardware['memory_gb']} GB, {hardware['system']}")
+        machines.append(f"{machine(hardware)}, {hardware['system']}")
     chips = [c["source"] for entry in found["notebooks"].values() for c in entry["chips"]]
     left_out = max(
         (len(c["skipped"]) for e in found["notebooks"].values() for c in e["chips"]), default=0

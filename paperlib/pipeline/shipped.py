@@ -24,6 +24,7 @@ import numpy as np
 
 from ..utils import files
 from ..utils.errors import PaperError
+from ..utils.paths import cache_folder
 from . import compare
 
 WIDTH = 64  # pixels of a reduced picture: four kilobytes each
@@ -230,24 +231,28 @@ def _over(first: Side, second: Side, name: str) -> Side:
 # ---- kept copies ---------------------------------------------------------------------------------
 
 
+def _store(root: Path, profile: str) -> Path:
+    return cache_folder(root) / "outputs" / profile
+
+
 def keep(root: Path, profile: str, commit: str, outputs: Mapping[str, str]) -> None:
     """Keep copies of outputs that a commit without changes made; the newest `KEPT` commits stay.
 
     outputs  path -> sha256
     """
-    top = root / ".cache" / "outputs"
+    top = _store(root, profile)
     for path, digest in outputs.items():
         target = top / "files" / digest
         if not target.is_file() and files.sha256(root / path) == digest:
             with files.replacing(target) as partial:
                 shutil.copyfile(root / path, partial)
-    record = top / profile / f"{commit}.json"
+    record = top / f"{commit}.json"
     before = files.read_json(record) if record.is_file() else {}
     files.write_json(record, {**before, **outputs})
-    records = sorted((top / profile).glob("*.json"), key=lambda p: p.stat().st_mtime)
+    records = sorted(top.glob("*.json"), key=lambda p: p.stat().st_mtime)
     for old in records[:-KEPT]:
         old.unlink()
-    used = {sha for one in top.glob("*/*.json") for sha in files.read_json(one).values()}
+    used = {sha for one in top.glob("*.json") for sha in files.read_json(one).values()}
     for copy in (top / "files").iterdir():
         if copy.name not in used:
             copy.unlink()
@@ -255,8 +260,8 @@ def keep(root: Path, profile: str, commit: str, outputs: Mapping[str, str]) -> N
 
 def kept(root: Path, profile: str, commit: str) -> Side | None:
     """The kept copies of a commit's outputs; None where there are none."""
-    top = root / ".cache" / "outputs"
-    record = top / profile / f"{commit}.json"
+    top = _store(root, profile)
+    record = top / f"{commit}.json"
     if not record.is_file():
         return None
     digests = files.read_json(record)

@@ -8,7 +8,6 @@ are as the manifest says.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from ..project import Project
 from ..utils import files
 from ..utils.code import differing
 from ..utils.errors import PaperError
-from ..utils.paths import checkout
+from ..utils.paths import cache_folder, checkout
 from . import code, manifest, notebooks, translation
 from .notebooks import Notebook, State
 
@@ -40,7 +39,7 @@ class Standing:
         self.project = Project(profile, data, self.root)
         self.profile = self.project.profile
         self.skip_bad = skip_bad
-        self.cache = Path(os.environ.get("PAPER_CACHE") or self.root / ".cache").absolute()
+        self.cache = cache_folder(self.root)
         self.notebooks = notebooks.read_all(self.root / "notebooks")
         self.manifest = manifest.read(self.project.results)
         self.commit: tuple[str | None, bool | None] = (None, None)  # when a run began
@@ -90,7 +89,7 @@ class Standing:
         for slug, sha in entry["runs"].items():
             if self.run_digest(slug) != sha:
                 return f"training run {slug} changed"
-        if entry["runs_there"] not in (None, self.runs_there(entry.get("looked_in", [""]))):
+        if entry["runs_there"] not in (None, self.runs_there(entry["looked_in"])):
             return "training runs were added or taken away"
         for path, sha in entry["executed"].items():
             full = self.root / path

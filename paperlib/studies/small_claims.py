@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from scipy.stats import binomtest
 
 from .. import f2
 from ..evaluation import candidates, families, systems
@@ -162,12 +163,10 @@ def newcombe(one: Interval, other: Interval) -> Interval:
     return Interval(value, float(value - low), float(value + high))
 
 
-def wilson(hits: int, count: int, z: float = 1.96) -> Interval:
+def wilson(hits: int, count: int) -> Interval:
     """A fraction with Wilson's 95 % interval (1927)."""
-    p, square = hits / count, z * z / count
-    middle = (p + square / 2) / (1 + square)
-    half = z * np.sqrt(p * (1 - p) / count + square / (4 * count)) / (1 + square)
-    return Interval(p, float(middle - half), float(middle + half))
+    found = binomtest(hits, count).proportion_ci(method="wilson")
+    return Interval(hits / count, float(found.low), float(found.high))
 
 
 def section_42(paper: Project) -> list[Row]:

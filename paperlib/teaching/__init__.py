@@ -1,6 +1,9 @@
 """What the teaching notebooks show, a module of the same stem for each.
 
-vggnet           notebook 01      f2_score         notebook 04
+vggnet           notebook 01
 dark_channel     notebook 02, with dark_channel_widget (its panel) and derivation (the page)
-networks         notebook 10, with primitives (layers written out) and batch_norm
+preparation      notebook 03      f2_score         notebook 04
+networks         notebook 10, with primitives (layers written out), googlenet and batch_norm
+penalties        notebook 07      occlusion        notebook 11
+exercises        questions to the reader, checked in the notebook; words: their language
 """

@@ -129,7 +129,7 @@ def _record_each(folders: list[Path]) -> list[str]:
 
 
 def set_aside(run: Run) -> Path:
-    """Move a run and its weights out of the way of one that is trained anew; where they are now."""
+    """Move a run's folder out of the way of one that is trained anew; where it is now."""
     stamp = code.total(run.metadata.get("code", {}))[:8]
     target = paths.cache_folder() / "runs-of-other-code" / f"{run.folder.name}-{stamp}"
     if target.exists():

@@ -250,10 +250,8 @@ class Training:
         if stored is None:
             return
         meta, values = stored
-        for name in ("history", "seconds", "best_epoch", "rate", "finished"):
+        for name in ("history", "seconds", "best_epoch", "best", "rate", "finished"):
             setattr(self, name, meta[name])
-        if self.history:  # a checkpoint from before there was a choice watched the loss
-            self.best = meta.get("best", -self.history[self.best_epoch]["val_loss"])
         if not self.finished:
             for group, variables in self._variables().items():
                 checkpoint.assign(variables, values[group])

@@ -261,7 +261,7 @@ class _Answers:
         import time
 
         self.stream, self.clock = stream, time.monotonic
-        self.waiting, self.last, self.n = 0, 0.0, 0
+        self.waiting, self.last = 0, 0.0
 
     def say(self, **what: Any) -> None:
         self.stream.write(json.dumps(what) + "\n")

@@ -141,7 +141,7 @@ def find(config: Config, runs_folder: str | Path, chips: Chips | None = None) ->
         if (folder / "run.json").is_file():
             run = load(folder)
             if chips is None or (
-                run.metadata.get("backend", backend.BACKENDS[0]) == backend.name()
+                run.metadata["backend"] == backend.name()
                 and same_chips(run.metadata["chips"], describe(chips))
             ):
                 return run

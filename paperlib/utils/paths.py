@@ -17,9 +17,12 @@ def checkout() -> Path | None:
     return None
 
 
-def cache_folder() -> Path:
-    """Where computed-once things are kept; safe to delete."""
+def cache_folder(root: Path | None = None) -> Path:
+    """Where computed-once things are saved, as an absolute path; safe to delete.
+
+    root  the checkout whose cache it is where PAPER_CACHE names none; this one by default
+    """
     if given := os.environ.get("PAPER_CACHE"):
-        return Path(given)
-    root = checkout()
+        return Path(given).absolute()
+    root = root or checkout()
     return root / ".cache" if root else Path(platformdirs.user_cache_dir("paperlib"))

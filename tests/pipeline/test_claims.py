@@ -27,7 +27,13 @@ class Planted:
     def __init__(self, root: Path, profile: str = "planet32") -> None:
         self.root, self.profile = root, profile
         self.folder = root / "results" / profile
-        self.entry = {"outputs": {}, "runs": {}, "runs_there": None, "made_from": {}}
+        self.entry = {
+            "outputs": {},
+            "runs": {},
+            "runs_there": None,
+            "looked_in": [""],
+            "made_from": {},
+        }
 
     def table(self, name: str, rows: list[dict] | pd.DataFrame) -> None:
         """Write a result file, as the notebook that declares it would, with its manifest."""

@@ -35,21 +35,6 @@ def test_steps_are_the_functions_of_dehaze(forest):
     np.testing.assert_array_equal(told.light, lab.LIGHT)
 
 
-@pytest.mark.parametrize("channels", [(), (3,)])
-def test_similarity_is_that_of_scikit_image(forest, channels):
-    from skimage.metrics import structural_similarity
-
-    rng = np.random.default_rng(0)
-    for height, width in ((7, 9), (256, 256)):
-        truth = forest[:height, :width] if channels else forest[:height, :width, 0]
-        noisy = np.clip(truth + rng.normal(0, 20, truth.shape), 0, 255).astype(np.uint8)
-        axis = 2 if channels else None
-        expected = structural_similarity(
-            truth.astype(float), noisy.astype(float), channel_axis=axis, data_range=255
-        )
-        assert lab.quality(truth, noisy)[1] == pytest.approx(expected, abs=1e-5)
-
-
 @pytest.mark.parametrize("depth", lab.DEPTHS)
 def test_a_depth_map_has_the_strength_asked_for(depth):
     t = lab.depth_map((40, 60), 0.4, depth)

@@ -2,7 +2,7 @@
 
 Each looks as its label does on Planet chips: ochre roads, brown or dark rivers with pale bars,
 fields with straight edges, bright bare soil. Sizes vary over the whole range in which the labels
-occur, down to what one can only just see. Mines and other rare things are in `scenes_rare`.
+occur, down to what one can only just see. Mines and other rare things are in `rare`.
 """
 
 from __future__ import annotations
