@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from ..labels import ENGLISH, GROUP
 from . import COLOURS, styled
@@ -39,6 +40,8 @@ from .shared import (
 
 #: Group of labels -> its colour in `COLOURS`.
 GROUP_COLOURS = {"weather": "light", "common": "original", "rare": "bad"}
+
+HALO = withStroke(linewidth=2, foreground="white")  # of a number that a line may cross
 
 
 @styled
@@ -111,7 +114,8 @@ def overall(
         look = {"fmt": marker, "ms": 4.5, "color": colour, "capsize": 2.5, "lw": 1.2}
         intervals(ax, rows, at, label=name, **look)
         for x, y, value in zip(rows["high"], at, rows["f2"], strict=True):
-            ax.text(x, y, f"  {value:.4f}", va="center", fontsize=6.5, color=colour)
+            look = {"va": "center", "fontsize": 6.5, "color": colour}
+            ax.text(x, y, f"  {value:.4f}", path_effects=[HALO], **look)
     ax.set_ylim(min(place.values()) - 0.5, 0.0 if grouped else 0.55)
     low, high = table["low"].min(), table["high"].max()
     span = max(high - low, 1e-3)
@@ -124,7 +128,8 @@ def overall(
         side = "left" if value < low else "right" if value > high else ""
         _reference(ax, value, text, side, colour, dashes)
     for y, text in headings.items():
-        in_rows(ax, 0.008, y, text, fontsize=7.5, color="#666666", va="center", ha="left")
+        look = {"fontsize": 7.5, "color": "#666666", "va": "center", "ha": "left"}
+        in_rows(ax, 0.008, y, text, bbox={"fc": "white", "ec": "none", "pad": 1}, **look)
         ax.axhline(y + 0.28, color="#DDDDDD", lw=0.7)
     names = [_within(s, networks[s]) if grouped else s for s in place]
     name_rows(ax, list(place.values()), names)
