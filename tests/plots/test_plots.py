@@ -176,7 +176,7 @@ def _reliability_alone() -> Figure:
 
 
 def _normalisation() -> Figure:
-    names = "gain network layer spread"
+    names = "gain network layer deviation"
     rows = [(g, n, k, g**k) for g in (0.7, 1.4) for n in ("plain", "normalised") for k in (1, 2)]
     values = RNG.normal(size=(6, 50))
     return networks.normalisation(values, values / 2, pd.DataFrame(rows, columns=names.split()))
