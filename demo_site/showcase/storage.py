@@ -108,6 +108,15 @@ def new_copy() -> str:
     return f"uploads/{uuid.uuid4().hex}"
 
 
+#: A chip's pictures -> their type.
+KINDS = {
+    "original": "image/png",
+    "thumb": "image/jpeg",
+    "dehazed": "image/png",
+    "transmission": "image/png",
+}
+
+
 def chip_copy(name: str, kind: str) -> str:
     """Where a chip's `original`, `thumb`, `dehazed` or `transmission` lies."""
     return f"chips/{name[:2]}/{name}.{kind}"

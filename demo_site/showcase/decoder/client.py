@@ -84,13 +84,18 @@ class Decoder:
         A file that takes the child down takes no other along. An iterator that is abandoned costs
         the child its life. Raises `Away`.
         """
-        done, alone = 0, False
+        done, alone, taken = 0, False, 0
         while done < len(files):
             part, begun = files[done : done + 1] if alone else files[done:], False
             try:
                 for item in self._answers(part, chips, side, unpacked):
                     if isinstance(item, Head):
-                        chips -= item.rows * item.columns
+                        taken = item.rows * item.columns
+                        chips -= taken
+                    elif isinstance(item, Refused):
+                        chips, taken = chips + taken, 0
+                    elif item is None:
+                        taken = 0
                     yield done, item
                     begun = not (item is None or isinstance(item, Refused))
                     done += not begun
@@ -98,6 +103,7 @@ class Decoder:
             except Refused as refusal:  # the child died, or had to
                 # The first that was not answered did it, or had no time left: alone it tells.
                 alone = len(part) > 1 and not begun
+                chips, taken = chips + taken, 0
                 if not alone:
                     yield done, refusal
                     done += 1

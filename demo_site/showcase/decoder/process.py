@@ -85,13 +85,17 @@ def found(data: bytes, most: dict):
     head = next(parts)
     most["chips"] -= head["rows"] * head["columns"]
     yield {"head": head}, b""
-    for row, column, pixels in parts:
-        small = chip(pixels, most["side"])
-        at = [row, column, *pixels.shape[:2]]
-        yield (
-            {"chip": at, "sha256": fingerprint(pixels), "shape": small.shape},
-            small.tobytes(),
-        )
+    try:
+        for row, column, pixels in parts:
+            small = chip(pixels, most["side"])
+            at = [row, column, *pixels.shape[:2]]
+            yield (
+                {"chip": at, "sha256": fingerprint(pixels), "shape": small.shape},
+                small.tobytes(),
+            )
+    except Exception:  # of a file that is refused no chip stays
+        most["chips"] += head["rows"] * head["columns"]
+        raise
 
 
 def chip(pixels, side: int | None):

@@ -73,6 +73,12 @@ class Chip(models.Model):
         """Its last batch is gone; its row follows when its files are deleted."""
         return self.sha256.startswith(RETIRED)
 
+    @property
+    def over(self) -> bool:
+        """The time of all its batches is over, though they are still to be deleted."""
+        present = self.placements.filter(batch__in=Batch.objects.present())
+        return not present.exists() and self.placements.exists()
+
 
 class Prediction(models.Model):
     """What one model version says about one chip."""

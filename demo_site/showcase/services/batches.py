@@ -12,6 +12,7 @@ from django.utils import timezone
 from .. import filenames, storage
 from ..models import Batch, Upload
 from ..states import BATCH, UPLOAD
+from . import deletion
 
 log = logging.getLogger("showcase.batches")
 RETRIES_PER_HOUR = 10  # of one batch
@@ -51,7 +52,11 @@ def retry(batch: Batch) -> bool:
     """Try what failed again; chips that were labelled stay so, and are not predicted again."""
     with transaction.atomic():
         uploads = list(failed(batch).values_list("pk", flat=True))
-        batch.placements.filter(upload__in=uploads, state="failed").delete()
+        failures = batch.placements.filter(upload__in=uploads, state="failed")
+        chips = set(failures.values_list("chip", flat=True))
+        failures.delete()
+        deletion.retire(chips)  # the file may be refused next time, and give them no place
+        transaction.on_commit(deletion.remove_retired, robust=True)
         if not UPLOAD.step(Upload.objects.filter(pk__in=uploads), "retry", code=""):
             return False
         rows = Batch.objects.filter(pk=batch.pk)

@@ -19,17 +19,13 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from .. import storage
 from ..decoder.answers import Away, Piece, Refused
 from ..decoder.client import Decoder
-from ..models import Chip, Placement, Upload
+from ..models import RETIRED, Chip, Placement, Upload
 from ..states import BATCH
 from . import batches
 
-KINDS = {
-    "original": "image/png",
-    "thumb": "image/jpeg",
-    "dehazed": "image/png",
-    "transmission": "image/png",
+SUFFIX = {
+    kind: mime.rsplit("/", 1)[-1].replace("jpeg", "jpg") for kind, mime in storage.KINDS.items()
 }
-SUFFIX = {kind: mime.rsplit("/", 1)[-1].replace("jpeg", "jpg") for kind, mime in KINDS.items()}
 THUMB = 160  # pixels
 SLICE = 32  # uploads, or chips, drawn until the worker looks whether a batch waits
 NEAR = 16  # uploads whose thumbnails are drawn together when one is asked for
@@ -134,7 +130,7 @@ def waiting() -> QuerySet[Upload]:
     places = Placement.objects.filter(upload=OuterRef("pk"))
     to_draw = Exists(places.filter(chip__drawn=False, chip__tries__lt=TRIES))
     # A chip that the model refused may be tried again: the copy stays for a day (`housekeeping`).
-    kept = Exists(places.filter(state="failed"))
+    kept = Exists(places.filter(state="failed", batch__state__in=BATCH.by_event["retry"].sources))
     rows = Upload.objects.filter(state="read", batch__state__in=BATCH.final).exclude(copy="")
     return rows.filter(Q(to_draw) | ~Q(kept)).order_by("pk")
 
@@ -215,9 +211,9 @@ def _attempt(chip: Chip, step, *, drawn: bool = False) -> None:
     else:
         if drawn:
             Chip.objects.filter(pk=chip.pk).update(drawn=True)
-    # One that was deleted meanwhile (its sha256 is another then) is known to nobody any more.
-    if not Chip.objects.filter(pk=chip.pk, sha256=chip.sha256).exists():
-        storage.remove(storage.chip_copy(chip.pictures, kind) for kind in KINDS)
+    # One that was deleted meanwhile is known to nobody any more.
+    if not Chip.objects.filter(pk=chip.pk).exclude(sha256__startswith=RETIRED).exists():
+        storage.remove(storage.chip_copy(chip.pictures, kind) for kind in storage.KINDS)
 
 
 def dehaze(chip: Chip) -> None:

@@ -16,7 +16,6 @@ from django.db.models.functions import Concat, Now
 
 from .. import storage
 from ..models import RETIRED, Batch, Chip, Placement
-from .chip_images import KINDS
 
 _PART = 500  # chips in one statement
 
@@ -63,9 +62,20 @@ def retire(chips: Iterable[int]) -> None:
         part = chips[start : start + _PART]
         # Whoever is placing one of them now comes before, and is seen by the next statement.
         list(Chip.objects.select_for_update().filter(pk__in=part).order_by("pk").values("pk"))
-        Chip.objects.filter(pk__in=part, placements__isnull=True).update(
-            sha256=Concat(Value(RETIRED), F("key")), content="", public=False, shown=False
-        )
+        gone = Chip.objects.filter(pk__in=part, placements__isnull=True)
+        for chip in gone.filter(drawn=True):
+            _bequeath(chip)
+        gone.update(sha256=Concat(Value(RETIRED), F("key")), content="", public=False, shown=False)
+
+
+def _bequeath(chip: Chip) -> None:
+    """Give its pictures to a chip of the same pixels that has none, and no copy to draw from."""
+    heir = Chip.objects.select_for_update().filter(content=chip.content, drawn=False)
+    heir = heir.exclude(pk=chip.pk).exclude(sha256__startswith=RETIRED)
+    if twin := heir.filter(placements__upload__copy="").first():
+        given = {"pictures": chip.pictures, "drawn": True, "views": chip.views}
+        Chip.objects.filter(pk=twin.pk).update(**given)
+        Chip.objects.filter(pk=chip.pk).update(pictures=twin.pictures)
 
 
 def remove_retired() -> int:
@@ -74,7 +84,7 @@ def remove_retired() -> int:
     rows = Chip.objects.filter(sha256__gte=RETIRED)  # by the index; then exactly
     rows = rows.filter(sha256__startswith=RETIRED, placements__isnull=True)
     while part := list(rows.values_list("pk", "pictures")[:_PART]):
-        storage.remove(storage.chip_copy(name, kind) for _, name in part for kind in KINDS)
+        storage.remove(storage.chip_copy(name, kind) for _, name in part for kind in storage.KINDS)
         Chip.objects.filter(pk__in=[pk for pk, _ in part]).delete()
         count += len(part)
     return count

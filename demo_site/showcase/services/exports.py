@@ -126,7 +126,7 @@ def chip_entry(place: Placement, name: str, limits: Limits | None = None) -> dic
 
 
 def flag_rows() -> Iterator[str]:
-    """`image_name,tags` of each shown chip's newest flag among those that staff has accepted.
+    """`image_name,tags` of each shown chip's flag that counts: the last that staff has accepted.
 
     What nobody has looked at stays out. Chips of the same name have their keys behind it.
     """
@@ -135,7 +135,7 @@ def flag_rows() -> Iterator[str]:
     named = flags.order_by().values_list("chip", "chip__name").distinct()
     same = Counter(filenames.image_name(name) for _, name in named.iterator(chunk_size=500))
     seen: set[int] = set()
-    rows = flags.select_related("chip").order_by("-id").iterator(chunk_size=500)
+    rows = flags.select_related("chip").order_by("-decided_at", "-id").iterator(chunk_size=500)
     for flag in rows:
         if flag.chip_id not in seen:
             seen.add(flag.chip_id)

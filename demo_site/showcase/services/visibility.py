@@ -10,7 +10,7 @@ from __future__ import annotations
 from django.db import transaction
 
 from ..models import Batch, Chip, Placement, Prediction, token
-from . import deletion
+from . import corrections, deletion
 
 MOST_SHARED = 1000  # chips that other batches hold, too: each takes some statements
 _PART = 500
@@ -85,3 +85,7 @@ def _move(batch: Batch, old: Chip, new: Chip) -> None:
     for prediction in new.predictions.all():
         places.filter(prediction__model=prediction.model_id).update(prediction=prediction)
     places.update(chip=new)
+    for flag in old.flags.filter(state="accepted"):
+        flag.pk, flag.chip, flag._state.adding = None, new, True
+        flag.save()
+    corrections.apply([new.pk])

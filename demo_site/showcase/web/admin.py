@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.db import transaction
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
@@ -74,6 +75,15 @@ class FlagAdmin(admin.ModelAdmin):
             corrections.apply([obj.chip_id])
         else:
             corrections.judge(rows, accepted=obj.state == "accepted", by=request.user)
+
+    def delete_model(self, request, obj) -> None:
+        self.delete_queryset(request, Flag.objects.filter(pk=obj.pk))
+
+    def delete_queryset(self, request, queryset) -> None:
+        with transaction.atomic():
+            chips = set(queryset.values_list("chip", flat=True))
+            queryset.delete()
+            corrections.apply(chips)
 
     @admin.display(description=_("picture"))
     def picture(self, flag: Flag) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from typing import Annotated, Literal
 
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
@@ -106,19 +106,18 @@ def _take(request: HttpRequest, files: list, *, title: str, private: bool, days:
     sender = f"key:{request.auth.pk}"
     if not rate_limits.within("files", sender, rate_limits.per_hour("files"), len(files)):
         raise HttpError(429, _("Too many files with this key in this hour."))
+    taken = None
     try:
-        batch = uploads.open_batch(
-            title=title[:200], private=private, days=days, sender=sender, key=request.auth,
-            request=name,
-        )  # fmt: skip
+        with transaction.atomic():  # its name stands for files that are there, or for nothing
+            batch = uploads.open_batch(
+                title=title[:200], private=private, days=days, sender=sender, key=request.auth,
+                request=name,
+            )  # fmt: skip
+            taken = uploads.add_files(batch, files)
+            uploads.submit(batch)
     except uploads.Refused as refusal:
-        raise HttpError(429, str(refusal)) from None
-    taken = uploads.add_files(batch, files)
-    try:
-        uploads.submit(batch)
-    except uploads.Refused:
-        batches.cancel(batch)
-        Batch.objects.filter(pk=batch.pk).update(request="")  # the mended files may come as it
+        if taken is None:
+            raise HttpError(429, str(refusal)) from None
         reasons = "; ".join(f"{one['name']}: {one['reason']}" for one in taken[:5])
         raise HttpError(400, _("No file was accepted: %(why)s") % {"why": reasons}) from None
     batch.refresh_from_db()
@@ -164,21 +163,22 @@ def upload(
 def predict(request: HttpRequest, file: File[UploadedFile], find_rare: bool = Rare):
     """One picture, answered at once: a private batch that vanishes after a day.
 
-    Where no worker is free for long, the answer is 202 and says where to ask later.
+    Where no worker is free for long, or the picture has more than 500 chips, the answer is 202 and
+    says where to ask for them.
     """
     batch, _taken = _take(request, [file], title="", private=True, days=1, name="")
     end = time.monotonic() + WAIT
     while not batch.finished and time.monotonic() < end:
         time.sleep(0.02)
         batch.refresh_from_db()
-    if not batch.finished:
+    if not batch.finished or batch.chips > _CHIPS:
         return Status(202, _status(request, batch))
     if failed := batch.uploads.filter(state="failed").first():
         return Status(400, {"detail": failed.reason})
     name = exports.chip_names(batch)
     rows = batch.placements.select_related("chip", "upload", "prediction")
     limits = rare.limits(find_rare)
-    return Status(200, [exports.chip_entry(place, name(place), limits) for place in rows[:_CHIPS]])
+    return Status(200, [exports.chip_entry(place, name(place), limits) for place in rows])
 
 
 @api.get(
@@ -272,7 +272,7 @@ def chip(request: HttpRequest, key: str = Token):
     found = get_object_or_404(Chip, key=key, hidden=False)
     newest = found.predictions.order_by("-model__used_at")
     prediction = newest.select_related("model").first()
-    if prediction is None or found.retired:
+    if prediction is None or found.retired or found.over:
         raise HttpError(404, "Not Found")
     values = Prediction.unpack(prediction.probability)
     return {

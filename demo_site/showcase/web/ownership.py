@@ -79,6 +79,7 @@ def owner(request: HttpRequest) -> str:
     """
     if _VISITOR not in request.session:
         request.session[_VISITOR] = token()
+    request.session.modified = True  # its time begins anew: the batch shall not outlive it
     return _owner(request)
 
 

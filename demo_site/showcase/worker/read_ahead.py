@@ -62,15 +62,19 @@ def decoded(
                 whole.append(upload)
             except FileNotFoundError:
                 yield upload, Refused("missing")
-        members = size = 0
+        members = size = taken = 0
         for number, item in decoder.read_many(files, chips=room, side=side, unpacked=before):
             if isinstance(item, Head):
-                room -= item.rows * item.columns
+                taken = item.rows * item.columns
+                room -= taken
                 members = size = 0
             elif isinstance(item, Member):
                 members, size = members + 1, size + len(item.data)
             elif item is None:  # of an archive that is refused, nothing stays
                 before, members, size = (before[0] + members, before[1] + size), 0, 0
+                taken = 0
+            elif isinstance(item, Refused):  # nor of a picture
+                room, taken = room + taken, 0
             yield whole[number], item
 
 

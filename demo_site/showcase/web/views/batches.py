@@ -52,7 +52,7 @@ def _context(request: HttpRequest, batch: Batch) -> dict:
         "progress": progress_of.of(batch),
         "page": page,
         "histogram": mosaic.legend(batch.placements, limits) if batch.finished else [],
-        "rare": limits is not None,
+        "rare": bool(limits),
         "may_find_rare": bool(batch.chips_labelled and batch.model.rare_thresholds),
         "failed_uploads": _page(request, batch.uploads.filter(state="failed"), "why"),
         "on_earth": geography.uploads(batch).exists(),

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from paperlib.labels import LABELS, WEATHER
 
-from ... import label_sets
+from ... import label_sets, storage
 from ...models import Batch, Chip, Flag
 from ...services import (
     chip_images,
@@ -41,7 +41,11 @@ def _expire() -> None:
 
 def _chip(request: HttpRequest, key: str) -> Chip:
     found = get_object_or_404(Chip, key=key)
-    if found.retired or (found.hidden and not request.user.has_perm("showcase.change_chip")):
+    if (
+        found.retired
+        or found.over
+        or (found.hidden and not request.user.has_perm("showcase.change_chip"))
+    ):
         raise Http404
     return found
 
@@ -110,14 +114,14 @@ def unsure_chips(request: HttpRequest) -> HttpResponse:
 @require_safe
 def image(request: HttpRequest, key: str, kind: str) -> HttpResponse:
     """A picture that this site encoded itself; never an upload's bytes, name or type."""
-    if kind not in chip_images.KINDS:
+    if kind not in storage.KINDS:
         raise Http404
     chip = _chip(request, key)
     try:
         data = chip_images.read(chip, kind)
     except FileNotFoundError:
         raise Http404 from None
-    response = HttpResponse(data, content_type=chip_images.KINDS[kind])
+    response = HttpResponse(data, content_type=storage.KINDS[kind])
     # Not for long: what is taken down shall not be shown from caches.
     response["Cache-Control"] = "private, max-age=600"
     response["Content-Disposition"] = f'inline; filename="{kind}.{chip_images.SUFFIX[kind]}"'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 
 from django.conf import settings
 from django.contrib import messages
@@ -66,7 +67,9 @@ class Login(auth_views.LoginView):
     def post(self, request, *args, **kwargs):
         if ownership.limited(request, "logins"):
             return errors.too_many(request)
-        account, most = request.POST.get("username", ""), settings.SHOWCASE["LOGINS_PER_HOUR"]
+        # As the form reads it: other spaces or wide letters are no other account.
+        account = unicodedata.normalize("NFKC", request.POST.get("username", "")).strip()
+        most = settings.SHOWCASE["LOGINS_PER_HOUR"]
         who = hashlib.sha256(account.casefold().encode()).hexdigest()[:32]
         # An account has its own limit, from however many addresses it is tried.
         if account and not rate_limits.within("account", who, int(most)):

@@ -140,7 +140,10 @@ def add(request: HttpRequest, token: str) -> JsonResponse | HttpResponse:
     files = request.FILES.getlist("files")
     if ownership.limited(request, "files", max(len(files), 1)):
         return errors.too_many(request)
-    return JsonResponse({"files": uploads.add_files(batch, files, known)})
+    taken = uploads.add_files(batch, files, known)
+    for one in [one for one in taken if not one["accepted"]][:3]:  # the batch's page shows them
+        messages.warning(request, f"{one['name']}: {one['reason']}")
+    return JsonResponse({"files": taken})
 
 
 @require_POST
