@@ -172,7 +172,8 @@ class HardExampleLoss(_BatchLoss):
     Parameters
     ----------
     keep
-        fraction that counts, in (0, 1]; ⌈keep·n⌉ of n values
+        fraction that counts, in (0, 1]; ⌈keep·n⌉ of n values;
+        taken to four decimals
     per
         `"batch"`: of all N·L values together; `"chip"`: of each chip's L; `"label"`: of each
         label's N. The paper names the loss and does not define it: these are readings

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from ..utils.errors import PaperError
 from .common import checkout_root, name_backend
 
 app = typer.Typer()
@@ -36,6 +37,8 @@ def run(
     from ..pipeline.runner import Runner
 
     parameters = literals(set_ or ())
+    if watch and (force or style):
+        raise PaperError("--watch runs what was saved, as it is", "leave out --force and --style")
     if watch:
         rerun.watch(
             lambda: Runner(profile, data, skip_bad=skip_bad),

@@ -29,6 +29,11 @@ CACHE = 96 << 20  # bytes of decoded blocks that GDAL keeps; its own default gro
 BLOCK = 8 << 20  # bytes of a block above which a TIFF is unpacked first, forward
 RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 PLAIN = {*RGB, ColorInterp.gray, ColorInterp.undefined, ColorInterp.alpha, ColorInterp.palette}
+#: Types of pixels that are read and written -> GDAL's names.
+NAMES = {
+    "uint8": "Byte", "int8": "Int8", "uint16": "UInt16", "int16": "Int16", "uint32": "UInt32",
+    "int32": "Int32", "float32": "Float32", "float64": "Float64",
+}  # fmt: skip
 NO_COLOURS = {  # colour models that no dehazing of red, green and blue can be made of
     ColorInterp.cyan, ColorInterp.magenta, ColorInterp.yellow, ColorInterp.black,
     ColorInterp.hue, ColorInterp.saturation, ColorInterp.lightness,
@@ -141,6 +146,8 @@ def describe(
             )
         if source.count == 1 and np.dtype(dtype).kind == "c":
             raise PaperError(f"{path}: complex values", "give an image of red, green and blue")
+        if dtype not in NAMES:
+            raise PaperError(f"{path}: {dtype} is not dehazed", "gdal_translate -ot Float32 first")
         odd = [kind for kind in kinds if kind in NO_COLOURS]
         if odd and not bands:
             raise PaperError(

@@ -25,10 +25,6 @@ from ._headers import tiff_tags
 
 PIXELS, VALID = "pixels", "valid"
 LOSSY = ("jpeg", "ycbcr jpeg", "webp", "jxl", "lerc")
-NAMES = {
-    "uint8": "Byte", "int8": "Int8", "uint16": "UInt16", "int16": "Int16", "uint32": "UInt32",
-    "int32": "Int32", "float32": "Float32", "float64": "Float64",
-}  # fmt: skip
 STALE = ("STATISTICS_", "EXIF_Orientation", "EXIF_PixelXDimension", "EXIF_PixelYDimension")
 OURS = ("IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "SUBDATASETS", "COLOR_PROFILE", "RPC", "")
 
@@ -94,16 +90,26 @@ def write(pages: list[Page], target: Path) -> list[str]:
     return notes
 
 
+def _parsed(template: bytes) -> tuple[ET.Element, dict[str, str]]:
+    """A VRT, and its tags that are Latin-1, as PNG's are by its standard: rasterio drops those."""
+    try:
+        return ET.fromstring(template.decode()), {}
+    except UnicodeDecodeError:
+        root = ET.fromstring(template.decode("latin-1"))
+    own = [one for one in root.findall("Metadata") if "domain" not in one.attrib]
+    return root, {one.get("key", ""): one.text or "" for tags in own for one in tags.findall("MDI")}
+
+
 def _virtual(page: Page, source, driver: str) -> str:
     """The VRT: the source's description around the cleared pixels."""
     raster = page.raster
     template = page.folder / "template.vrt"
     copy_raster(source, template, driver="VRT")
-    old = ET.fromstring(template.read_text(encoding="utf-8"))
+    old, lost = _parsed(template.read_bytes())
     new = ET.Element("VRTDataset", rasterXSize=str(raster.width), rasterYSize=str(raster.height))
     for name in ("SRS", "GeoTransform", "GCPList"):
         new.extend(old.findall(name))
-    tags = {k: v for k, v in source.tags().items() if not k.startswith(STALE)}
+    tags = {k: v for k, v in {**lost, **source.tags()}.items() if not k.startswith(STALE)}
     if driver == "JPEG" or raster.together is None:
         tags.pop("NODATA_VALUES", None)
     if driver == "JPEG":
@@ -117,7 +123,9 @@ def _virtual(page: Page, source, driver: str) -> str:
     bands = old.findall("VRTRasterBand")
     size, item = raster.pixel_bytes, raster.pixel_bytes // raster.bands
     for number in range(raster.bands):
-        band = _raw(new, PIXELS, NAMES[raster.dtype], number * item, size, size * raster.width)
+        band = _raw(
+            new, PIXELS, rasters.NAMES[raster.dtype], number * item, size, size * raster.width
+        )
         band.set("band", str(number + 1))
         if raster.change == "palette":
             kinds = {1: ["Gray"], 3: ["Red", "Green", "Blue"]}

@@ -218,7 +218,7 @@ def _whole_file(_: None, item: tuple[str, str, str], how: How) -> tuple[float, s
     try:
         with pool_of(None, 1) as alone:
             notes = one_file(Path(source) / name, Path(target) / name, how, alone, False)
-    except UnicodeError:
+    except UnicodeEncodeError:
         why = f"{files.shown(name)}: the name is not UTF-8 — rename it"
     except Exception as error:  # whatever a bad file does, the others go on
         why = files.shown(" ".join(f"{error}".split())) or type(error).__name__

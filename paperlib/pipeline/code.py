@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,5 +22,15 @@ def reached(notebook: Notebook, package: Path = PACKAGE) -> dict[str, str]:
 def _code(notebook: Notebook) -> Iterator[str]:
     for cell in notebook.node.cells:
         if cell.cell_type == "code":
-            lines = cell.source.splitlines()
-            yield "\n".join(line for line in lines if not line.startswith(("%", "!")))
+            yield _as_python(cell.source)
+
+
+def _as_python(cell: str) -> str:
+    """A cell as Python, where it may hold %magic, !command or help? as well."""
+    try:
+        ast.parse(cell)
+    except SyntaxError:
+        from IPython.core.inputtransformer2 import TransformerManager  # half a second
+
+        return TransformerManager().transform_cell(cell)
+    return cell

@@ -158,6 +158,9 @@ def kernel_environment(cache: Path, **more: str) -> dict[str, str]:
         for name, value in os.environ.items()
         if name not in {"MPLBACKEND", "PYTHONSTARTUP"}
     }
+    for name in ("PAPER_IMAGENET", "PAPER_WEIGHTS"):  # notebooks run in a folder of their own
+        if given := environment.get(name):
+            environment[name] = str(Path(given).absolute())
     return {
         "TF_CPP_MIN_LOG_LEVEL": "3",
         **environment,

@@ -194,7 +194,10 @@ def _letters_apart(path: str, old: Side, new: Side, note: str, by: str) -> tuple
 def run(root: Path, made: Mapping[str, Any]) -> dict[str, Any]:
     """How the outputs came about: commits, lock, machines, and when the last notebook ended."""
     entries = list(made["run"]["notebooks"].values())
-    commits = {e["commit"] or "unknown": e["clean"] for e in entries}
+    commits: dict[str, bool | None] = {}
+    for entry in entries:  # clean where each of its notebooks was
+        name = entry["commit"] or "unknown"
+        commits[name] = commits.get(name, True) and entry["clean"]
     machines = [e["hardware"] for e in entries]
     return {
         "commits": [{"commit": name, "clean": clean} for name, clean in commits.items()],

@@ -72,8 +72,13 @@ def write_geopackage(
             ('WGS 84', 4326, 'EPSG', 4326, ?, NULL)""",
             (_WGS84,),
         )
+        names: set[str] = set()
         for name, scene, chips in layers:
-            _write_layer(base, name, scene, tags, chips)
+            layer, number = name, 1
+            while layer.casefold() in names:  # SQLite's tables do not tell letters apart
+                layer, number = f"{name} {number + 1}", number + 1
+            names.add(layer.casefold())
+            _write_layer(base, layer, scene, tags, chips)
         base.commit()
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ..utils import files
 from ..utils.errors import PaperError
 from .model import Predictor
 
@@ -174,6 +175,8 @@ def _open(path: Path):
             return rasterio.open(path)
         except RasterioError as error:
             raise PaperError(f"{path}: cannot be read ({error})", "give a GeoTIFF") from error
+        except UnicodeEncodeError:
+            raise PaperError(f"{files.shown(path)}: the name is not UTF-8", "rename it") from None
 
 
 def _colours(source) -> list[int]:

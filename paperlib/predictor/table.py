@@ -8,8 +8,9 @@ import hashlib
 import io
 import json
 import os
+import sqlite3
 import uuid
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -96,6 +97,8 @@ def write_csv(
 
     path = Path(path)
     scenes = {name: file for name, file in images.items() if scene.is_scene(file, chip)}
+    places = _places(path, scenes, raster)
+    _check_places(places, images, path)
     plain = {name: file for name, file in images.items() if name not in scenes}
     report, layers = Report(), []
     header = ["image_name", "tags", *model.tags]
@@ -142,7 +145,11 @@ def write_csv(
                     report.left_out.append(f"{source}: {why}")
                 layers.append((name, place, labelled))
     if layers:
-        report.maps = _write_maps(path, model, layers, raster)
+        try:
+            report.maps = _write_maps(places, model, layers, raster)
+        except (OSError, sqlite3.Error) as error:
+            why = f"the map cannot be written ({error}); the labels are in {files.shown(path)}"
+            raise PaperError(why, "give another --out") from error
     return report
 
 
@@ -152,17 +159,44 @@ def _watched(chips: Iterator[scene.Chip], bar) -> Iterator[scene.Chip]:
         yield chip
 
 
-def _write_maps(path: Path, model: Predictor, layers: list, raster: bool) -> list[Path]:
+def _places(path: Path, scenes: Iterable[str], raster: bool) -> dict[str, Path]:
+    """Scene -> where its map is written."""
     if not raster:
-        target = path.with_suffix(".gpkg")
+        return dict.fromkeys(scenes, path.with_suffix(".gpkg"))
+    return {
+        name: path.with_name(f"{path.stem[:100]}_{name.replace('/', '_')[-100:]}.tif")
+        for name in scenes
+    }
+
+
+def _check_places(places: Mapping[str, Path], images: Mapping[str, Path], path: Path) -> None:
+    """`PaperError` where a map would be written over another one, an image or the CSV."""
+    if places and path.exists() and not path.is_file():
+        raise PaperError(f"{files.shown(path)}: no file to put maps beside", "name a CSV file")
+    inputs, taken = {file.resolve() for file in images.values()}, {}
+    for name, place in places.items():
+        if place.resolve() in {path.resolve(), *inputs}:
+            raise PaperError(
+                f"{files.shown(place)}: a map would be written over it", "give another --out"
+            )
+        first = taken.setdefault(str(place).casefold(), name)
+        if place.suffix == ".tif" and first != name:
+            raise PaperError(
+                f"{files.shown(place)}: would be the map of {first} and of {name}",
+                "label them one by one, or without --raster",
+            )
+
+
+def _write_maps(
+    places: Mapping[str, Path], model: Predictor, layers: list, raster: bool
+) -> list[Path]:
+    if not raster:
+        target = next(iter(places.values()))
         maps.write_geopackage(target, model.tags, layers)
         return [target]
-    written = []
     for name, place, labelled in layers:
-        stem = name.replace("/", "_")
-        written.append(path.with_name(f"{path.stem}_{stem}.tif"))
-        maps.write_raster(written[-1], model.tags, place, labelled)
-    return written
+        maps.write_raster(places[name], model.tags, place, labelled)
+    return [places[name] for name, *_ in layers]
 
 
 def check_results(path: str | Path) -> None:
@@ -201,7 +235,8 @@ def results(path: str | Path, key: str) -> Iterator[IO[str]]:
             os.replace(partial, path)
         except OSError as error:
             raise _unwritable(name, error, f"the results are in {files.shown(partial)}") from None
-    for left in path.parent.glob(glob.escape(_partial(path, "#" * 8).name).replace("#", "?")):
+    before, _, after = _partial(path, "\0").name.partition("\0")
+    for left in path.parent.glob(f"{glob.escape(before)}????????{glob.escape(after)}"):
         if not files.is_locked(left):  # of a run that was interrupted, of other images
             left.unlink(missing_ok=True)
 

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
+from .errors import PaperError
+
 PACKAGE = Path(__file__).resolve().parents[1]
 _DATA = {".toml", ".csv", ".mplstyle"}
 
@@ -33,7 +35,10 @@ def reached(
     package  the folder of the library
     """
     found: set[str] = set(alone)
-    queue = [*modules, *(m for text in sources for m in _imported(ast.parse(text), "", False))]
+    queue = [
+        *modules,
+        *(m for text in sources for m in _imported(_parsed(text, "a notebook"), "", False)),
+    ]
     while queue:
         module = queue.pop()
         if (path := _path(package, module)) is None or module in found:
@@ -110,12 +115,19 @@ def forget() -> None:
     _read.cache_clear()
 
 
+def _parsed(text: str | bytes, where: object) -> ast.Module:
+    try:
+        return ast.parse(text)
+    except SyntaxError as error:
+        raise PaperError(f"{where}, line {error.lineno}: {error.msg}", "mend it") from error
+
+
 @cache
 def _read(path: Path, module: str = "") -> tuple[tuple[str, ...], str]:
     """What a file imports, and 12 hexadecimal digits over it."""
     data, links = path.read_bytes().replace(b"\r\n", b"\n"), ()
     if path.suffix == ".py":
-        tree = ast.parse(data)
+        tree = _parsed(data, path)
         links = tuple(_imported(tree, module, path.name == "__init__.py"))
         for node in ast.walk(tree):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and (

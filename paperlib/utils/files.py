@@ -138,4 +138,5 @@ def below(folder: str | Path) -> list[Path]:
 
 def shown(path: str | Path) -> str:
     """A path that can be printed and written down, whatever bytes it is made of."""
-    return os.fsencode(str(path)).decode("utf-8", "backslashreplace")
+    text = os.fsencode(str(path)).decode("utf-8", "backslashreplace")
+    return text.replace("\r", "\\r")  # which ends a row for who reads a CSV

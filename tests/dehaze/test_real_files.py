@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import rasterio
 from PIL import Image, ImageCms, ImageOps, JpegImagePlugin
+from PIL.PngImagePlugin import PngInfo
 from rasterio.enums import ColorInterp
 from rasterio.rpc import RPC
 from rasterio.shutil import copy as copy_raster
@@ -531,3 +532,35 @@ def test_a_tall_picture_is_decoded_once(tmp_path, monkeypatch, kind):
     Image.fromarray(np.resize(scene(500, 600), (950, 600, 3))).save(tmp_path / f"a.{kind}")
     run(tmp_path / f"a.{kind}", tmp_path / "b.tif", tile=100)
     assert rows == [(top, min(top + 100, 950)) for top in range(0, 950, 100)]
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "jpg"])
+@pytest.mark.parametrize("kind", ["png", "tif", "jpg"])
+def test_text_that_is_not_utf8_stays_or_is_passed_over(tmp_path, kind, suffix):
+    """Seen failing: PNG's texts are Latin-1, and their file's name was blamed for it."""
+    source, image = tmp_path / f"a.{kind}", Image.fromarray(scene())
+    text = "Zürich ©"
+    if kind == "png":
+        info = PngInfo()
+        info.add_text("Comment", text)
+        image.save(source, pnginfo=info)
+    elif kind == "jpg":
+        image.save(source, comment=text.encode("latin-1"))
+    else:
+        image.save(source, tiffinfo={33432: text.encode("latin-1")})
+    report = run(source, tmp_path / f"b.{suffix}")
+    assert report.done == [str(source)]
+    if kind == "png" and suffix == "tif":  # GDAL writes no such texts into the others
+        with rasterio.open(tmp_path / "b.tif") as result:
+            assert result.tags()["Comment"] == text
+    (tmp_path / "in").mkdir()
+    source.rename(tmp_path / "in" / source.name)
+    assert run(tmp_path / "in", tmp_path / "out").failed == []
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint64", "complex64"])
+@pytest.mark.parametrize("value_range", [None, (0, 200)])
+def test_types_without_a_place_in_the_result_are_refused_at_once(tmp_path, dtype, value_range):
+    source = write(tmp_path / "a.tif", scene().astype(dtype))
+    with pytest.raises(PaperError, match=f"{dtype} is not dehazed — gdal_translate"):
+        run(source, tmp_path / "b.tif", value_range=value_range)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from paperlib.pipeline import code, notebooks
+from paperlib.utils.errors import PaperError
 
 
 @pytest.fixture
@@ -83,3 +84,16 @@ def test_data_beside_a_module_belong_to_it(numbered, library):
     edit(library, "plots/paper.mplstyle", "\n", "\nlines.linewidth: 3\n")
     assert "04_f2_score" in changed(numbered, library)
     assert "paperlib/chips/scenes/label_sets.csv" in code.reached(numbered["02_dark_channel"])
+
+
+def test_what_only_ipython_reads_is_read(tmp_path):
+    for cell in ("files = !ls", "len?", "if True:\n    %timeit -n1 pass", "%%time\nimport json"):
+        compile(code._as_python(cell), "cell", "exec")
+    assert code._as_python("x = 1  # %") == "x = 1  # %"
+
+
+def test_a_half_typed_module_is_one_line(library):
+    (library / "f2.py").write_text("def half(:\n")
+    code.code.forget()
+    with pytest.raises(PaperError, match=r"f2\.py, line 1: .* — mend it"):
+        code.code.reached(["paperlib.f2"], package=library)

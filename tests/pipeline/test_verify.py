@@ -386,3 +386,19 @@ def test_watching_runs_again_when_the_notebook_is_saved_and_marks_the_page(tmp_p
     assert stamp.read_text() != first
     number = re.search(r'"(\d+)"', stamp.read_text())[1]
     assert f'data-stamp="{number}"' in page.read_text()
+
+
+@pytest.mark.parametrize("order", [(True, False), (False, True)])
+def test_a_commit_is_clean_where_all_of_its_notebooks_were(tmp_path, order):
+    """Seen failing: the last one decided."""
+    entry = {"commit": "abc", "hardware": {}, "finished": "", "seconds": 1}
+    entries = {str(n): {**entry, "clean": clean} for n, clean in enumerate(order)}
+    found = verify.run(tmp_path, {"run": {"notebooks": entries}})
+    assert found["commits"] == [{"commit": "abc", "clean": False}]
+
+
+def test_watching_and_what_it_does_not_do_are_not_mixed():
+    for option in ("--force", "--style=ieee-double"):
+        found = CliRunner().invoke(cli.app, ["run", "01", "--watch", option])
+        assert isinstance(found.exception, PaperError)
+        assert "leave out --force and --style" in str(found.exception)

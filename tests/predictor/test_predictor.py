@@ -552,3 +552,25 @@ def test_the_released_model_is_whole_and_small():
     assert model.tags == LABELS
     assert {"trained_on", "scores", "limits"} <= set(model.card)
     assert model.predict(pictures(2, size=256)).probability.shape == (2, 17)
+
+
+def test_a_mark_in_the_table_s_name_is_no_wildcard(model, tmp_path):
+    """Seen failing: a run into run#1.csv deleted the saved rows of one into run21.csv."""
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    images = predictor.find_images([tmp_path / "a.png"])
+    other, own = (tmp_path / f"{stem}.01234567.partial.csv" for stem in ("run21", "run#1"))
+    other.touch()
+    own.touch()
+    predictor.write_csv(tmp_path / "run#1.csv", model, images, progress=False)
+    assert other.exists()
+    assert not own.exists()
+
+
+def test_a_name_with_a_carriage_return_is_one_row(model, tmp_path):
+    for name in ("a\nb", 'a,b "c"', "x\ry"):
+        Image.new("RGB", (8, 8)).save(tmp_path / f"{name}.png")
+    images = predictor.find_images([tmp_path])
+    predictor.write_csv(tmp_path / "out.csv", model, images, progress=False)
+    with open(tmp_path / "out.csv", newline="") as table:
+        names = [row["image_name"] for row in csv.DictReader(table)]
+    assert sorted(names) == sorted(["a\nb", 'a,b "c"', "x\\ry"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import signal
+import sqlite3
 import threading
 
 import numpy as np
@@ -16,7 +17,7 @@ from rasterio.transform import Affine
 
 from paperlib import predictor
 from paperlib.labels import LABELS
-from paperlib.predictor import scene
+from paperlib.predictor import maps, scene
 from paperlib.utils.errors import PaperError
 
 PLACE = Affine(3.0, 0.5, 500_000.0, 0.4, -3.0, 9_600_000.0)  # turned a little
@@ -197,3 +198,54 @@ def test_a_cluster_labels_the_same_and_may_lose_a_worker(tmp_path, model, pixels
     assert there.left_out == here.left_out
     with pytest.raises(PaperError, match="no Dask scheduler answers"):
         label(tmp_path, model, files[0], scheduler="tcp://127.0.0.1:1")
+
+
+def test_no_map_is_written_over_another_or_over_an_image(tmp_path, model, pixels):
+    """Seen failing: c.tif of a/b and of a_b had one map between them, and an image was replaced."""
+    for folder in ("a/b", "a_b"):
+        (tmp_path / "in" / folder).mkdir(parents=True)
+        write(tmp_path / "in" / folder / "c.tif", pixels)
+    with pytest.raises(PaperError, match=r"would be the map of .*a/b/c\.tif and of .*a_b/c\.tif"):
+        label(tmp_path, model, tmp_path / "in", raster=True)
+    assert len(label(tmp_path, model, tmp_path / "in")[0].maps) == 1
+    own = write(tmp_path / "labels_x.tif.tif", pixels)
+    found = {"x.tif": own}
+    with pytest.raises(PaperError, match=r"labels_x\.tif\.tif: a map would be written over it"):
+        predictor.write_csv(tmp_path / "labels.csv", model, found, chip=CHIP, raster=True)
+    with pytest.raises(PaperError, match=r"m\.gpkg: a map would be written over it"):
+        predictor.write_csv(tmp_path / "m.gpkg", model, found, chip=CHIP)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(PaperError, match="pipe: no file to put maps beside"):
+        predictor.write_csv(tmp_path / "pipe", model, found, chip=CHIP)
+
+
+def test_scenes_whose_names_differ_in_case_alone_have_layers_of_their_own(tmp_path, model, pixels):
+    for folder, name in (("A", "Scene"), ("B", "scene")):
+        (tmp_path / folder).mkdir()
+        write(tmp_path / folder / f"{name}.tif", pixels)
+    scenes = tmp_path / "A/Scene.tif", tmp_path / "B/scene.tif"
+    report, rows = label(tmp_path, model, *scenes)
+    assert len(pyogrio.list_layers(report.maps[0])) == 2
+    assert len(rows) == 30
+
+
+def test_a_map_that_cannot_be_written_leaves_the_labels_and_one_line(
+    tmp_path, model, pixels, monkeypatch
+):
+    def full(*_):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(maps, "write_geopackage", full)
+    source = write(tmp_path / "a.tif", pixels)
+    with pytest.raises(PaperError, match=r"disk is full\); the labels are in .*labels\.csv"):
+        label(tmp_path, model, source)
+    assert (tmp_path / "labels.csv").read_text().count("\n") == 16
+
+
+def test_a_scene_s_name_may_be_any_bytes(tmp_path, model, pixels):
+    good = write(tmp_path / "a.tif", pixels[:64, :64])
+    os.rename(write(tmp_path / "b.tif", pixels), os.fsencode(tmp_path) + b"/b\xe9.tif")
+    report, rows = label(tmp_path, model, tmp_path)
+    assert [row["image_name"] for row in rows] == ["a", "b\\xe9"]
+    assert report.failed == []
+    assert good.is_file()
