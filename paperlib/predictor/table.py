@@ -144,7 +144,9 @@ def write_csv(
                     why = f"{place.empty} of {len(place)} chips hold no data, and are left out"
                     report.left_out.append(f"{source}: {why}")
                 layers.append((name, place, labelled))
-    if layers:
+    if layers and not places:
+        report.left_out.append(f"{files.shown(path)}: is no file, so that no map lies beside it")
+    elif layers:
         try:
             report.maps = _write_maps(places, model, layers, raster)
         except (OSError, sqlite3.Error) as error:
@@ -160,7 +162,9 @@ def _watched(chips: Iterator[scene.Chip], bar) -> Iterator[scene.Chip]:
 
 
 def _places(path: Path, scenes: Iterable[str], raster: bool) -> dict[str, Path]:
-    """Scene -> where its map is written."""
+    """Scene -> where its map is written; nowhere beside a device or pipe."""
+    if path.exists() and not path.is_file():
+        return {}
     if not raster:
         return dict.fromkeys(scenes, path.with_suffix(".gpkg"))
     return {
@@ -171,8 +175,6 @@ def _places(path: Path, scenes: Iterable[str], raster: bool) -> dict[str, Path]:
 
 def _check_places(places: Mapping[str, Path], images: Mapping[str, Path], path: Path) -> None:
     """`PaperError` where a map would be written over another one, an image or the CSV."""
-    if places and path.exists() and not path.is_file():
-        raise PaperError(f"{files.shown(path)}: no file to put maps beside", "name a CSV file")
     inputs, taken = {file.resolve() for file in images.values()}, {}
     for name, place in places.items():
         if place.resolve() in {path.resolve(), *inputs}:
