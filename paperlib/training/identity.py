@@ -68,11 +68,16 @@ def _other(config: Config, facts: dict[str, Any], measure: bool) -> str:
         return ""
     more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
     asked = (config, len(facts["chips"]["tags"]), facts["probe"]["steps"])
-    numbers = probe.numbers(*asked) if measure else probe.known(*asked)
+    numbers = probe.numbers(*asked) if measure else probe.known(*asked, _threads(facts))
     if numbers is None:
         return f"{changed[0]}{more} changed, {UNCOMPARED}"
     found = probe.difference(facts["probe"]["numbers"], numbers, config.precision)
     return f"{changed[0]}{more}: {found}" if found else ""
+
+
+def _threads(facts: dict[str, Any]) -> str:
+    """How many threads a run's probe was taken with: one, or all."""
+    return "all" if "taken" in facts["probe"] else facts["threads"]
 
 
 def record(folder: Path) -> str:
@@ -100,8 +105,7 @@ def record_all(runs_folder: Path) -> Iterator[tuple[Path, str]]:
     for place in sorted(runs_folder.rglob("run.json"), key=lambda path: (len(path.parts), path)):
         config = Config.from_dict(files.read_json(place.with_name("config.json")))
         facts = files.read_json(place)
-        threads = "all" if "taken" in facts["probe"] else facts["threads"]
-        alike[threads, probe.same_graph(config)].append(place.parent)
+        alike[_threads(facts), probe.same_graph(config)].append(place.parent)
     start = multiprocessing.get_context("spawn")  # a process that computes already cannot be told
     for threads, processes in (("one", system.cores()), ("all", 1)):
         groups = [folders for (had, _), folders in alike.items() if had == threads]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import json
+import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -46,18 +47,19 @@ def same_graph(config: Config) -> Config:
     )  # fmt: skip
 
 
-def key(config: Config, labels: int, steps: int) -> str:
+def key(config: Config, labels: int, steps: int, threads: str) -> str:
     """What a probe by the code of now is saved under.
 
-    labels  L of the chips; steps: batches in one epoch of the run, which its schedule depends on
+    labels   L of the chips; steps: batches in one epoch of the run, which its schedule depends on
+    threads  as of `determinism.threads`: sums of one differ from those of several
     """
-    parts = (same_graph(config).to_dict(), labels, steps)
+    parts = (same_graph(config).to_dict(), labels, steps, threads)
     return cache.key(json.dumps(parts, sort_keys=True), code.total(code_now()), backend.settings())
 
 
-def known(config: Config, labels: int, steps: int) -> Numbers | None:
+def known(config: Config, labels: int, steps: int, threads: str) -> Numbers | None:
     """The numbers that the code of now gives, where they were computed before."""
-    path = _place(config, labels, steps)
+    path = _place(config, labels, steps, threads)
     return files.read_json(path) if path.is_file() else None
 
 
@@ -66,10 +68,12 @@ def numbers(config: Config, labels: int, steps: int) -> Numbers:
 
     labels  L of the chips; steps: batches in one epoch of the run
     """
-    found = known(config, labels, steps)
+    determinism = sys.modules.get(f"{__package__}.determinism")  # which imports Keras
+    threads = determinism.threads() if determinism else "all"
+    found = known(config, labels, steps, threads)
     if found is None:
         found = _take(config, labels, steps)
-        files.write_json(_place(config, labels, steps), found)
+        files.write_json(_place(config, labels, steps, threads), found)
     return found
 
 
@@ -92,8 +96,8 @@ def difference(before: Numbers, now: Numbers, precision: str = "float32") -> str
     return ""
 
 
-def _place(config: Config, labels: int, steps: int) -> Path:
-    return paths.cache_folder() / "probes" / f"{key(config, labels, steps)}.json"
+def _place(config: Config, labels: int, steps: int, threads: str) -> Path:
+    return paths.cache_folder() / "probes" / f"{key(config, labels, steps, threads)}.json"
 
 
 def _take(config: Config, labels: int, steps: int) -> Numbers:
