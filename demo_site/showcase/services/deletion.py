@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from django.db import transaction
-from django.db.models import F, Value
+from django.db.models import F, QuerySet, Value
 from django.db.models.functions import Concat, Now
 
 from .. import storage
@@ -63,19 +63,19 @@ def retire(chips: Iterable[int]) -> None:
         # Whoever is placing one of them now comes before, and is seen by the next statement.
         list(Chip.objects.select_for_update().filter(pk__in=part).order_by("pk").values("pk"))
         gone = Chip.objects.filter(pk__in=part, placements__isnull=True)
-        for chip in gone.filter(drawn=True):
-            _bequeath(chip)
+        _bequeath(gone.filter(drawn=True))
         gone.update(sha256=Concat(Value(RETIRED), F("key")), content="", public=False, shown=False)
 
 
-def _bequeath(chip: Chip) -> None:
-    """Give its pictures to a chip of the same pixels that has none, and no copy to draw from."""
-    heir = Chip.objects.select_for_update().filter(content=chip.content, drawn=False)
-    heir = heir.exclude(pk=chip.pk).exclude(sha256__startswith=RETIRED)
-    if twin := heir.filter(placements__upload__copy="").first():
-        given = {"pictures": chip.pictures, "drawn": True, "views": chip.views}
-        Chip.objects.filter(pk=twin.pk).update(**given)
-        Chip.objects.filter(pk=chip.pk).update(pictures=twin.pictures)
+def _bequeath(drawn: QuerySet[Chip]) -> None:
+    """Give pictures to chips of the same pixels that have none, and no copy to draw from."""
+    heirs = Chip.objects.filter(content__in=drawn.values("content"), drawn=False)
+    heirs = heirs.exclude(sha256__startswith=RETIRED).filter(placements__upload__copy="")
+    for heir in Chip.objects.select_for_update().filter(pk__in=heirs.values("pk")).order_by("pk"):
+        if giver := drawn.filter(content=heir.content).first():
+            given = {"pictures": giver.pictures, "drawn": True, "views": giver.views}
+            Chip.objects.filter(pk=heir.pk).update(**given)
+            Chip.objects.filter(pk=giver.pk).update(pictures=heir.pictures, drawn=False)
 
 
 def remove_retired() -> int:

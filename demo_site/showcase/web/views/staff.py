@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.admin.models import CHANGE, DELETION, LogEntry
+from django.contrib.auth import get_user_model
 from django.contrib.auth import views as auth_views
 from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
@@ -68,7 +68,7 @@ class Login(auth_views.LoginView):
         if ownership.limited(request, "logins"):
             return errors.too_many(request)
         # As the form reads it: other spaces or wide letters are no other account.
-        account = unicodedata.normalize("NFKC", request.POST.get("username", "")).strip()
+        account = get_user_model().normalize_username(request.POST.get("username", "")).strip()
         most = settings.SHOWCASE["LOGINS_PER_HOUR"]
         who = hashlib.sha256(account.casefold().encode()).hexdigest()[:32]
         # An account has its own limit, from however many addresses it is tried.
