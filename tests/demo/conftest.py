@@ -135,6 +135,14 @@ class Showcase:
         while views and chip_images.undrawn().exists():
             chip_images.draw_some(DECODER)
 
+    def sweep(self) -> None:
+        """What a worker tidies away in the course of a day."""
+        from showcase.worker import housekeeping
+
+        housekeeping.sweep()
+        housekeeping.tidy()
+        housekeeping.drop_orphans(minutes=-1)
+
     def stored(self) -> list[str]:
         """Every file in the store, as names."""
         root = Path(django_settings.STORAGES["default"]["OPTIONS"]["location"])

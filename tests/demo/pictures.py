@@ -31,6 +31,11 @@ def png(seed: int, size=64) -> bytes:
     return encode(pixels(seed, size))
 
 
+def flat(value: int, size: int = 64) -> bytes:
+    """A picture of one grey, which the planted model refuses for 13."""
+    return encode(np.full((size, size, 3), value, np.uint8))
+
+
 def jpeg(seed: int, size=64, **options) -> bytes:
     return encode(pixels(seed, size), "JPEG", quality=90, **options)
 

@@ -6,11 +6,16 @@ from datetime import timedelta
 
 import pictures
 import pytest
+from django.contrib.sessions.models import Session
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from showcase import storage
-from showcase.models import Batch, Chip, Placement, Upload, Worker
-from showcase.services import deletion, progress, visibility
+from showcase.models import Batch, Chip, Flag, Placement, Upload, Worker
+from showcase.services import chip_images, corrections, deletion, exports, progress, visibility
+from showcase.worker import housekeeping
 
 pytestmark = pytest.mark.django_db
 
@@ -390,3 +395,112 @@ def test_a_batch_that_is_worked_on_stays_as_it_is(showcase, client):
     batch.refresh_from_db()
     assert not batch.private
     assert "could not be made private" in shown(client, batch)
+
+
+KINDS = ("original", "thumb", "dehazed", "transmission")
+
+
+def status(client, chip, kinds=KINDS):
+    return {client.get(f"/chip/{chip.key}/{kind}.image").status_code for kind in kinds}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_batch_made_private_while_its_pictures_are_drawn_keeps_them(
+    showcase, client, monkeypatch
+):
+    batch = showcase.run([(f"{n}.png", pictures.png(n)) for n in (1, 2)], private="0")
+    dehaze, asked = chip_images.dehaze, []
+
+    def meanwhile(chip):
+        if not asked:
+            asked.append(client.post(f"/batch/{batch.token}/change/", {"private": "1"}))
+        dehaze(chip)
+
+    monkeypatch.setattr(chip_images, "dehaze", meanwhile)
+    showcase.draw(views=True)
+    assert asked[0].status_code == 302
+    assert len(showcase.stored()) == 8
+    for chip in Chip.objects.all():
+        assert status(client, chip) == {200}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_tried_again_and_deleted_leaves_nothing(showcase, client):
+    batch = showcase.run([("a.png", pictures.png(1)), ("bad.png", pictures.flat(13))], private="1")
+    assert batch.chips_failed == 1
+    assert client.post(f"/batch/{batch.token}/retry/").status_code == 302
+    assert client.post(f"/batch/{batch.token}/delete/").status_code == 302
+    showcase.sweep()
+    assert showcase.stored() == []
+    assert not Chip.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_pictures_stay_with_a_twin_that_has_nothing_to_draw_from(showcase, client):
+    one, two = (showcase.run([("a.png", pictures.png(1))], private="0") for _ in range(2))
+    showcase.draw()
+    two = visibility.set_private(two, True)
+    deletion.remove_batch(one)
+    showcase.draw(views=True)
+    showcase.sweep()
+    chip = two.placements.get().chip
+    assert status(client, chip) == {200}
+    assert len(showcase.stored()) == 4
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_visitor_s_time_begins_anew_with_each_upload(showcase, client):
+    showcase.send([("a.png", pictures.png(1))])
+    Session.objects.update(expire_date=timezone.now() + timedelta(hours=1))
+    showcase.send([("b.png", pictures.png(2))], days="30")
+    newest = Batch.objects.latest("id")
+    assert Session.objects.get().expire_date > newest.vanishes_at - timedelta(hours=1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_files_that_come_too_late_are_told_on_the_batch_s_page(client, showcase):
+    opened = client.post("/upload/", {"days": "30"}).json()
+
+    def add(*numbers, after):
+        files = [SimpleUploadedFile(f"{n}.png", pictures.png(n)) for n in numbers]
+        client.post(opened["files_url"], {"after": after, "files": files})
+
+    add(1, 2, after=0)
+    Batch.objects.update(touched_at=timezone.now() - timedelta(minutes=31))
+    housekeeping.sweep()
+    add(3, 4, after=2)
+    client.post(opened["submit_url"])
+    page = client.get(opened["url"]).content.decode()
+    assert ">3: The batch is already being worked on.<" in page
+    assert ">2: " not in page
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_correction_goes_along_when_a_batch_is_made_private(showcase, staff):
+    one, two = (showcase.run([("a.png", pictures.png(1))], private="0") for _ in range(2))
+    flag = Flag.objects.create(chip=Chip.objects.get(), labels=1 << 16)
+    corrections.judge(Flag.objects.filter(pk=flag.pk), accepted=True, by=staff)
+    before = list(exports.csv_rows(two))
+    two = visibility.set_private(two, True)
+    assert list(exports.csv_rows(two)) == before == list(exports.csv_rows(one))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_has_had_its_time_is_shown_nowhere(showcase, client):
+    showcase.run([("a.png", pictures.png(1))], private="1")
+    chip = Chip.objects.get()
+    Batch.objects.update(vanishes_at=timezone.now() - timedelta(days=2))
+    assert client.get(f"/api/v1/chips/{chip.key}").status_code == 404
+    assert status(client, chip, ("original", "thumb")) == {404}
+
+
+def test_a_large_batch_is_deleted_in_as_many_statements_as_a_small_one(showcase):
+    counts = []
+    for size in (2, 9):
+        files = [(f"{n}.png", pictures.png(100 * size + n)) for n in range(size)]
+        batch = showcase.run(files, private="0")
+        showcase.draw()
+        with CaptureQueriesContext(connection) as found:
+            deletion.remove_batch(batch)
+        counts.append(len(found))
+    assert counts[0] == counts[1]

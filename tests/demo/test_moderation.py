@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pictures
 import planted
 import pytest
 from django.test import Client
+from django.utils import timezone
 from showcase import label_sets
 from showcase.models import ApiKey, Chip, Flag, ModelVersion, Worker
-from showcase.services import deletion, predictor
+from showcase.services import corrections, deletion, exports, predictor
 
 pytestmark = pytest.mark.django_db
 
@@ -165,3 +167,35 @@ def test_an_accepted_correction_takes_effect_everywhere_and_can_be_taken_back(
     assert seen() == [False] * 6
     chip.refresh_from_db()
     assert (chip.labels, chip.corrected) == (said, False)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_deleted_correction_counts_no_more(client, showcase, staff):
+    staff.is_superuser = True
+    staff.save()
+    showcase.run([("a.png", pictures.png(1))], private="0")
+    chip = Chip.objects.get()
+    said = chip.labels
+    client.force_login(staff)
+    client.post(f"/chip/{chip.key}/flag/", {"label": ["blow_down"]})
+    assert Chip.objects.get().corrected
+    chosen = [Flag.objects.get().pk]
+    form = {"action": "delete_selected", "_selected_action": chosen, "post": "yes"}
+    client.post("/admin/showcase/flag/", form)
+    chip.refresh_from_db()
+    assert (chip.corrected, chip.labels) == (False, said)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_file_of_corrections_holds_the_one_that_counts(showcase, staff):
+    showcase.run([("a.png", pictures.png(1))], private="0")
+    chip = Chip.objects.get()
+    older, newer = (Flag.objects.create(chip=chip, labels=mask) for mask in (1, 2))
+    for hours, flag in ((2, newer), (1, older)):  # the older one was decided last
+        corrections.judge(Flag.objects.filter(pk=flag.pk), accepted=True, by=staff)
+        at = timezone.now() - timedelta(hours=hours)
+        Flag.objects.filter(pk=flag.pk).update(decided_at=at)
+    corrections.apply([chip.pk])
+    chip.refresh_from_db()
+    assert chip.labels == 1
+    assert "".join(exports.flag_rows()).splitlines()[1:] == [f"a,{label_sets.names(1)[0]}"]

@@ -97,3 +97,13 @@ def test_a_model_without_second_thresholds_has_no_switch(batch, client):
 def test_however_many_chips_it_is_one_query_more(batch, client, django_assert_max_num_queries):
     with django_assert_max_num_queries(8):
         table(client, batch, "?find=rare")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_labels_of_rare_thresholds_are_not_claimed_where_there_are_none(showcase, client):
+    batch = showcase.run([("a.png", pictures.png(1))], private="0")
+    model = ModelVersion.objects.get()
+    model.card.pop("label_thresholds", None)
+    model.save()
+    page = client.get(f"/batch/{batch.token}/?find=rare").content.decode()
+    assert "Labels by thresholds that serve each label alone" not in page

@@ -765,3 +765,18 @@ def test_whoever_asks_for_the_head_of_a_page_gets_it(client, done):
     for path in (*PAGES[:4], own, f"{own}labels.csv", chip.get_absolute_url(), "/flags.csv"):
         answer = client.head(path)
         assert (answer.status_code, answer.content if not answer.streaming else b"") == (200, b"")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("other", ["keeper", "keeper {}", " keeper{}", "ｋeeper"])
+def test_an_account_is_the_same_with_other_spaces_or_letters(client, settings, staff, other):
+    settings.SHOWCASE |= {"LOGINS_PER_HOUR": 3}
+    tried = [
+        client.post(
+            "/login/",
+            {"username": other.format(" " * n), "password": "wrong"},
+            REMOTE_ADDR=f"10.1.{n}.1",
+        ).status_code
+        for n in range(5)
+    ]
+    assert tried == [200, 200, 200, 429, 429]

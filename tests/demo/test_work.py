@@ -766,3 +766,30 @@ def test_a_store_or_decoder_that_is_away_is_not_held_against_a_chip(showcase, cl
     assert Chip.objects.get().tries == 0
     showcase.draw()
     assert client.get(f"/chip/{chip.key}/thumb.image").status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_cancelled_batch_leaves_no_upload_behind(showcase):
+    batch = showcase.run([("bad.png", pictures.flat(13)), ("a.png", pictures.png(1))], private="1")
+    Batch.objects.update(state="cancelled")
+    showcase.draw()
+    Batch.objects.update(finished_at=timezone.now() - timedelta(days=9))
+    showcase.sweep()
+    assert set(batch.uploads.values_list("copy", flat=True)) == {""}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_damaged_picture_takes_no_room_from_the_next(showcase, settings):
+    settings.SHOWCASE |= {"MAX_CHIPS": 4, "CHIP_PIXELS": 64}
+    whole = io.BytesIO()
+    picture = Image.fromarray(pictures.pixels(1, 128))
+    picture.save(whole, "TIFF", compression="tiff_deflate")
+    data = bytearray(whole.getvalue())
+    for at in range(100, 100 + len(data) // 2):
+        data[at] ^= 0x5A
+    batch = showcase.batch([("a.tif", bytes(data)), ("b.jpg", pictures.jpeg(2, 128))])
+    showcase.work(batch)
+    states = dict(Upload.objects.filter(batch=batch).values_list("name", "state"))
+    assert list(states.values()) == ["failed", "read"]
+    batch.refresh_from_db()
+    assert batch.chips == 4
