@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from ninja import File, Form, Header, NinjaAPI, Path, Query, Status, UploadedFile
 from ninja.errors import HttpError
@@ -145,8 +146,8 @@ def upload(
     named = request.auth.batches.filter(request=name)
     if name and (before := named.present().first()):
         return Status(202, {**_status(request, before), "taken": []})
-    if name:
-        named.update(request="")  # it has vanished, and is still to be swept
+    if name:  # one that has vanished, and is still to be swept, gives it up
+        named.filter(vanishes_at__lt=timezone.now()).update(request="")
     try:
         batch, taken = _take(request, files, title=title, private=private, days=days, name=name)
     except IntegrityError:  # the same request came twice at one moment
@@ -163,8 +164,8 @@ def upload(
 def predict(request: HttpRequest, file: File[UploadedFile], find_rare: bool = Rare):
     """One picture, answered at once: a private batch that vanishes after a day.
 
-    Where no worker is free for long, or the picture has more than 500 chips, the answer is 202 and
-    says where to ask for them.
+    Where no worker is free for long, or the picture has more chips than one answer holds, the
+    answer is 202 and says where to ask for them.
     """
     batch, _taken = _take(request, [file], title="", private=True, days=1, name="")
     end = time.monotonic() + WAIT
