@@ -239,23 +239,26 @@ def keep(root: Path, profile: str, commit: str, outputs: Mapping[str, str]) -> N
     """Keep copies of outputs that a commit without changes made; the newest `KEPT` commits stay.
 
     outputs  path -> sha256
+
+    Waits for another run that is keeping its own: it would remove copies without a record yet.
     """
     top = _store(root, profile)
-    for path, digest in outputs.items():
-        target = top / "files" / digest
-        if not target.is_file() and files.sha256(root / path) == digest:
-            with files.replacing(target) as partial:
-                shutil.copyfile(root / path, partial)
-    record = top / f"{commit}.json"
-    before = files.read_json(record) if record.is_file() else {}
-    files.write_json(record, {**before, **outputs})
-    records = sorted(top.glob("*.json"), key=lambda p: p.stat().st_mtime)
-    for old in records[:-KEPT]:
-        old.unlink()
-    used = {sha for one in top.glob("*.json") for sha in files.read_json(one).values()}
-    for copy in (top / "files").iterdir():
-        if copy.name not in used:
-            copy.unlink()
+    with files.locked(top.with_suffix(".lock")):
+        for path, digest in outputs.items():
+            target = top / "files" / digest
+            if not target.is_file() and files.sha256(root / path) == digest:
+                with files.replacing(target) as partial:
+                    shutil.copyfile(root / path, partial)
+        record = top / f"{commit}.json"
+        before = files.read_json(record) if record.is_file() else {}
+        files.write_json(record, {**before, **outputs})
+        records = sorted(top.glob("*.json"), key=lambda p: p.stat().st_mtime)
+        for old in records[:-KEPT]:
+            old.unlink()
+        used = {sha for one in top.glob("*.json") for sha in files.read_json(one).values()}
+        for copy in (top / "files").iterdir():
+            if copy.name not in used:
+                copy.unlink()
 
 
 def kept(root: Path, profile: str, commit: str) -> Side | None:

@@ -354,6 +354,35 @@ def test_only_the_newest_commits_are_kept(tmp_path, monkeypatch):
     ]  # fmt: skip
     assert len(list((store / "files").iterdir())) == 2
     assert shipped.kept(tmp_path, "tiny", "0" * 40) is None
+
+
+def test_two_runs_that_end_at_once_keep_the_copies_of_both(tmp_path, monkeypatch):
+    import threading
+
+    targets = [tmp_path / "results/tiny/one.json", tmp_path / "results/tiny/two.json"]
+    outputs = []
+    for number, target in enumerate(targets):
+        files.write_json(target, number)
+        outputs.append({f"results/tiny/{target.name}": files.sha256(target)})
+    write = files.write_json
+
+    def other():
+        shipped.keep(tmp_path, "tiny", "2" * 40, outputs[1])
+
+    second = threading.Thread(target=other, daemon=True)
+
+    def write_late(path, value):  # the second run ends after the copies, before their record
+        if path.name == f"{1:040d}.json":
+            second.start()
+            second.join(0.5)
+        write(path, value)
+
+    monkeypatch.setattr(files, "write_json", write_late)
+    shipped.keep(tmp_path, "tiny", f"{1:040d}", outputs[0])
+    second.join(60)
+    for commit_, made, target in zip([f"{1:040d}", "2" * 40], outputs, targets, strict=True):
+        side = shipped.kept(tmp_path, "tiny", commit_)
+        assert [side.read(path) for path in made] == [target.read_bytes()]
     assert manifest.read(tmp_path / "results/tiny")["notebooks"] == {}
 
 
