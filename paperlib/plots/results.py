@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 
 from ..labels import ENGLISH, GROUP
 from . import COLOURS, styled
 from .shared import (
+    HALO,
     CENTRED,
     CHIPS_OF_LABEL,
     GREY,
@@ -40,8 +40,6 @@ from .shared import (
 
 #: Group of labels -> its colour in `COLOURS`.
 GROUP_COLOURS = {"weather": "light", "common": "original", "rare": "bad"}
-
-HALO = withStroke(linewidth=2, foreground="white")  # of a number that a line may cross
 
 
 @styled

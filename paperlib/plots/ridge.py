@@ -15,6 +15,7 @@ from ..labels import ENGLISH
 from . import COLOURS, styled
 from .shared import (
     GREY,
+    HALO,
     PROTOCOL,
     TEXT,
     Array,
@@ -110,7 +111,7 @@ def _protocols(
                 right_of = np.fmax(right_of, most.reindex(mine[key]).to_numpy())
         for x, y, number in zip(right_of, at, mine[value], strict=True):
             text = form.format(number).replace("-", "−")
-            note(ax, (x, y), text, (5, 0), fontsize=6.5, color=colour)
+            note(ax, (x, y), text, (5, 0), fontsize=6.5, color=colour, path_effects=[HALO])
     name_rows(ax, range(len(rows)), rows)
     ax.set_ylim(-0.55, len(rows) - 0.45)
     return nested

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
+from matplotlib.patheffects import withStroke
 
 from ..labels import ENGLISH
 from . import COLOURS
@@ -30,6 +31,7 @@ CENTRED = {"ha": "center", "va": "center"}
 CHIPS_OF_LABEL = "label (chips positive for it)"  # what `with_counts` names
 #: Greys of what is not data: lines at zero, texts beside the data, and quieter ones.
 GREY, TEXT, QUIET = "#888888", "#555555", "#777777"
+HALO = withStroke(linewidth=2, foreground="white")  # of a number that a line may cross
 
 
 def panel(width: float, height: float) -> tuple[Figure, Axes]:
