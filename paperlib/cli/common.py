@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import typer
+
 from ..utils.errors import PaperError
+
+#: The option of every command that works on a profile.
+PROFILE = typer.Option("sample", help="sample, tiny, planet32, ucmerced or paper.")
 
 
 def checkout_root() -> Path:

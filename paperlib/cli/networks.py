@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from ..utils.errors import PaperError
-from .common import checkout_root, name_backend
+from .common import PROFILE, checkout_root, name_backend
 
 app = typer.Typer()
 
@@ -20,7 +20,7 @@ def train(
         help="main, seeds, labels, labels-joint, labels-full (for a GPU), full, paper, released, "
         "readings, section-4.2, transforms, leak, backbones, plateau, rules.",
     ),
-    profile: str = typer.Option("sample", help="sample, tiny, planet32 or paper."),
+    profile: str = PROFILE,
     data: str = typer.Option("", help="Folder with train_v2.csv and train-jpg (or an archive)."),
     scheduler: str = typer.Option("", help="Address of a Dask scheduler, to train elsewhere."),
     set_: list[str] = typer.Option(None, "--set", metavar="KEY=VALUE", help="Change all runs."),

@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from ..utils.errors import PaperError
-from .common import checkout_root, name_backend
+from .common import PROFILE, checkout_root, name_backend
 
 app = typer.Typer()
 
@@ -16,7 +16,7 @@ app = typer.Typer()
 @app.command()
 def run(
     notebooks: list[str] = typer.Argument(None, help="Numbers or names; all by default."),
-    profile: str = typer.Option("sample", help="sample, tiny, planet32 or paper."),
+    profile: str = PROFILE,
     data: str = typer.Option("", help="Folder with train_v2.csv and train-jpg (or an archive)."),
     force: bool = typer.Option(False, help="Run also what is current (trained networks stay)."),
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Go on without unreadable chips."),
@@ -59,7 +59,7 @@ def run(
 
 @app.command("list")
 def list_(
-    profile: str = typer.Option("sample", help="sample, tiny, planet32 or paper."),
+    profile: str = PROFILE,
     data: str = typer.Option("", help="Compare with this data folder, too."),
 ) -> None:
     """Show each notebook, what it makes, and whether that is there and current."""
@@ -97,7 +97,7 @@ def report(
 
 @app.command()
 def verify(
-    profile: str = typer.Option("sample", help="sample, tiny, planet32 or paper."),
+    profile: str = PROFILE,
     write: bool = typer.Option(
         False, "--write", help="For authors: what lies here is what is shipped from now on."
     ),
@@ -122,7 +122,7 @@ def verify(
 @app.command()
 def diff(
     revision: str = typer.Argument("HEAD", help='A commit, or "shipped".'),
-    profile: str = typer.Option("sample", help="sample, tiny, planet32 or paper."),
+    profile: str = PROFILE,
 ) -> None:
     """For authors: which figures, table cells and verdicts moved since a commit, side by side."""
     from ..pipeline import diff as differences

@@ -9,6 +9,8 @@ _CURES = {
     errno.EDQUOT: "free some of your quota",
     errno.EROFS: "work in a copy that can be written; PAPER_CACHE names another cache folder",
     errno.EACCES: "make it yours, or work in a copy; PAPER_CACHE names another cache folder",
+    errno.ENOTDIR: "name another: a file has the name of its folder",
+    errno.EEXIST: "name another: a file has the name of its folder",
     errno.EPERM: "make it yours, or work in a copy; PAPER_CACHE names another cache folder",
 }
 
