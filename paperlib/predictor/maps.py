@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import struct
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -19,15 +20,16 @@ from .scene import Chip, Scene
 
 _APPLICATION, _VERSION = 0x47504B47, 10300  # "GPKG", 1.3.0
 _OWN = 100_000  # numbers of reference systems that no authority has numbered begin here
+_CHANGE = "2000-01-01T00:00:00.000Z"  # the time that the format wants, the same in all
 _UNDEFINED = -1  # the standard's number for coordinates without a reference system
-_TABLES = """
+_TABLES = f"""
 CREATE TABLE gpkg_spatial_ref_sys (
   srs_name TEXT NOT NULL, srs_id INTEGER PRIMARY KEY, organization TEXT NOT NULL,
   organization_coordsys_id INTEGER NOT NULL, definition TEXT NOT NULL, description TEXT);
 CREATE TABLE gpkg_contents (
   table_name TEXT NOT NULL PRIMARY KEY, data_type TEXT NOT NULL, identifier TEXT UNIQUE,
   description TEXT DEFAULT '',
-  last_change DATETIME NOT NULL DEFAULT '2000-01-01T00:00:00.000Z',
+  last_change DATETIME NOT NULL DEFAULT '{_CHANGE}',
   min_x DOUBLE, min_y DOUBLE, max_x DOUBLE, max_y DOUBLE, srs_id INTEGER,
   CONSTRAINT fk_gc_r_srs_id FOREIGN KEY (srs_id) REFERENCES gpkg_spatial_ref_sys(srs_id));
 CREATE TABLE gpkg_geometry_columns (
@@ -141,6 +143,28 @@ def write_raster(
     with files.replacing(path) as partial, rasterio.open(partial, "w", **profile) as target:
         target.write(values)
         target.descriptions = tuple(tags)
+
+
+def is_map(path: Path, tags: Sequence[str]) -> bool:
+    """Whether the functions above wrote this file, and nothing has changed it since."""
+    import rasterio
+    from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
+
+    if path.suffix == ".gpkg":
+        changed = "SELECT count(*) FROM gpkg_contents WHERE last_change != ?"
+        try:
+            read_only = f"{path.resolve().as_uri()}?mode=ro"
+            with contextlib.closing(sqlite3.connect(read_only, uri=True)) as base:
+                return base.execute(changed, (_CHANGE,)).fetchone() == (0,)
+        except sqlite3.Error:
+            return False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with rasterio.open(path) as raster:
+                return raster.descriptions == tuple(tags)
+    except RasterioIOError:
+        return False
 
 
 def _reference(base, crs) -> int:

@@ -10,7 +10,7 @@ import json
 import os
 import sqlite3
 import uuid
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -98,7 +98,7 @@ def write_csv(
     path = Path(path)
     scenes = {name: file for name, file in images.items() if scene.is_scene(file, chip)}
     places = _places(path, scenes, raster)
-    _check_places(places, images, path)
+    _check_places(places, images, path, model.tags)
     plain = {name: file for name, file in images.items() if name not in scenes}
     report, layers = Report(), []
     header = ["image_name", "tags", *model.tags]
@@ -173,13 +173,20 @@ def _places(path: Path, scenes: Iterable[str], raster: bool) -> dict[str, Path]:
     }
 
 
-def _check_places(places: Mapping[str, Path], images: Mapping[str, Path], path: Path) -> None:
-    """`PaperError` where a map would be written over another one, an image or the CSV."""
+def _check_places(
+    places: Mapping[str, Path], images: Mapping[str, Path], path: Path, tags: Sequence[str]
+) -> None:
+    """`PaperError` where a map would be written over anything but a map of an earlier run."""
     inputs, taken = {file.resolve() for file in images.values()}, {}
     for name, place in places.items():
         if place.resolve() in {path.resolve(), *inputs}:
             raise PaperError(
                 f"{files.shown(place)}: a map would be written over it", "give another --out"
+            )
+        if place.exists() and not maps.is_map(place, tags):
+            raise PaperError(
+                f"{files.shown(place)}: is no map of an earlier run",
+                "move it, or give another --out: the map of the scene goes there",
             )
         first = taken.setdefault(str(place).casefold(), name)
         if place.suffix == ".tif" and first != name:

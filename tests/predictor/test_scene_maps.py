@@ -200,6 +200,30 @@ def test_a_cluster_labels_the_same_and_may_lose_a_worker(tmp_path, model, pixels
         label(tmp_path, model, files[0], scheduler="tcp://127.0.0.1:1")
 
 
+@pytest.mark.parametrize("raster", [False, True])
+def test_a_map_of_before_is_written_anew_but_nothing_else(tmp_path, model, pixels, raster):
+    """Seen failing: a user's own planet.gpkg beside `--out planet.csv` was replaced."""
+    scene = write(tmp_path / "in.tif", pixels)
+    (place,) = label(tmp_path, model, scene, raster=raster)[0].maps
+    ours = place.read_bytes()
+    label(tmp_path, model, scene, raster=raster)
+    assert place.read_bytes() == ours
+    if raster:  # a user's image of as many bands
+        with rasterio.open(scene) as image:
+            profile = image.profile | {"count": len(LABELS)}
+        with rasterio.open(place, "w", **profile) as image:
+            image.write(np.zeros((len(LABELS), *pixels.shape[:2]), np.uint8))
+    else:  # a user's layer, as GDAL writes it
+        shapes, layer = np.array([b"\x01\x01\0\0\0" + bytes(16)], object), "mine"
+        pyogrio.raw.write(place, shapes, [np.array([1])], ["a"], geometry_type="Point",
+                          crs="EPSG:32722", layer=layer, append=True)  # fmt: skip
+    for own in (place.read_bytes(), b"neither of the two"):
+        place.write_bytes(own)
+        with pytest.raises(PaperError, match=f"{place.name}: is no map of an earlier run"):
+            label(tmp_path, model, scene, raster=raster)
+        assert place.read_bytes() == own
+
+
 def test_no_map_is_written_over_another_or_over_an_image(tmp_path, model, pixels):
     """Seen failing: c.tif of a/b and of a_b had one map between them, and an image was replaced."""
     for folder in ("a/b", "a_b"):
