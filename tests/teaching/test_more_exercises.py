@@ -76,6 +76,38 @@ def test_the_right_ways_are_those_of_the_package():
     assert exercises.check_ridge(ridge).ok is True
 
 
+PLATEAU = exercises.later.plateau
+
+
+def emptied(kernels, strides):
+    """Right, but the lists are empty afterwards."""
+    side = 1
+    while kernels:
+        side = (side - 1) * strides.pop() + kernels.pop()
+    return side
+
+
+def on_a_grid(truth, probability, step):
+    given = probability > np.arange(-step, 1, step)[:, None]
+    hits = (given & (truth == 1)).sum(1)
+    return (5 * hits / (given.sum(1) + 4 * truth.sum())).max()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (exercises.check_dark_channel, lambda image, patch: np.zeros(image.shape[:2])),
+        (exercises.check_plateau, lambda losses, rate, factor: np.zeros(len(losses))),
+        (exercises.check_best_f2, lambda truth, probability: 1.0),
+    ],
+)
+def test_a_constant_is_not_called_rounded(answer):
+    check, constant = answer
+    verdict = check(constant)
+    assert verdict.ok is False
+    assert "rounded" not in verdict.message
+
+
 @pytest.mark.parametrize(
     ("check", "answer", "says"),
     [
@@ -96,6 +128,21 @@ def test_the_right_ways_are_those_of_the_package():
         (exercises.check_separable, lambda k, c, d: k * k * c * d, "ordinary"),
         (exercises.check_features, lambda a, b: b.mean((1, 2)), "mean is not|deviation"),
         (exercises.check_plateau, lambda losses, r, f: [r] * (len(losses) - 1), "shape"),
+        (
+            exercises.check_plateau,
+            lambda losses, r, f: np.maximum(np.asarray(PLATEAU(losses, r, f)), r / 50),
+            "typed|not better",
+        ),
+        (exercises.check_receptive_field, lambda k, s: (k.clear(), s.clear(), 1)[-1], "its input"),
+        (exercises.check_receptive_field, lambda k, s: emptied(k, s), "its input"),
+        *(
+            (
+                exercises.check_best_f2,
+                lambda t, p, step=step: on_a_grid(t, p, step),
+                "a grid misses",
+            )
+            for step in (0.02, 0.01, 0.001, 0.0005)
+        ),
     ],
 )
 @pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::FutureWarning")

@@ -7,6 +7,7 @@ is named. So a hint does not say what is not so.
 
 from __future__ import annotations
 
+import copy
 import html
 import inspect
 import textwrap
@@ -169,7 +170,7 @@ class Exercise:
 
 def _run(answer: Function, case: tuple[Any, ...]) -> Any:
     """The answer's result as an array, or a verdict where there is none."""
-    given = tuple(np.copy(a) if isinstance(a, np.ndarray) else a for a in case)
+    given = copy.deepcopy(case)
     try:
         inspect.signature(answer).bind(*given)
     except TypeError:
@@ -188,7 +189,7 @@ def _run(answer: Function, case: tuple[Any, ...]) -> Any:
     if result is None or result is Ellipsis:
         return Verdict(None, say("the function returns nothing yet; end it with `return …`"))
     for before, after in zip(case, given, strict=True):
-        if isinstance(before, np.ndarray) and not np.array_equal(before, after):
+        if isinstance(before, np.ndarray | list) and not np.array_equal(before, after):
             return Verdict(False, say("the function changes its input; work on a copy"))
     try:
         return np.asarray(result, float)
@@ -233,8 +234,11 @@ def number(
     """
     if answer is None or answer is Ellipsis:
         return Verdict(None, say("put a number"))
+    if isinstance(answer, np.ndarray) and answer.size == 1:
+        answer = answer.item()
+    text = str(answer).strip().replace(",", ".").replace("−", "-")
     try:
-        value = float(str(answer).strip().replace(",", ".").replace("−", "-").removesuffix("%"))
+        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except ValueError:
         text, kind = "a number is wanted, not {kind} {answer!r}", type(answer).__name__
         return Verdict(False, say(text, kind=kind, answer=answer))

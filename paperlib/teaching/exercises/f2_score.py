@@ -155,6 +155,8 @@ BOOK.add(
             _one_label(3, 0.3),
             _one_label(18, 0.15),
             (np.array([1, 1, 0, 1, 1]), np.array([0.9, 0.8, 0.6, 0.7, 0.2])),  # all is best
+            # close by each other: a grid of any usual step misses the cut between them
+            (np.array([1, 1, 0, 0]), np.array([0.9, 0.30003, 0.30002, 0.30001])),
         ],
         {
             "half": "only 0.5 is tried; a miss is dear, so the best threshold lies lower",

@@ -228,7 +228,7 @@ DESIGN_RULES.add(
         _plateau,
         lambda: [
             (np.array([1.0, 0.8, 0.9, 0.85, 0.7, 0.7, 0.6]), 0.1, 0.5),
-            (np.array([3.0, 2.0, 2.5, 2.5, 1.0, 1.1]), 1e-3, 0.1),
+            (np.array([3.0, 2.0, 2.5, 2.5, 1.0, 1.1]), 1.0, 0.1),
         ],
         {
             "last": "the loss is compared with the last one; the best so far is meant",

@@ -43,7 +43,9 @@ def mistake(results: list, wanted: list, failing: list[int]) -> str:
         return say(
             "the result is rounded to grey levels; no uint8 here, keep the numbers as they are"
         )
-    if throughout(np.floor) or throughout(np.rint):
+    given = np.unique(np.concatenate([results[k].ravel() for k in failing]))
+    told = len(given) > 1 or given[0] not in (0, 1)  # else a constant, which is no rounding
+    if told and (throughout(np.floor) or throughout(np.rint)):
         return say("the result is rounded to whole numbers")
     if throughout(lambda x: -x):
         return say("the sign is turned")
