@@ -125,9 +125,10 @@ def fit(rgb: np.ndarray, size: int) -> np.ndarray:
     Shrinking averages over areas (`cv2.INTER_AREA`: each pixel is the mean of what it covers, so
     nothing aliases); enlarging is bicubic (`cv2.INTER_CUBIC`) and adds no detail.
     """
+    height, width = rgb.shape[:2]
+    if size < max(height, width):
+        shrunk = min(size, width), min(size, height)
+        rgb = cv2.resize(rgb, shrunk, interpolation=cv2.INTER_AREA)
     if rgb.shape[:2] == (size, size):
         return rgb
-    smaller = size < min(rgb.shape[:2])
-    return cv2.resize(
-        rgb, (size, size), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
-    )
+    return cv2.resize(rgb, (size, size), interpolation=cv2.INTER_CUBIC)

@@ -103,6 +103,10 @@ def test_shrinking_is_the_mean_over_areas():
 def test_enlarging_is_bicubic_and_keeps_a_flat_picture_flat():
     flat = np.full((4, 4, 3), 77, np.uint8)
     assert (jpeg.fit(flat, 9) == 77).all()
+    long = np.zeros((3, 400, 3), np.uint8)  # one side shrinks, the other grows: no stripe is lost
+    long[:, ::2] = 200
+    for picture in (long, long.swapaxes(0, 1)):
+        assert (np.abs(jpeg.fit(picture, 10).astype(int) - 100) <= 1).all()
     ramp = np.linspace(0, 240, 8).astype(np.uint8)[None, :, None].repeat(8, 0).repeat(3, 2)
     expected = cv2.resize(ramp, (16, 16), interpolation=cv2.INTER_CUBIC)
     np.testing.assert_array_equal(jpeg.fit(ramp, 16), expected)
