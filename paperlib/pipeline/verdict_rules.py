@@ -92,6 +92,7 @@ def _number(rule: Rule, claim: Rule, tables: Tables) -> Part:
         value, low, high = (float(row[rule[k]]) if k in rule else None for k in _VALUE)
     if value is None or np.isnan(value):
         return CANNOT, rule.get("absent", "the results leave this value empty"), []
+    low, high = (None if end is None or np.isnan(end) else end for end in (low, high))
     measures = [Measure(rule.get("name", ""), value, low, high)]
     for name, column in rule.get("beside", {}).items():
         measures.append(Measure(name, float(table.iloc[-1][column])))

@@ -108,6 +108,13 @@ def test_a_number(planted, low, high, verdict):
     assert found.command == "paper run 08 --profile planet32"
 
 
+def test_a_number_whose_interval_is_empty_is_judged_by_itself(planted):
+    planted.table("x.csv", [{"f2": 0.5, "low": np.nan, "high": np.nan}])
+    assert planted.judge(claim(NUMBER, published=0.93)).verdict == CONTRADICTED
+    planted.table("x.csv", [{"f2": 0.935, "low": np.nan, "high": np.nan}])
+    assert planted.judge(claim(NUMBER, published=0.93)).verdict == REPRODUCED
+
+
 @pytest.mark.parametrize(
     ("low", "high", "full"),
     [
