@@ -21,6 +21,7 @@ from scipy.stats import t as student
 
 from .. import f2
 from ..training.copies import HELD_BACK, UNSEEN, UNSEEN_COPY
+from ..utils.errors import PaperError
 from . import grids, run_grid
 
 if TYPE_CHECKING:
@@ -89,12 +90,14 @@ def runs(paper: Project) -> dict[str, dict[str, list[Run]]]:
     found: dict[str, dict[str, list[Run]]] = {}
     for name in dict.fromkeys(budget(config) for config in wanted):
         mine = [config for config in wanted if budget(config) == name]
-        if found and not all(paper.find(config, grid.folder) for config in mine):
+        if not all(paper.find(config, grid.folder) for config in mine):
             continue
         arms = found[name] = {arm: [] for arm in ARMS}
         for run in run_grid.finished(paper, mine, grid.folder):
             arms[run.config.split_by].append(run)
             arms[run.config.split_by].sort(key=lambda one: one.config.seed)
+    if not found:
+        raise PaperError("the runs of no budget are all saved", "paper train --grid leak")
     return found
 
 

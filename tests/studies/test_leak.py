@@ -13,6 +13,7 @@ from paperlib.plots import leak as draw
 from paperlib.profiles import PROFILES
 from paperlib.studies import grids, leak
 from paperlib.training.copies import HELD_BACK, UNSEEN, UNSEEN_COPY
+from paperlib.utils.errors import PaperError
 
 CHIPS, L = 300, 5
 
@@ -118,6 +119,20 @@ def test_the_figure_shows_both_orders_and_every_comparison():
     assert sum("what the leak is worth" in word for word in words) == 2
     titles = [ax.get_title(loc="left") or ax.get_title() for ax in figure.axes]
     assert list(leak.ARMS.values()) == titles[:2]
+
+
+def test_a_budget_whose_runs_are_not_all_saved_is_left_out(monkeypatch):
+    configs = grids.configs("leak", PROFILES["planet32"])
+    _, second = dict.fromkeys(leak.budget(c) for c in configs)
+    saved = {c: SimpleNamespace(config=c) for c in configs if leak.budget(c) == second}
+    paper = SimpleNamespace(profile=PROFILES["planet32"], find=lambda c, folder: saved.get(c))
+    monkeypatch.setattr(leak.run_grid, "finished", lambda p, mine, folder: [saved[c] for c in mine])
+    found = leak.runs(paper)
+    assert list(found) == [second]
+    assert [len(runs) for runs in found[second].values()] == [3, 3]
+    saved.popitem()
+    with pytest.raises(PaperError, match="paper train --grid leak"):
+        leak.runs(paper)
 
 
 def test_on_real_chips_the_grid_has_three_seeds_of_both_ways():
