@@ -139,7 +139,8 @@ class F2Loss(_BatchLoss):
     Raises
     ------
     ValueError
-        for another `per`, and for weights per chip: the loss is of the whole batch
+        for another `per`, an `epsilon` that is not above 0, and for weights per chip: the loss is
+        of the whole batch
 
     Notes
     -----
@@ -152,6 +153,8 @@ class F2Loss(_BatchLoss):
     def __init__(self, per: str = "label", epsilon: float = 1e-7, name: str = "f2_loss", **options):
         if per not in ("label", "chip"):
             raise ValueError(f"per: 'label' or 'chip', not {per!r}")
+        if not epsilon > 0:
+            raise ValueError(f"epsilon: above 0, not {epsilon}")
         super().__init__(name=name, **options)
         self.per, self.epsilon = per, epsilon
 

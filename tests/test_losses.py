@@ -204,10 +204,12 @@ def test_bad_arguments_are_refused():
     for make in (
         lambda: losses.get("mse"),
         lambda: losses.F2Loss(per="pixel"),
+        lambda: losses.F2Loss(epsilon=0),
+        lambda: losses.F2Loss(epsilon=float("nan")),
         lambda: losses.HardExampleLoss(0),
         lambda: losses.HardExampleLoss(per="pixel"),
     ):
-        with pytest.raises(ValueError, match=r"one of|per:|keep:"):
+        with pytest.raises(ValueError, match=r"one of|per:|keep:|epsilon: above 0"):
             make()
     with pytest.raises(ValueError, match="sample_weight"):
         losses.F2Loss()(np.ones((2, 2)), np.ones((2, 2)), np.ones(2))

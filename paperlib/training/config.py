@@ -107,6 +107,8 @@ class Config:
             raise ValueError("epochs, batch and rate are positive")
         if self.cycle < 1 or self.train_chips < 0:
             raise ValueError("cycle is 1 or more, train_chips 0 or more")
+        if self.seed < 0 or not 0 <= self.teaching <= 1:
+            raise ValueError("seed is 0 or more, teaching from 0 to 1")
         if self.teacher and (self.loss != "log" or self.outputs != "all"):
             raise ValueError("teacher: teaches all labels, by the log loss")
         if not 1 <= self.teacher_views <= 8:
@@ -202,20 +204,27 @@ def network(config: Config, labels: int = 17, *, like: Config | None = None):
     """The untrained Keras network of a configuration.
 
     like  build with this configuration's input scaling but without its ready-made weights
+
+    Raises `PaperError` for a `frozen_to` that is no block or layer of the network.
     """
     from ..networks import build  # Keras takes seconds to import
 
-    return build.build(
-        config.network,
-        size=config.size,
-        width=config.width,
-        outputs=labels if config.outputs == "all" else 1,
-        weights=config.weights,
-        centred_only=bool((like or config).weights),
-        batch_norm=config.batch_norm,
-        dropout=config.dropout,
-        dense=config.dense,
-        precision=config.precision,
-        seed=config.seed,
-        frozen_to=config.frozen_to,
-    )
+    try:
+        return build.build(
+            config.network,
+            size=config.size,
+            width=config.width,
+            outputs=labels if config.outputs == "all" else 1,
+            weights=config.weights,
+            centred_only=bool((like or config).weights),
+            batch_norm=config.batch_norm,
+            dropout=config.dropout,
+            dense=config.dense,
+            precision=config.precision,
+            seed=config.seed,
+            frozen_to=config.frozen_to,
+        )
+    except ValueError as error:
+        if not str(error).startswith("frozen_to"):
+            raise
+        raise PaperError(f"configuration: {error}") from None

@@ -133,10 +133,14 @@ def check(config: Config, chips: Chips) -> None:
             f"{chips.source}: fewer than train_chips={config.train_chips} training chips",
             "lower train_chips",
         )
-    if (config.train_chips or count) < config.batch:
+    per_epoch = steps(config, chips) // config.epochs
+    if not per_epoch:
         raise PaperError(
             f"{chips.source}: fewer training chips than batch={config.batch}", "lower the batch"
         )
+    if config.schedule == "cyclical" and per_epoch * config.cycle < 2:
+        problem = f"cycle={config.cycle}: a rate cannot rise and fall in one step"
+        raise PaperError(problem, "more epochs a cycle")
 
 
 def _check_leaks(chips: Chips) -> None:

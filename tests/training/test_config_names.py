@@ -21,7 +21,8 @@ def test_the_names_are_those_that_are_made():
 @pytest.mark.parametrize(
     "wrong",
     ["loss=focal", "network=resnet", "precision=float8", "epochs=0", "rate=nan", "dropout=1",
-     "augment=more", "batch_norm=none", "size=0", "patience=0"],
+     "augment=more", "batch_norm=none", "size=0", "patience=0", "seed=-1", "teaching=2",
+     "teaching=nan"],
 )  # fmt: skip
 def test_a_wrong_option_is_one_line_naming_it(wrong):
     with pytest.raises(ValueError, match=wrong.partition("=")[0]):

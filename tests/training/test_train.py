@@ -346,10 +346,14 @@ def test_slugs_of_shipped_runs_stay():
 
 def test_chips_that_cannot_train_are_refused(tmp_path):
     made = chips()
+    count = int((made.split == "train").sum())
     for config, given, says in [
         (replace(CONFIG, size=64), made, "32 px"),
         (replace(CONFIG, outputs="green"), made, "no label 'green'"),
         (replace(CONFIG, batch=512), made, "lower the batch"),
+        (replace(CONFIG, batch=count, copies=1), made, "lower the batch"),  # a fifth is held back
+        (replace(CONFIG, batch=count, schedule="cyclical", cycle=1), made, "cycle=1"),
+        (replace(CONFIG, frozen_to="block9"), made, "frozen_to: of .* one of block1"),
         (CONFIG, made.part("train"), "no validation chip"),
     ]:
         with pytest.raises(PaperError, match=says):
