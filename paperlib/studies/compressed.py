@@ -24,13 +24,14 @@ def predictions(project: Project, run: Run | None) -> dict[str, tuple[int, int, 
     """How a network was made smaller -> bytes, multiply-adds, `(N, L)` float16 probabilities.
 
     Of the run's validation chips, in its order. Computed where chips and trained weights are here,
-    else as shipped in `compressed.npz`, which is written anew; empty where there is neither, or
-    no run.
+    else as shipped in `compressed.npz`; empty where there is neither, or no run. What is computed
+    is written there; a shipped file of another run stays.
     """
     path = project.results / "compressed.npz"
     made: dict[str, tuple[int, int, Array]] = {}
     slug = run.folder.name if run else ""
-    if run and project.has_chips and run.weights_file.is_file():
+    computed = bool(run and project.has_chips and run.weights_file.is_file())
+    if computed:
         determinism.prepare()
         chips = project.chips(run.config.variant)
         place = {name: i for i, name in enumerate(chips.names.tolist())}
@@ -52,6 +53,8 @@ def predictions(project: Project, run: Run | None) -> dict[str, tuple[int, int, 
                     how: (*counted, stored[f"p{i}"])
                     for i, (how, counted) in enumerate(note["ways"].items())
                 }
+    if path.is_file() and not computed:
+        return made
     note = {"run": slug, "ways": {how: made[how][:2] for how in made}}
     arrays = {f"p{i}": probability for i, (*_, probability) in enumerate(made.values())}
     files.write_arrays(path, note=np.array(json.dumps(note)), **arrays)

@@ -70,8 +70,9 @@ def linear(
 ) -> np.ndarray:
     """One linear classifier per label on standardised features -> `(M, L)` in 0…1.
 
-    kind      `"svm"` (hinge loss; its distance from the plane through a sigmoid) or `"logistic"`
-              (log loss: what a network's sigmoid layer learns). A softmax would allow one label.
+    kind      `"svm"` (squared hinge loss; its distance from the plane through a sigmoid) or
+              `"logistic"` (log loss: what a network's sigmoid layer learns). A softmax would allow
+              one label.
     features  `(N, C)` of the training chips, labels `(N, L)`; others `(M, C)`
 
     How strongly the weights are held small is chosen for all labels together, by the log loss of
@@ -106,15 +107,15 @@ def _fit(kind: str, strength: float, x, labels, z) -> np.ndarray:
     return out
 
 
-def _trained(chips: Chips, how: Method, weights: str, options: Mapping | None) -> np.ndarray:
+def _trained(
+    chips: Chips, how: Method, weights: str, options: Mapping | None, folder: Path
+) -> np.ndarray:
     """Train a network on the training chips given; its `(M, L)` of the validation chips."""
     from ..training.train import train
 
     given = {"size": chips.size, "schedule": "one-cycle", "frozen_to": how.frozen}
     given["weights"] = weights if how.weights else ""
-    run = train(
-        Config.from_dict(given | dict(options or {})), chips, paths.cache_folder() / "transfer"
-    )
+    run = train(Config.from_dict(given | dict(options or {})), chips, folder)
     return run.part("validation").probability
 
 
@@ -144,6 +145,7 @@ def learning_curve(
 
     computing = ["paperlib.training.train", "paperlib.training.features"]
     made_by = code.total(code.reached(computing, alone=[__name__]))
+    runs = paths.cache_folder() / "transfer" / made_by  # `train` takes what is there
     switches = sorted(backend.settings().items())
     cells: dict[tuple[str, int], np.ndarray] = {}
     seen: dict[bool, np.ndarray] = {}
@@ -163,7 +165,7 @@ def learning_curve(
             if only_saved:
                 continue
             if how.model == "network":
-                made = _trained(some, how, weights, options).astype(np.float16)
+                made = _trained(some, how, weights, options, runs).astype(np.float16)
             else:
                 if how.weights not in seen:
                     pooled = fixed.features(

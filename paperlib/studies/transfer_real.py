@@ -2,7 +2,7 @@
 
     paper transfer --data DATA [--chips ucmerced|planet] [--size 64 --size 32] [--only-saved]
 
-writes `transfer_<SIZE>px.{npz,csv}` into the results folder of the chips; what an earlier call
+writes `transfer_<SIZE>px.npz` into the results folder of the chips; what an earlier call
 finished is taken from the cache. DATA holds `LandUse_Multilabeled.txt`, or Planet's `train_v2.csv`.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from ..chips import Chips, planet, ucmerced
 from ..chips.split import first_by_hash
-from ..utils import files
+from ..utils.errors import PaperError
 from . import transfer
 
 LINEAR = ("svm", "logistic", "untrained")
@@ -67,10 +67,12 @@ def wanted(chips: Chips, real: Real) -> tuple[Chips, tuple[int, ...]]:
 def ship(
     data: str | Path, size: int, root: Path, *, which: str = "ucmerced", only_saved: bool = False
 ) -> Path | None:
-    """Predictions and their table at one chip size; None where nothing has been computed.
+    """Predictions at one chip size; None where nothing has been computed.
 
     data  of the set's `read`; root: the results folder of the checkout; which: of `SETS`;
     only_saved as `learning_curve`
+
+    Raises `PaperError` where the file that is there holds cells that are not finished now.
     """
     real = SETS[which]
     chips, counts = wanted(real.read(data, size), real)
@@ -82,9 +84,8 @@ def ship(
     if not cells and not trained:
         return None
     path = root / real.folder / f"transfer_{size}px.npz"
+    if path.is_file() and transfer.read(path).cells.keys() - (cells | trained).keys():
+        raise PaperError(f"{path} holds more cells than are finished now", "move it aside")
     note = {"epochs": OPTIONS["epochs"], "options": OPTIONS} if trained else {"epochs": 0}
     transfer.write(path, cells | trained, chips, weights=transfer.IMAGENET, **note)
-    table = transfer.read(path).table()
-    text = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
-    files.write_text(path.with_suffix(".csv"), text)
     return path

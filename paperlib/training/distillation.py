@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ..chips import Chips
-from ..utils import cache
+from ..utils import cache, code
 from ..utils.errors import PaperError
 from .runs import Run, describe, load, same_chips
 
@@ -75,7 +75,7 @@ def soft_labels(slug: str, chips: Chips, runs_folder: str | Path, *, views: int 
     """
     run = find_teacher(slug, runs_folder, chips)
     answers = run.metadata.get("predictions", "")  # a teacher trained anew answers otherwise
-    key = f"teacher-{cache.key(slug, chips.fingerprint, views, answers)}"
+    key = f"teacher-{cache.key(slug, chips.fingerprint, views, answers, code.stamp(__name__))}"
     if found := cache.load(key):
         return np.array(found[0])
     from ..networks.augment import predict

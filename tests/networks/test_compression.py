@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as arrays
 from training_stand_ins import CONFIG, chips
 
 from paperlib import losses
-from paperlib.networks import build, compression
+from paperlib.networks import augment, build, compression
 from paperlib.studies import compressed
 from paperlib.training import config, distillation, train
 from paperlib.utils.errors import PaperError
@@ -164,7 +164,7 @@ def test_the_log_loss_of_the_mixed_target_is_the_mixture_of_the_losses():
     assert float(losses.LogLoss()(mixed, p)) == pytest.approx(expected, abs=1e-6)
 
 
-def test_a_student_learns_from_its_teacher_and_is_told_apart(tmp_path):
+def test_a_student_learns_from_its_teacher_and_is_told_apart(tmp_path, monkeypatch):
     some = chips()
     short = {**CONFIG.to_dict(), "epochs": 1, "dropout": 0.0}
     teacher = train.train(
@@ -191,6 +191,10 @@ def test_a_student_learns_from_its_teacher_and_is_told_apart(tmp_path):
         for v in (1, 8)
     )
     assert np.array_equal(one[0], soft)
+    monkeypatch.setattr(distillation.code, "stamp", lambda *modules: "the code of tomorrow")
+    monkeypatch.setattr(augment, "predict", lambda model, images, views: np.zeros(soft.shape))
+    assert not distillation.soft_labels(teacher.config.slug, some, tmp_path).any()
+    monkeypatch.undo()
     assert not np.allclose(one[0], one[1], atol=2e-3)
     assert np.allclose(all_of_them[0], all_of_them[1], atol=2e-3)
     with pytest.raises(PaperError, match="no-such-teacher is not in"):
@@ -229,6 +233,9 @@ def test_what_is_shipped_is_read_where_the_weights_are_not(tmp_path, monkeypatch
     table = compressed.table(again, run)
     assert table["how"].tolist() == list(made)
     assert table["difference"].iloc[0] == 0
+    assert compressed.predictions(Place(), None) == {}
+    assert file.read_bytes() == before  # what is shipped cannot be made again without the weights
+    file.unlink()
     assert compressed.predictions(Place(), None) == {}
     with np.load(file) as stored:
         assert json.loads(str(stored["note"]))["ways"] == {}

@@ -16,6 +16,7 @@ from paperlib.evaluation import selection
 from paperlib.networks import build
 from paperlib.studies import transfer
 from paperlib.training import features
+from paperlib.utils.errors import PaperError
 
 
 @pytest.fixture(autouse=True)
@@ -150,16 +151,51 @@ def test_a_curve_of_every_kind_of_method_and_back_from_its_file(tmp_path):
     assert shipped.note["weights"] == "none"
 
 
+def test_networks_trained_by_other_code_are_not_taken(monkeypatch):
+    """Seen failing: after an edit the run of before was taken, under the key of the new code."""
+    folders = []
+
+    def trained(chips, how, weights, options, folder):
+        folders.append(folder)
+        return np.zeros((int((chips.split == "validation").sum()), 3))
+
+    monkeypatch.setattr(transfer, "_trained", trained)
+    some, given = chips(40), {"methods": ("scratch",), "counts": (20,), "progress": False}
+    for digest in ("before", "before", "after"):
+        monkeypatch.setattr(transfer.code, "total", lambda digests, digest=digest: digest)
+        transfer.learning_curve(some, **given)
+    assert [folder.name for folder in folders] == ["before", "after"]
+
+
+def test_a_fuller_file_of_predictions_is_not_written_over(tmp_path, monkeypatch):
+    from paperlib.studies import transfer_real
+
+    some = chips(60)
+    held = int((some.split == "validation").sum())
+    cells = {(m, 16): np.zeros((held, 3), np.float16) for m in ("svm", "logistic")}
+    monkeypatch.setitem(
+        transfer_real.SETS, "here", transfer_real.Real(lambda *_: some, (16,), 0, "here", (64,))
+    )
+    monkeypatch.setattr(transfer, "learning_curve", lambda *a, **k: dict(cells))
+    path = transfer_real.ship("", 64, tmp_path, which="here")
+    assert transfer.read(path).cells.keys() == cells.keys()
+    before = path.read_bytes()
+    del cells["svm", 16]
+    with pytest.raises(PaperError, match="holds more cells than are finished now"):
+        transfer_real.ship("", 64, tmp_path, which="here", only_saved=True)
+    assert path.read_bytes() == before
+
+
 @pytest.mark.parametrize("place", ["ucmerced", "planet32"])
 def test_the_shipped_tables_follow_from_the_shipped_predictions(root, place):
-    folder = root / "results" / place
-    files = sorted(folder.glob("transfer*.npz"))
-    if place == "ucmerced":
-        assert files, "the transfer results are not shipped"
+    files = sorted((root / "results" / place).glob("transfer*.npz"))
+    drawn = pd.read_csv(root / "results/planet32/transfer_real.csv")
+    assert files, "the transfer results are not shipped"
     for path in files:
         shipped = transfer.read(path)
         assert {split_of(name) for name in shipped.names.tolist()} == {"validation"}
-        table = pd.read_csv(path.with_suffix(".csv")).set_index(["method", "chips"])
+        mine = drawn[drawn["results"] == f"{place}/{path.stem}"]
+        table = mine.set_index(["method", "chips"])
         assert len(table) == len(shipped.cells)
         for (method, count), p in shipped.cells.items():
             outcome = selection.protocol_nested(shipped.truth, p.astype(np.float32), shipped.names)
