@@ -351,15 +351,21 @@ def _precision_draws(truth: np.ndarray, probability: np.ndarray, replicates: int
     values = np.full((truth.shape[1], times.shape[1]), np.nan)
     for label, (y, p) in enumerate(zip(truth.T, probability.T, strict=True)):
         order = np.argsort(-p, kind="stable")
+        last = np.append(np.flatnonzero(np.diff(p[order])), len(p) - 1)  # of equal probabilities
         hits = np.flatnonzero(y[order])
         if not len(hits):
             continue
-        # The precision counts at each hit alone: how many were drawn down to it, and of them hits.
+        # The precision counts at the ranks with hits alone (equal probabilities stand on one): how
+        # many were drawn down to it, and of them hits.
         # Row by row, for a row stays in the processor's cache where all of them do not.
-        between = np.add.reduceat(times[order[: hits[-1] + 1]], [0, *(hits[:-1] + 1)])
+        ends = np.unique(last[np.searchsorted(last, hits)])
+        starts = [0, *(ends[:-1] + 1)]
+        between = np.add.reduceat(times[order[: ends[-1] + 1]], starts)
+        hits_at = np.searchsorted(hits, starts)
+        drawn_at = np.add.reduceat(times[order[hits]], hits_at)
         down_to = np.zeros(times.shape[1], np.float32)
         right, precisions = np.zeros((2, times.shape[1]))
-        for since, drawn in zip(between, times[order[hits]].astype(float), strict=True):
+        for since, drawn in zip(between, drawn_at.astype(float), strict=True):
             down_to += since
             right += drawn
             precisions += drawn * right / np.maximum(down_to, 1)
