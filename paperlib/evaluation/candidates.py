@@ -14,7 +14,7 @@ import numpy as np
 
 from ..chips import Chips, leakage
 from ..utils.errors import PaperError
-from .selection import Outcome, protocol_nested, protocol_paper, protocol_test
+from .selection import FOLDS, Outcome, protocol_nested, protocol_paper, protocol_test
 
 if TYPE_CHECKING:
     from ..training.runs import Run
@@ -105,7 +105,8 @@ def gather(runs: Iterable[Run], part: str = "validation", chips: Chips | None = 
 
     Raises `PaperError` for what `leakage` knows: a chip of the training part, one that stands
     twice or in another part than its name says, labels that differ between runs or from the data,
-    two networks for one label, probabilities that sit on other chips' identifiers.
+    two networks for one label, probabilities that sit on other chips' identifiers; and for fewer
+    validation chips than the nested protocol has folds.
     """
     runs = list(runs)
     if not runs:
@@ -133,6 +134,9 @@ def gather(runs: Iterable[Run], part: str = "validation", chips: Chips | None = 
         pool.probability[name] = probability
     if chips is not None:
         leakage.check_alignment(pool.names, pool.truth, chips)
+    if part == "validation" and len(pool.names) < FOLDS:
+        problem = f"{len(pool.names)} validation chips: fewer than the {FOLDS} folds"
+        raise PaperError(f"{problem} of the nested protocol", "give more chips")
     return pool
 
 

@@ -30,6 +30,7 @@ from ..utils.errors import PaperError
 from ..utils.memoize import once
 
 Array = np.ndarray
+FOLDS = 5  # of the nested protocol
 #: One candidate's probabilities `(N, L)`, or several by name; NaN where one lacks a label.
 Candidates = Array | Mapping[Any, Array]
 
@@ -222,7 +223,7 @@ def protocol_nested(
     probability: Candidates,
     names: Array,
     *,
-    folds: int = 5,
+    folds: int = FOLDS,
     seed: int = 0,
     **system: str | float,
 ) -> Outcome:
@@ -276,7 +277,9 @@ def _outcome(
     leakage.check_held_out(names, "the report")
     interval = f2.bootstrap(truth, prediction, seed=seed)
     names, truth = np.array(names), np.array(truth, np.uint8)  # not the caller's, who may change it
-    for array in (names, truth, prediction, calibrated, fold):
+    thresholds = np.stack([s.thresholds_ for s in systems])
+    choice = np.stack([s.choice_ for s in systems])
+    for array in (names, truth, prediction, calibrated, thresholds, choice, fold):
         array.flags.writeable = False
     return Outcome(
         protocol=protocol,
@@ -286,8 +289,8 @@ def _outcome(
         probability=calibrated,
         score=float(interval.value),
         interval=interval,
-        thresholds=np.stack([s.thresholds_ for s in systems]),
-        choice=np.stack([s.choice_ for s in systems]),
+        thresholds=thresholds,
+        choice=choice,
         candidates=systems[0].candidates_,
         systems=tuple(systems),
         fold=fold,

@@ -109,12 +109,14 @@ def overall(outcomes: Mapping[str, Mapping[str, Outcome]]) -> pd.DataFrame:
     outcomes  system -> protocol -> outcome
     Columns: `system`, `protocol`, `chips`, `f2`, `low`, `high`, `mean_label_f2`, `macro_ap`
     (`macro_average_precision`). On every protocol chips are ranked within the folds of the nested
-    one: of the same probabilities it is then the same number.
+    one: of the same probabilities it is then the same number. Fewer chips than folds are one fold.
     """
     rows = []
     for system, by_protocol in outcomes.items():
         folds = len(by_protocol["nested"].systems)
         for protocol, outcome in by_protocol.items():
+            names = outcome.names
+            fold = folds_of(names, folds) if len(names) >= folds else None
             rows.append(
                 {
                     "system": system,
@@ -124,9 +126,7 @@ def overall(outcomes: Mapping[str, Mapping[str, Outcome]]) -> pd.DataFrame:
                     "low": outcome.interval.low,
                     "high": outcome.interval.high,
                     "mean_label_f2": outcome.label_f2(replicates=1).value.mean(),
-                    "macro_ap": macro_average_precision(
-                        outcome.truth, outcome.probability, folds_of(outcome.names, folds)
-                    ),
+                    "macro_ap": macro_average_precision(outcome.truth, outcome.probability, fold),
                 }
             )
     return pd.DataFrame(rows)

@@ -73,8 +73,26 @@ def paired_family(families: Sequence[Family]) -> Family:
     return next(paired, families[0])
 
 
+def judged_pair(
+    families: Iterable[Family], chosen: Family, loss: str = "log"
+) -> tuple[tuple[Run, Run | None], Family, dict[str, tuple[Run, Run]]]:
+    """The (original, dehazed) runs that are judged: of the seed of `chosen` with the most
+    candidates that has both; the family whose other seeds say what chance does
+    (`families.seed_reference`), and name -> their runs, never those that are judged."""
+    rank = {seed: place for place, seed in enumerate(chosen.seeds)}
+    found = pairs(chosen.runs, loss)
+    first = min(found, key=lambda pair: (pair[1] is None, rank[pair[0].config.seed]))
+    family, names = seed_reference(families, chosen)
+    others = {
+        names[original.config.seed]: (original, dehazed)
+        for original, dehazed in pairs(family.runs, loss)
+        if dehazed is not None and original.config.seed in names and original is not first[0]
+    }
+    return first, family, others
+
+
 def measure(families: Sequence[Family], chosen: Family, loss: str = "log") -> Effect:
-    """Figures 6 and 7 from saved runs; the first seed is drawn in full, the others as points.
+    """Figures 6 and 7 from saved runs; one seed is drawn in full, the others as points.
 
     families  all that are saved: where `chosen` has one seed, another one's say what chance does
     chosen    the family that is drawn
@@ -83,9 +101,9 @@ def measure(families: Sequence[Family], chosen: Family, loss: str = "log") -> Ef
     chosen for it. Where no network on dehazed chips is saved, the differences are NaN and the
     original stands alone.
     """
-    found = pairs(chosen.runs, loss)
-    first, alone = outcomes(*found[0]), outcomes(*found[0], thresholds="labels")
-    tags = found[0][0].tags
+    judged, family, others = judged_pair(families, chosen, loss)
+    first, alone = outcomes(*judged), outcomes(*judged, thresholds="labels")
+    tags = judged[0].tags
     there = first["original"].truth.any(0)
     scores, rows = [], []
     for system, outcome in first.items():
@@ -99,7 +117,7 @@ def measure(families: Sequence[Family], chosen: Family, loss: str = "log") -> Ef
     columns = ["difference", "low", "high"]
     differences = pd.DataFrame({"label": tags, **dict.fromkeys(columns, np.nan)})
     gains = pd.DataFrame(columns=["comparison", "difference", "low", "high"])
-    seeds = _scores(chosen, found[0][0].config.seed, first)
+    seeds = _scores(chosen, judged[0].config.seed, first)
     if "dehazed" in first:
         a, b = alone["original"], alone["dehazed"]
         effect = f2.paired_bootstrap(a.truth, a.prediction, b.prediction, "labels")
@@ -113,18 +131,14 @@ def measure(families: Sequence[Family], chosen: Family, loss: str = "log") -> Ef
                 if system != "original"
             ]
         )
-        family, names = seed_reference(families, chosen)
-        for original, dehazed in pairs(family.runs, loss):
-            seed = original.config.seed
-            if dehazed is None or seed not in names:
-                continue
-            seeds += _scores(family, seed, outcomes(original, dehazed))
-            own = outcomes(original, dehazed, thresholds="labels")
+        for name, pair in others.items():
+            seeds += _scores(family, pair[0].config.seed, outcomes(*pair))
+            own = outcomes(*pair, thresholds="labels")
             change = (
                 own["dehazed"].label_f2(replicates=1).value
                 - own["original"].label_f2(replicates=1).value
             )
-            differences[names[seed]] = np.where(there, change, np.nan)
+            differences[name] = np.where(there, change, np.nan)
     return Effect(
         pd.concat(scores, ignore_index=True),
         differences,

@@ -266,14 +266,8 @@ def _log_pairs(kinds: list[Family]) -> Iterator[tuple[str, dict[str, Outcome], d
     """Name of the seed, outcomes of both networks with the log loss and of the choice between them,
     and the same at each label's own threshold; the pair that is judged first, without a name."""
     chosen = dehazing.paired_family(kinds)
-    family, names = families.seed_reference(kinds, chosen)
-    found = [("", dehazing.pairs(chosen.runs)[0])]
-    found += [
-        (names[pair[0].config.seed], pair)
-        for pair in dehazing.pairs(family.runs)
-        if pair[0].config.seed in names
-    ]
-    for name, (original, dehazed) in found:
+    first, _, others = dehazing.judged_pair(kinds, chosen)
+    for name, (original, dehazed) in {"": first, **others}.items():
         if dehazed is not None:
             both = (dehazing.outcomes(original, dehazed, thresholds=t) for t in ("chips", "labels"))
             yield name, *both

@@ -194,6 +194,13 @@ def test_protocols_do_not_depend_on_the_order_of_chips():
     np.testing.assert_array_equal(two.prediction, one.prediction[order])
 
 
+def test_what_is_kept_of_an_outcome_cannot_be_changed():
+    names, truth, p = world(100)
+    for array in ("thresholds", "choice", "prediction", "probability", "truth"):
+        with pytest.raises(ValueError, match="read-only"):
+            getattr(selection.protocol_nested(truth, p, names), array)[:] = 0
+
+
 def test_the_test_chips_are_reported_with_what_the_validation_chips_chose():
     names, truth, p = world(1500)
     other = chip_names(500, "test")

@@ -65,6 +65,25 @@ def test_systems_are_built_up_step_by_step():
     assert kinds["ridge"]["nested"].score == outcomes["choice per label, ridge"]["nested"].score
 
 
+def test_fewer_test_chips_than_folds_are_ranked_together():
+    """Seen failing: a data folder with three test chips ended notebook 08 in a ValueError."""
+    validation, names = pool(300), chip_names(3, "test")
+    _, truth, p = world(300)
+    test = candidates.Pool(names, truth[:3], {Candidate("original", "log"): p[:3]}, LABELS)
+    alone = Candidate("original", "log")
+    outcomes = {"nested": validation.nested(alone), "test": validation.test(test, alone)}
+    table = tables.overall({"one network": outcomes}).set_index("protocol")
+    assert table.loc["test", "chips"] == 3
+    expected = calibration.macro_average_precision(truth[:3], outcomes["test"].probability)
+    assert table.loc["test", "macro_ap"] == pytest.approx(expected)
+
+
+def test_fewer_validation_chips_than_folds_are_one_line():
+    names, truth, p = world(4)
+    with pytest.raises(PaperError, match="4 validation chips: fewer than the 5 folds"):
+        candidates.gather([FakeRun(names, truth, p.astype(np.float32))])
+
+
 def test_table1_leaves_out_what_no_chip_carries():
     one = pool(200)
     one.truth[:, 4] = 0
