@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from ..labels import ENGLISH, GROUP
 from . import COLOURS, styled
 from .shared import (
-    HALO,
     CENTRED,
     CHIPS_OF_LABEL,
     GREY,
+    HALO,
     LOSS_STYLE,
     PROTOCOL,
     QUIET,
