@@ -26,7 +26,7 @@ def partial_of(target: Path, key: str) -> Iterator[Path]:
     Raises `PaperError` where another run holds it, or it cannot be made.
     """
     folder = folder_of(target)
-    if _is_another_s(folder):
+    if _is_foreign(folder):
         raise PaperError(f"{folder} is in the way", "move it: the work in progress goes there")
     made = make_folder(target.parent, target)
     with held(folder, target):
@@ -53,7 +53,7 @@ def _key(folder: Path) -> str:
     return (folder / KEY).read_text(encoding="utf-8") if (folder / KEY).is_file() else ""
 
 
-def _is_another_s(folder: Path) -> bool:
+def _is_foreign(folder: Path) -> bool:
     """Whether what has this name is none of ours: no folder, or one with files and no lock."""
     try:
         names = os.listdir(folder)
