@@ -113,12 +113,6 @@ def _fast_is_exact() -> bool:
     return bgr is not None and np.array_equal(bgr[..., ::-1] - 1, exact(buffer.getvalue()))
 
 
-def pattern(height: int, width: int) -> np.ndarray:
-    """`(H, W, 3)` uint8 of many colours, smooth and not, to try one way of reading on another."""
-    y, x = np.mgrid[:height, :width]
-    return np.stack([5 * y + x, 7 * x - 3 * y, 11 * (x ^ y)], axis=2).astype(np.uint8)
-
-
 def fit(rgb: np.ndarray, size: int) -> np.ndarray:
     """`(H, W, 3)` -> `(size, size, 3)` uint8.
 

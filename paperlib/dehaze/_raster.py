@@ -28,7 +28,6 @@ DRIVERS = {".tif": "GTiff", ".tiff": "GTiff", ".png": "PNG", ".jpg": "JPEG", ".j
 CACHE = 96 << 20  # bytes of decoded blocks that GDAL keeps; its own default grows with the machine
 BLOCK = 8 << 20  # bytes of a block above which a TIFF is unpacked first, forward
 RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
-PLAIN = {*RGB, ColorInterp.gray, ColorInterp.undefined, ColorInterp.alpha, ColorInterp.palette}
 #: Types of pixels that are read and written -> GDAL's names.
 NAMES = {
     "uint8": "Byte", "int8": "Int8", "uint16": "UInt16", "int16": "Int16", "uint32": "UInt32",

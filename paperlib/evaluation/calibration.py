@@ -99,7 +99,10 @@ def _binned(
 def error_interval(
     truth: Array, probability: Array, bins: int = 10, *, replicates: int = 2000, seed: int = 0
 ) -> f2.Interval:
-    """`calibration_error` of `(N, L)` with its 95 % interval: the basic bootstrap over chips.
+    """Mean distance of probability and frequency over all predictions (ECE; Guo et al. 2017), with
+    its 95 % interval: the basic bootstrap over chips.
+
+    truth, probability  `(N, L)`
 
     Chance alone moves a bin away from its diagonal, so drawn chips have a larger error than the
     chips themselves; the basic interval, twice the value minus the draws' quantiles, takes that
@@ -109,12 +112,6 @@ def error_interval(
     error = np.abs(given - hits).sum(1) / count.sum(1)
     low, high = 2 * error[0] - np.quantile(error[1:], (0.975, 0.025))
     return f2.Interval(float(error[0]), max(float(low), 0.0), float(high))
-
-
-def calibration_error(frame: pd.DataFrame) -> float:
-    """Mean distance of probability and frequency over all predictions (ECE; Guo et al. 2017)."""
-    distance = (frame["probability"] - frame["frequency"]).abs()
-    return float((distance * frame["count"]).sum() / frame["count"].sum())
 
 
 def correlation(values: Array, like: Array | None = None) -> Array:

@@ -43,20 +43,18 @@ def ratios(own: Sequence[float], reference: Sequence[float]) -> tuple[float, flo
     return _CHIPS / float(np.median(a)), float(np.median(b / a))
 
 
-def measure(
-    project: Project, sizes: Iterable[tuple[str, float]], *, size: int = 0, progress: bool = True
-) -> Path:
+def measure(project: Project, sizes: Iterable[tuple[str, float]]) -> Path:
     """Time each network in a process of its own, on one core; write `<results>/speed.json`.
 
-    sizes  (network, width);  size  of the chips in pixels, by default the profile's
+    sizes  (network, width), on chips of the profile's size
 
     A row per network: `network`, `width`, `chips_per_second` (median of seven turns),
     `times_reference` (VGG-16 × 0.125, timed in the same turns), `memory_mb` (what the process grew
     by from before the network was built to after its first 256 chips).
     """
     rows = []
-    for network, width in tqdm(list(sizes), unit="network", disable=not progress):
-        rows.append(_in_process(network, width, size or project.profile.size))
+    for network, width in tqdm(list(sizes), unit="network"):
+        rows.append(_in_process(network, width, project.profile.size))
     path = project.results / FILE
     machine = {key: hardware()[key] for key in ("processor", "system")}
     note = {"machine": machine, "cores": 1, "chips": _CHIPS, "batch": _BATCH, "turns": _TIMES}

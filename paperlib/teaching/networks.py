@@ -231,13 +231,6 @@ def inception_resnet_b(x, scale: float = 0.1):
     return _residual(x, [conv_norm(x, 192, 1), one_by_n(conv_norm(x, 128, 1), (160, 192))], scale)
 
 
-def inception_resnet_c(x, scale: float = 0.2):
-    """Figure 19's block at 8×8."""
-    return _residual(
-        x, [conv_norm(x, 192, 1), one_by_n(conv_norm(x, 192, 1), (224, 256), n=3)], scale
-    )
-
-
 # ── MobileNet: Howard et al. 2017; Sandler et al. 2018 ──────────────────────────────────────────
 
 

@@ -158,7 +158,6 @@ def _two_components():
 
 
 GOOD = chipmaker.jpeg(chipmaker.pixels(1))
-NO_FRAME = b"\xff\xd8\xff\xda\0\x08\1\1\0\0\x3f\0\xff\xd9"
 BAD_CHIPS = {
     "empty": (b"", "is empty"),
     "unreadable": (b"no picture at all", "is not a JPEG"),

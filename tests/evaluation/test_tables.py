@@ -158,9 +158,8 @@ def test_reliability_of_calibrated_and_of_overconfident_probabilities():
     assert curve["count"].sum() == p.size
     assert ((curve["low"] <= 0) & (curve["high"] >= 0)).sum() >= 8
     assert np.allclose(curve["difference"], curve["frequency"] - curve["probability"])
-    assert calibration.calibration_error(curve) < 0.02
-    wrong = calibration.reliability(truth, np.clip(p * 2 - 0.5, 0, 1))
-    assert calibration.calibration_error(wrong) > 0.1
+    assert calibration.error_interval(truth, p).value < 0.02
+    assert calibration.error_interval(truth, np.clip(p * 2 - 0.5, 0, 1)).value > 0.1
     edge = calibration.reliability(np.ones((3, 1), int), np.ones((3, 1)))
     assert edge.loc[0, ["frequency", "difference"]].tolist() == [1, 0]
     assert edge[["low", "high"]].isna().all().all()  # three chips are too few to draw from
@@ -172,9 +171,9 @@ def test_the_interval_of_the_calibration_error_leaves_out_what_chance_adds():
     p = rng.uniform(0.2, 0.8, (300, 3))
     truth = (rng.random(p.shape) < p).astype(np.uint8)
     found = calibration.error_interval(truth, p)
-    assert found.value == pytest.approx(
-        calibration.calibration_error(calibration.reliability(truth, p))
-    )
+    curve = calibration.reliability(truth, p)
+    distance = (curve["probability"] - curve["frequency"]).abs()
+    assert found.value == pytest.approx(np.average(distance, weights=curve["count"]))
     assert found.low < 0.01  # the truth is 0; a percentile interval starts above 0.02
     wrong = calibration.error_interval(truth, np.clip(p + 0.15, 0, 1))
     assert wrong.low > 0.05

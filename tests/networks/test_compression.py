@@ -20,12 +20,7 @@ from paperlib.studies import compressed
 from paperlib.training import config, distillation, train
 from paperlib.utils.errors import PaperError
 
-
-@pytest.fixture(autouse=True, scope="module")
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PAPER_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
+pytestmark = pytest.mark.usefixtures("cache_of_the_module")
 
 
 def images(count=4, seed=0):

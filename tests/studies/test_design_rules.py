@@ -20,12 +20,7 @@ from paperlib.training import schedules, train
 from paperlib.training.config import Config
 from paperlib.training.runs import load
 
-
-@pytest.fixture(autouse=True, scope="module")
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PAPER_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
+pytestmark = pytest.mark.usefixtures("cache_of_the_module")
 
 
 # ---- the cyclical rate ---------------------------------------------------------------------------

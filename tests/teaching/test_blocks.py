@@ -164,7 +164,6 @@ def between(model, first, last):
         ("MobileNetV2", "block_4_add", "block_5_add", "inverted_residual", {}),
         ("InceptionResNetV2", "mixed_5b", "block35_1_ac", "inception_resnet_a", {}),
         ("InceptionResNetV2", "mixed_6a", "block17_1_ac", "inception_resnet_b", {}),
-        ("InceptionResNetV2", "mixed_7a", "block8_1_ac", "inception_resnet_c", {}),
         (
             "InceptionResNetV2",
             "block35_10_ac",

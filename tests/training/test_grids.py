@@ -18,11 +18,7 @@ from paperlib.utils.errors import PaperError
 SMALL = {"network": "vgg11", "width": 0.0625, "epochs": 1, "batch_norm": "head"}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PAPER_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
+pytestmark = pytest.mark.usefixtures("cache_of_the_module")
 
 
 @pytest.mark.parametrize(

@@ -28,9 +28,7 @@ def chips(count: int = 150) -> Chips:
     return made.part("train")
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("PAPER_CACHE", str(tmp_path))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def test_both_halves_together_are_the_whole_network():
