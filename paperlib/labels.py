@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-# tag -> (English, Chinese, group, chips of the 40,479 that carry it, a repeated tag counted once)
+# tag -> (English, Chinese, group, chips of the 40,479 positive for it, a repeated tag counted once)
 _TABLE: dict[str, tuple[str, str, str, int]] = {
     "cloudy": ("cloudy", "全云", "weather", 2089),
     "partly_cloudy": ("partly cloudy", "局部有云", "weather", 7261),

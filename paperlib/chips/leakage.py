@@ -19,7 +19,7 @@ Array = np.ndarray
 #: Loss -> the least slope of `check_informative`, about half of what the shipped runs have: 0.87 to
 #: 1.08 for the log loss, 1.1 for hard examples, 0.39 to 0.49 for the F2 loss, which is too sure.
 SLOPES = {"log": 0.5, "hard": 0.5, "f2": 0.2}
-TELLING = 50  # chips that carry a label, from which on its probabilities can tell shuffled ones
+TELLING = 50  # chips positive for a label, from which on its probabilities can tell shuffled ones
 
 
 def check_once(names: Iterable[str], what: str = "chip") -> None:
@@ -131,7 +131,7 @@ def check_training(train: Chips, reported: Chips, fraction: float = 0.001) -> No
 
 
 def check_alignment(names: Array, truth: Array, chips: Chips) -> None:
-    """Predictions carry the labels that the data give to their names: identifiers not shuffled."""
+    """Predictions have the labels that the data give to their names: identifiers not shuffled."""
     place = {name: row for row, name in enumerate(chips.names.tolist())}
     unknown = [name for name in names.tolist() if name not in place]
     if unknown:
@@ -159,9 +159,9 @@ def check_informative(truth: Array, probability: Array, source: str, loss: str =
     3 errors below `SLOPES` of its loss, and the error is small enough (under 0.1) to tell: where a
     fraction of the rows was moved, the slope falls by this fraction. (What moves fewer is found by
     the digest that `runs.load` holds predictions against.) A network that has learnt nothing
-    gives nearly constant probabilities, a large error, and passes. Labels that fewer than `TELLING`
-    chips carry are left out: a network of one rare label alone can be surely wrong about all of
-    them.
+    gives nearly constant probabilities, a large error, and passes. Labels for which fewer than
+    `TELLING` chips are positive are left out: a network of one rare label alone can be surely wrong
+    about all of them.
 
     truth  `(N, L)`;  probability  `(N, L)`, NaN where a label is not predicted
     loss   that the network was trained with, a name from `losses.LOSSES`; `""` if unknown

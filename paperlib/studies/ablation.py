@@ -1,8 +1,8 @@
 """What each part of the paper's recipe brings, measured on the runs that are saved.
 
 Each part is measured alone: nested F2 with it minus without it, on the same validation chips, of
-networks that differ in nothing else (where a twin as briefly trained is not saved, the card names
-the epochs of both sides). Of one network on each side the interval is the paired bootstrap's, over
+networks that differ in nothing else (where a baseline as briefly trained is not saved, the card
+names the epochs of both sides). Of one network on each side the interval is the paired bootstrap's, over
 chips; of several, with different seeds, it holds the luck of the training as well.
 """
 
@@ -48,15 +48,17 @@ def gains(paper: Project, run: Run) -> dict[str, dict[str, Any]]:
 def _per_label(found: Sequence[Family]) -> dict[str, dict[str, Any]]:
     """A network for each label minus one for all, log loss, original chips, one seed."""
     each = families.per_label(found)
-    twin = each and families.joint_baseline(found, each)
-    if each is None or twin is None:
+    baseline = each and families.joint_baseline(found, each)
+    if each is None or baseline is None:
         return {}
-    own, other = (_plain(family) for family in (each, twin))
+    own, other = (_plain(family) for family in (each, baseline))
     if own is None or other is None:
         return {}
     on = each.title
-    if more := systems.unlike(replace(each.design, outputs="all"), twin.design):
-        on += f"; the network for all labels, {twin.title}, differs in {', '.join(more)} as well"
+    if more := systems.unlike(replace(each.design, outputs="all"), baseline.design):
+        on += (
+            f"; the network for all labels, {baseline.title}, differs in {', '.join(more)} as well"
+        )
     return {"one model per label": gain(own, other, on)}
 
 

@@ -76,7 +76,7 @@ def table1(
 
 
 def _exact_ends(interval: f2.Interval, hits: Array, of: Array) -> f2.Interval:
-    """A share's interval with the exact 95 % bound where none or all of `of` are hits, `(L,)`."""
+    """Its interval with the exact 95 % bound where none or all of `of` are hits, `(L,)`."""
     with np.errstate(divide="ignore"):
         bound = np.where(of > 0, 0.025 ** (1.0 / of), np.nan)
     low = np.where((hits == of) & (of > 0), bound, interval.low)

@@ -111,7 +111,7 @@ def saved_runs(paper: Project, names: Iterable[str] = GRIDS) -> list[Run]:
 
 
 def label_counts(paper: Project) -> pd.DataFrame:
-    """Chips of each split that carry each label: `label`, `train`, `validation`, `test`.
+    """Chips of each split positive for each label: `label`, `train`, `validation`, `test`.
 
     Counted from the chips, which are also checked for leaks between the splits; where only shipped
     results are at hand, the shipped table. The last row, `chips`, counts the chips themselves.

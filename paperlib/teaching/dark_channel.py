@@ -87,20 +87,20 @@ def sweep(
 def chips_with(paper: Project, tag: str, most: int) -> np.ndarray:
     """Up to `most` chips of one weather: the reader's real ones, or generated ones at 256 pixels.
 
-    Returns `(N, S, S, 3)` uint8. The generated are the first that carry the tag.
+    Returns `(N, S, S, 3)` uint8. The generated are the first with the tag.
     """
     if paper.profile.source != "scenes" and paper.has_chips:
         chips = paper.chips()
         return chips.images[chips.labels[:, INDEX[tag]] == 1][:most]
-    return np.stack([scenes.scene(index).image for index in _carrying(tag, most)])
+    return np.stack([scenes.scene(index).image for index in _labelled(tag, most)])
 
 
 def haze_free(tag: str, most: int) -> np.ndarray:
     """The truth behind the generated `chips_with` that tag: `(N, 256, 256, 3)` uint8."""
-    return np.stack([scenes.scene(index).clear for index in _carrying(tag, most)])
+    return np.stack([scenes.scene(index).clear for index in _labelled(tag, most)])
 
 
-def _carrying(tag: str, most: int) -> list[int]:
+def _labelled(tag: str, most: int) -> list[int]:
     """The first scenes with the tag."""
     return list(islice((i for i in naturals() if tag in scenes.tags_of(i)), most))
 
@@ -121,7 +121,7 @@ def fraction_below(counts: np.ndarray, level: int) -> float:
 def haze_table(count: int, *, seed: int = 0) -> pd.DataFrame:
     """PSNR and SSIM against the truth, before and after dehazing, on generated haze.
 
-    count  scenes for each row; they carry the label sets of real chips, cloudy ones left out
+    count  scenes for each row; they have the label sets of real chips, cloudy ones left out
     Columns: haze, depth, scenes; psnr and ssim of the hazy input and of the result; psnr_light and
     ssim_light with the true A handed over; mean |t − truth|, and the same with the true A.
     """
@@ -183,7 +183,7 @@ def depth_table(count: int, *, level: float = 0.6, seed: int = 0) -> pd.DataFram
 
 
 def pairs_table(folder: str | Path) -> pd.DataFrame:
-    """PSNR and SSIM before and after dehazing on pictures with a known haze-free twin.
+    """PSNR and SSIM before and after dehazing on pictures whose haze-free picture is known.
 
     folder  with `hazy/` and `clear/`; equal file names are the same place
     Raises `PaperError` where there are no pairs, or one that cannot be read or differs in size.

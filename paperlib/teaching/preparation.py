@@ -36,7 +36,7 @@ class Motion:
 
     mirrored  before the turn
     turn      degrees, counterclockwise
-    growth    share, +0.1 for a tenth larger
+    growth    fraction, +0.1 for a tenth larger
     bend      root mean square along an axis of what no turn and growth explain, fraction of the
     side
     """

@@ -52,7 +52,7 @@ class Scene:
 
 @functools.cache
 def label_sets() -> tuple[tuple[tuple[str, ...], ...], np.ndarray]:
-    """The combinations of tags on real chips, and how many chips carry each: (K sets, `(K,)`)."""
+    """The combinations of tags on real chips, and how many chips have each: (K sets, `(K,)`)."""
     with Path(__file__).with_name("label_sets.csv").open(encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle))
     return tuple(tuple(r["tags"].split()) for r in rows), np.array([int(r["chips"]) for r in rows])

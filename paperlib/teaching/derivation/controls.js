@@ -80,7 +80,7 @@ function buildHistogram(host) {
     host.innerHTML = `<figure><svg class="histogram" role="img" aria-label="${label}" viewBox="0 0 580 205">${now.truth ? bars(ground, "#0072b2") : ""}${bars(hazy, "#e69f00")}
       <path d="M40 170H552M${40 + 50} 14V170" stroke="currentColor" stroke-width="1" stroke-dasharray="0"/><text x="${44 + 50}" y="24">25</text>
       <text x="40" y="190">0</text><text x="552" y="190" text-anchor="end">255</text><text x="296" y="202" text-anchor="middle">${say(["dark channel, grey level", "暗通道灰度级"])}</text><text x="36" y="30" text-anchor="end">${Math.round(100 * top)}%</text></svg>
-      <figcaption>${both(["share of the pixels; J blue, I orange", "像素比例；J 蓝色，I 橙色"])}</figcaption></figure>`;
+      <figcaption>${both(["fraction of the pixels; J blue, I orange", "像素比例；J 蓝色，I 橙色"])}</figcaption></figure>`;
   };
   watcher.observe(host);
 }

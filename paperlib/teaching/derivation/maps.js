@@ -7,7 +7,7 @@ const START = { patch: 15, omega: 0.95, t0: 0.1, fraction: 0.01, radius: 40, eps
 const SLIDERS = { // name: [least, most, step, to value, to position, digits, words]
   strength: [0, 0.95, 0.01, (v) => v, (v) => v, 2, ["haze on average, 1 − t", "平均雾量 1 − t"]],
   patch: [1, 61, 2, (v) => v, (v) => v, 0, ["side of the window Ω, pixels", "窗口 Ω 的边长（像素）"]],
-  omega: [0, 1, 0.01, (v) => v, (v) => v, 2, ["ω, the share of the haze that is taken away", "ω，去掉的雾的比例"]],
+  omega: [0, 1, 0.01, (v) => v, (v) => v, 2, ["ω, the fraction of the haze that is taken away", "ω，去掉的雾的比例"]],
   t0: [0.01, 0.9, 0.01, (v) => v, (v) => v, 2, ["t₀, the least t that is divided by", "t₀，除数 t 的下限"]],
   fraction: [-4, 0, 0.1, (v) => 10 ** v, (v) => Math.log10(v), 4, ["fraction of the pixels that are candidates", "候选像素的比例"]],
   radius: [0, 80, 1, (v) => v, (v) => v, 0, ["radius of the guided filter, pixels", "导向滤波的半径（像素）"]],

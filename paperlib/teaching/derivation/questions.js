@@ -66,7 +66,7 @@ const EXERCISES = [
       [1.02, ["The light of the haze is added unweighted. Where air is clear (t = 1) no haze light may arrive: it counts as A·(1 − t).", "雾的光没有加权。空气清澈时（t = 1）不应有雾的光：应为 A·(1 − t)。"]],
       [0.62, ["t and 1 − t have changed places: t = 1 means clear air.", "t 和 1 − t 写反了：t = 1 表示没有雾。"]],
       [0.12, ["That is the ground's light alone; the haze adds light of its own.", "这只是地面的光；雾自己还会加上光。"]],
-      [0.36, ["That is the haze's light alone; the share t of the ground's light comes through.", "这只是雾的光；地面的光还有 t 的比例透过来。"]],
+      [0.36, ["That is the haze's light alone; the fraction t of the ground's light comes through.", "这只是雾的光；地面的光还有 t 的比例透过来。"]],
       [0.66, ["J has to be weighted by t as well.", "J 也要乘上 t。"]],
       [0.324, ["A·(1 − t) comes on top of J·t; it is not multiplied by t again.", "A·(1 − t) 是加上去的，没有乘以 t。"]]],
     way: ["0.2 · 0.6 + 0.9 · (1 − 0.6) = 0.12 + 0.36 = 0.48.", "0.2 · 0.6 + 0.9 · (1 − 0.6) = 0.12 + 0.36 = 0.48。"] },

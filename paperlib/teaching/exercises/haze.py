@@ -50,7 +50,7 @@ HAZE = Exercise(
         "unweighted": "the light is added unweighted; where air is clear, t = 1, none may arrive",
         "swapped": "t and 1 − t have changed places: t = 1 is clear air",
         "no light": "the light that the haze scatters towards the camera is missing",
-        "no ground": "the ground's own light is missing: the share t of it gets through",
+        "no ground": "the ground's own light is missing: the fraction t of it gets through",
         "ground unweighted": "the ground's light has to lose a part on its way: only t of it",
         "minus": "the haze's light comes on top; it is not subtracted",
         "product": "the two kinds of light add up in the camera; they are not multiplied",
