@@ -53,8 +53,8 @@ def reliability(
     truth, probability  `(N, L)`
     Returns a row per bin of equal width that holds any: `probability` (mean given), `frequency`
     (the positive fraction), `difference` (frequency minus probability) with its 95 % interval
-    `low`, `high`, and `count`. The interval is a bootstrap over chips, since the labels of one chip are
-    not independent of each other; it is NaN where fewer than `FEW` chips are in the bin.
+    `low`, `high`, and `count`. The interval is a bootstrap over chips, since the labels of one chip
+    are not independent of each other; it is NaN where fewer than `FEW` chips are in the bin.
     """
     sums, (count, hits, given) = _binned(truth, probability, bins, replicates, seed)
     used = count[0] > 0

@@ -2,8 +2,8 @@
 
 Each part is measured alone: nested F2 with it minus without it, on the same validation chips, of
 networks that differ in nothing else (where a baseline as briefly trained is not saved, the card
-names the epochs of both sides). Of one network on each side the interval is the paired bootstrap's, over
-chips; of several, with different seeds, it holds the luck of the training as well.
+names the epochs of both sides). Of one network on each side the interval is the paired bootstrap's,
+over chips; of several, with different seeds, it holds the luck of the training as well.
 """
 
 from __future__ import annotations
