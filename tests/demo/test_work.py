@@ -21,7 +21,7 @@ from showcase import storage
 from showcase.decoder.answers import Away
 from showcase.decoder.client import Decoder
 from showcase.models import Batch, Chip, ModelVersion, Placement, Prediction, Upload
-from showcase.services import batches, chip_images, deletion, predictor
+from showcase.services import batches, chip_images, deletion, predictor, progress
 from showcase.worker import bulk, housekeeping, label_batch, lease, read_ahead
 
 from paperlib.labels import LABELS
@@ -364,6 +364,9 @@ def test_a_file_that_failed_can_be_tried_again_while_its_copy_is_kept(showcase, 
     assert (batch.state, batch.files_failed, batch.chips_labelled) == ("failed", 2, 0)
     settings.SHOWCASE["BATCH_READ_SECONDS"] = 100
     assert batches.retry(batch)
+    batch.refresh_from_db()
+    assert progress.of(batch).percent == 0  # seen failing: 100 until the first chips were saved
+    assert progress.of(batch).left == 2
     showcase.work(batch)
     assert (batch.state, batch.files_failed, batch.chips_labelled) == ("done", 0, 5)
     assert not batches.retry(batch)  # nothing failed any more
@@ -657,7 +660,13 @@ def test_views_are_drawn_by_the_papers_equations(showcase):
 
 
 def test_deleting_a_chip_removes_it_everywhere(showcase, django_capture_on_commit_callbacks):
-    showcase.run([("a.png", pictures.png(1))])
+    files = [(f"{i}.png", pictures.png(i)) for i in (1, 2)]
+    held = [showcase.run(files[:n]) for n in (1, 2)]
+    with django_capture_on_commit_callbacks(execute=True):
+        deletion.remove_chip(held[0].placements.get().chip)
+    for batch, left in zip(held, (0, 1), strict=True):
+        batch.refresh_from_db()
+        assert (batch.chips, batch.chips_labelled) == (left, left)
     with django_capture_on_commit_callbacks(execute=True):
         deletion.remove_chip(Chip.objects.get())
     assert not Chip.objects.exists()

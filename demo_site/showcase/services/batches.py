@@ -12,7 +12,7 @@ from django.utils import timezone
 from .. import filenames, storage
 from ..models import Batch, Upload
 from ..states import BATCH, UPLOAD
-from . import deletion
+from . import deletion, progress
 
 log = logging.getLogger("showcase.batches")
 RETRIES_PER_HOUR = 10  # of one batch
@@ -64,6 +64,7 @@ def retry(batch: Batch) -> bool:
         if not BATCH.step(rows, "retry", **changes, attempts=0, not_before=None):
             transaction.set_rollback(True)
             return False
+        progress.count(batch.pk)  # else it stood at 100 % until the first chips are saved
     return True
 
 

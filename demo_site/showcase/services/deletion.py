@@ -16,6 +16,7 @@ from django.db.models.functions import Concat, Now
 
 from .. import storage
 from ..models import RETIRED, Batch, Chip, Placement
+from . import progress
 
 _PART = 500  # chips in one statement
 
@@ -50,8 +51,12 @@ def expire(most: int = 3) -> int:
 def remove_chip(chip: Chip) -> None:
     """Delete a chip from every batch and from the gallery."""
     with transaction.atomic():
-        Placement.objects.filter(chip=chip).delete()
+        places = Placement.objects.filter(chip=chip)
+        batches = sorted(set(places.values_list("batch", flat=True)))
+        places.delete()
         retire([chip.pk])
+        for batch in batches:
+            progress.count(batch)
         transaction.on_commit(remove_retired, robust=True)
 
 

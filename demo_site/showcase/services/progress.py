@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.db.models import Avg, F, Q, Sum
+from django.db.models import Avg, Count, F, Q, Sum
 
-from ..models import Batch
+from ..models import Batch, Placement, Upload
 from . import health
 
 
@@ -26,6 +26,25 @@ class Progress:
     percent: int | None
     ahead: int  # batches before this one, 0 while it is running
     seconds: int | None
+
+
+def count(batch: int, **changes) -> None:
+    """The batch's counters, from the rows themselves."""
+    labelled = Q(state="labelled")
+    changes |= Placement.objects.filter(batch=batch).aggregate(
+        chips=Count("pk"),
+        chips_labelled=Count("pk", filter=labelled),
+        chips_known=Count("pk", filter=labelled & Q(known=True)),
+        chips_failed=Count("pk", filter=Q(state="failed")),
+    )
+    read, archive = Q(state="read"), Q(kind="zip")
+    changes |= Upload.objects.filter(batch=batch).aggregate(
+        # An archive that was unpacked is not a file of its own: its members are.
+        files=Count("pk", filter=~(read & archive)),
+        files_read=Count("pk", filter=read & ~archive),
+        files_failed=Count("pk", filter=Q(state="failed")),
+    )
+    Batch.objects.filter(pk=batch).update(**changes)
 
 
 def of(batch: Batch) -> Progress:

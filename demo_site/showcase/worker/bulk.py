@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from django.db import transaction
-from django.db.models import Count, Q
 
 from ..decoder.answers import Head, Piece
 from ..filenames import place_name
 from ..models import Batch, Chip, ModelVersion, Placement, Prediction, Upload
+from ..services import progress
 from ..services.deletion import retire
 from ..states import PLACEMENT, UPLOAD
 from .lease import Lease
@@ -94,7 +94,7 @@ def save(lease: Lease, group: list[Cut], version: ModelVersion, found: dict[str,
         )
         placed = places.count() - before
         _mark_read(group)
-        count(batch.pk, attempts=0, setback="")
+        progress.count(batch.pk, attempts=0, setback="")
     return placed
 
 
@@ -151,7 +151,7 @@ def refuse(lease: Lease, upload: Upload, code: str) -> None:
         places.delete()
         members.delete()
         retire(chips)  # else they stood in the gallery without a batch, for ever
-        count(upload.batch_id)
+        progress.count(upload.batch_id)
 
 
 def _mark_read(group: list[Cut]) -> None:
@@ -167,22 +167,3 @@ def _mark_read(group: list[Cut]) -> None:
             UPLOAD.step(rows, "read", **asdict(head))
         else:
             rows.update(**asdict(head))
-
-
-def count(batch: int, **changes) -> None:
-    """The batch's counters, from the rows themselves."""
-    labelled = Q(state="labelled")
-    changes |= Placement.objects.filter(batch=batch).aggregate(
-        chips=Count("pk"),
-        chips_labelled=Count("pk", filter=labelled),
-        chips_known=Count("pk", filter=labelled & Q(known=True)),
-        chips_failed=Count("pk", filter=Q(state="failed")),
-    )
-    read, archive = Q(state="read"), Q(kind="zip")
-    changes |= Upload.objects.filter(batch=batch).aggregate(
-        # An archive that was unpacked is not a file of its own: its members are.
-        files=Count("pk", filter=~(read & archive)),
-        files_read=Count("pk", filter=read & ~archive),
-        files_failed=Count("pk", filter=Q(state="failed")),
-    )
-    Batch.objects.filter(pk=batch).update(**changes)

@@ -23,7 +23,7 @@ from ..decoder.answers import Away, Member, Refused
 from ..decoder.client import Decoder
 from ..failure_reasons import PASSING
 from ..models import Batch, ModelVersion, Prediction, Upload, Worker
-from ..services import batches, predictor, rate_limits
+from ..services import batches, predictor, progress, rate_limits
 from ..states import UPLOAD
 from . import bulk, read_ahead
 from .bulk import Cut, Found
@@ -140,7 +140,7 @@ def _slice(lease: Lease, decoder: Decoder, stopping: threading.Event) -> str:
 
 def _finish(lease: Lease) -> str:
     batch = lease.batch
-    bulk.count(batch.pk)
+    progress.count(batch.pk)
     batch.refresh_from_db()
     event = "finish" if batch.chips_labelled or not batch.files_failed else "fail"
     if not lease.end(event):
@@ -164,7 +164,7 @@ def _one(lease: Lease, upload: Upload, item: Member | Refused | None) -> bool:
     if item is None:
         lease.hold()
         UPLOAD.step(Upload.objects.filter(pk=upload.pk), "read", kind="zip")
-        bulk.count(upload.batch_id)
+        progress.count(upload.batch_id)
         batches.drop_copies(Upload.objects.filter(pk=upload.pk, state="read"))
         return True
     if Upload.objects.filter(parent=upload, position=item.position).exists():
