@@ -58,10 +58,9 @@ def _decode(data: bytes) -> np.ndarray:
         pixels = jpeg.decode(data, components)
         if b"Exif\0\0" in data[:4096]:  # a camera's; a chip has none
             with Image.open(io.BytesIO(data)) as image:
-                turn = Image.Exif()
-                turn[0x112] = image.getexif().get(0x112, 1)
+                turn = image.getexif().get(0x112, 1)
             upright = Image.fromarray(pixels)
-            upright.getexif()[0x112] = turn[0x112]
+            upright.getexif()[0x112] = turn
             pixels = np.array(ImageOps.exif_transpose(upright))
         return pixels
     bands, bits = _depth(data)
