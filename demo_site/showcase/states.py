@@ -73,8 +73,8 @@ BATCH = Machine(
         Transition("submit", ("receiving",), "queued", "all files are stored"),
         Transition("claim", ("queued",), "running", "a worker takes it for a while"),
         Transition("yield", ("running",), "queued", "other batches get their turn"),
-        Transition("reclaim", ("running",), "queued", "its worker's lease is over"),
-        Transition("finish", ("running",), "done", "upload copies are deleted when drawn"),
+        Transition("reclaim", ("running",), "queued", "its worker's lease has expired"),
+        Transition("finish", ("running",), "done", "upload copies are deleted once the pictures are drawn"),
         Transition("fail", ("running",), "failed", "upload copies are deleted"),
         Transition("cancel", ("receiving", "queued", "running"), "cancelled", "visitor cancels"),
         Transition("retry", ("done", "failed"), "queued", "what failed is tried again"),
@@ -103,7 +103,7 @@ PLACEMENT = Machine(
         State("failed", "could not be predicted", final=True),
     ),
     (
-        Transition("label", ("",), "labelled", "predicted now, or known from before"),
+        Transition("label", ("",), "labelled", "predicted now, or already known"),
         Transition("fail", ("",), "failed", "the predictor refused it"),
     ),
 )

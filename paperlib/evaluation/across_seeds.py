@@ -16,7 +16,7 @@ from ..training.runs import Run
 from .candidates import gather
 
 Array = np.ndarray
-HELPS, HURTS, EQUAL = "helps", "hurts", "no difference here"
+HELPS, HURTS, EQUAL = "helps", "hurts", "undecided"
 
 
 class Difference(NamedTuple):

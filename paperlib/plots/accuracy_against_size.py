@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 from . import COLOURS, styled
-from .shared import CENTRED, QUIET, TEXT, intervals, name_rows, note
+from .shared import CENTRED, HALO, QUIET, TEXT, intervals, name_rows, note
 
 _LOOK = {
     "vgg11": ("original", "o"),
@@ -52,7 +53,7 @@ def frontier(
             ax = panels[row, column]
             _panel(ax, table, cost, on[title, cost], names, handles)
             ax.set(xlabel=label)
-        panels[row, 0].set_ylabel(f"{title}\nF2, mean over chips")
+        panels[row, 0].set_ylabel(f"{title}\nF2, mean over chips, 95 % interval")
     return _with_legend(figure, handles)
 
 
@@ -85,7 +86,7 @@ def budgets(
             _between_seeds(ax, seeds[title].merge(table[["network", "width", cost]]), cost)
         _panel(ax, table, cost, on[title], names, handles, apart=0.3)
         ax.set(title=title, xlabel=label)
-    panels[0].set_ylabel("F2, mean over chips")
+    panels[0].set_ylabel("F2, mean over chips, 95 % interval\n(each budget has its own scale)")
     return _with_legend(figure, handles)
 
 
@@ -119,7 +120,7 @@ def _panel(
         drawn = intervals(ax, part, part[cost], upright=True, **look)
         handles.setdefault(names.get(network, network), drawn)
         for x, y, width in zip(part[cost], part["f2"], part["width"], strict=True):
-            look = {"va": "baseline", "fontsize": 7, "color": TEXT}
+            look = {"va": "baseline", "fontsize": 7, "color": TEXT, "path_effects": [HALO]}
             left = (all_x < x) & (all_x > x / 1.25) & (abs(all_y - y) < near)
             note(ax, (x, y), f"{width:g}", (4, -11 if left.any() else 4), **look)
     _logarithmic(ax, 0.12)
@@ -127,8 +128,11 @@ def _panel(
 
 
 def _with_legend(figure: Figure, handles: Mapping[str, object]) -> Figure:
-    how = {"ncols": min(4, max(len(handles), 1)), "fontsize": 8}
-    figure.legend(list(handles.values()), list(handles), loc="outside lower center", **how)
+    steps = Line2D([], [], color=COLOURS["ink"], lw=1.2, ls=":")
+    width = Line2D([], [], ls="none", marker="$0.5$", color=TEXT, ms=11)
+    named = {**handles, "Pareto frontier": steps, "width, fraction of the channels": width}
+    how = {"ncols": min(4, len(named)), "fontsize": 8}
+    figure.legend(list(named.values()), list(named), loc="outside lower center", **how)
     return figure
 
 

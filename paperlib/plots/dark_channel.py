@@ -86,12 +86,20 @@ def prior(histograms: Mapping[str, np.ndarray], *, level: int = 25) -> Figure:
     for (name, counts), colour in zip(histograms.items(), colours, strict=False):
         fraction = counts / max(1, counts.sum())
         look = {"color": colour, "fill": True, "alpha": 0.45, "label": name}
-        left.stairs(fraction.reshape(64, 4).sum(1), np.arange(0, 257, 4), **look)
+        left.stairs(100 * fraction.reshape(64, 4).sum(1), np.arange(0, 257, 4), **look)
         right.plot(np.arange(256), 100 * np.cumsum(fraction), color=colour, linewidth=1.6)
-    left.set(xlabel="dark channel, grey level", ylabel="fraction of pixels", xlim=(0, 256))
+    left.set(
+        xlabel="dark channel, grey level", ylabel="pixels in four grey levels, %", xlim=(0, 256)
+    )
     left.set_title("Distribution")
-    right.axvline(level, **_MARK)
-    right.set(xlabel="grey level", ylabel="pixels at or below, %", xlim=(0, 256), ylim=(0, 101))
+    right.axvline(level, label=f"{level} of 255", **_MARK)
+    right.legend(loc="lower right")
+    right.set(
+        xlabel="dark channel, grey level",
+        ylabel="pixels at or below, %",
+        xlim=(0, 256),
+        ylim=(0, 101),
+    )
     right.set_title("Cumulative")
     left.legend(loc="upper right")
     return figure

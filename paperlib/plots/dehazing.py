@@ -13,6 +13,7 @@ from . import COLOURS, styled
 from .shared import (
     CHIPS_OF_LABEL,
     GREY,
+    HALO,
     LOSS_NAMES,
     LOSS_STYLE,
     QUIET,
@@ -113,7 +114,8 @@ def by_label(
     left.set(xlim=(-0.02, 1.02), xlabel=of, title="With and without")
     sizes = np.abs(differences.drop(columns="label").to_numpy(float))
     _difference_scale(right, np.nanmax(sizes, initial=0.01) * 1.12)
-    right.set(xlabel=f"F2, dehazed minus original\n{PAIRED}", title="Difference")
+    right.set(xlabel=f"F2, dehazed minus original (grey: linear, outside logarithmic)\n{PAIRED}",
+              title="Difference")  # fmt: skip
     figure.get_layout_engine().set(wspace=0.05)
     figure.suptitle(networks, fontsize=8.5, color=TEXT)
     how = {"ncols": 4, "columnspacing": 1.0, "handletextpad": 0.4}
@@ -192,7 +194,15 @@ def _pairs(ax: Axes, groups: Sequence[tuple[tuple[str, str], pd.DataFrame]]) -> 
         at = seeds_of(ax, rows, y, 0.24, COLOURS["dehazed"])
         if len(rows) > 1:
             for seed, place, high in zip(rows["seed"], at, rows["high"], strict=True):
-                note(ax, (high, place), f"seed {seed}", (4, 0), fontsize=6, color=TEXT)
+                note(
+                    ax,
+                    (high, place),
+                    f"seed {seed}",
+                    (4, 0),
+                    fontsize=6.5,
+                    color=TEXT,
+                    path_effects=[HALO],
+                )
         y -= 1.0
     if not groups:
         ax.text(0, 0, "no pair of networks is saved", ha="center", fontsize=8)
@@ -245,7 +255,7 @@ def by_weather(table: pd.DataFrame, networks: str) -> Figure:
         "F2 of the 13 labels of the ground, dehazed minus original\n"
         "mean over chips with their 95 % interval, paired, nested"
     )
-    ax.set_title(f"By weather (chips): {networks}", fontsize=9)
+    ax.set_title(f"By weather (chips with a label of the ground): {networks}", fontsize=9)
     last = ("other seeds", "seeds of")
     legend(figure, [ax], *last, loc="outside lower center", ncols=4, columnspacing=1.2)
     return figure
@@ -267,11 +277,11 @@ def order_of_steps(table: pd.DataFrame, size: int) -> Figure:
         rows = table[table["source"] == source]
         look = {"ms": 3.5, "color": colour, "alpha": 0.6, "mec": "none"}
         ax.plot(rows["effect"], rows["between"], marker, label=f"{len(rows)} {source}", **look)
-    diagonal = "as far apart as\ndehazing itself moves"
+    diagonal = "difference =\nchange by dehazing"
     note(ax, (tall * 0.93, tall * 0.93), diagonal, (8, 0), fontsize=7.5, color=QUIET)
     ax.set(xlim=(0, most), ylim=(0, tall))
     ax.set_xlabel("change by dehazing at 256 px (RMS, grey levels 0–255)")
-    ax.set_ylabel(f"difference between the two\norders, {size} px (RMS, grey levels 0–255)")
+    ax.set_ylabel(f"dehazed then shrunk against shrunk\nthen dehazed, {size} px (RMS, 0–255)")
     ax.grid()
     figure.legend(loc="outside upper center", ncols=2)
     return figure

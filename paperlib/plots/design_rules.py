@@ -11,7 +11,7 @@ from . import COLOURS, styled
 from .shared import CENTRED, QUIET, TEXT, name_rows
 
 #: The lighter greys look like the green to a reader without green cones.
-_VERDICTS = {"helps": COLOURS["good"], "hurts": COLOURS["bad"], "no difference here": TEXT}
+_VERDICTS = {"helps": COLOURS["good"], "hurts": COLOURS["bad"], "undecided": TEXT}
 
 
 @styled
@@ -38,13 +38,17 @@ def rules(tables: Mapping[str, pd.DataFrame]) -> Figure:
             ax.plot(row["difference"], y, "o", color=colour, mec="white", ms=7)
         name_rows(ax, where, table["rule"].tolist())
         ax.set(
-            title=title, xlabel="F2 with the rule minus F2 without", ylim=(0.4, len(table) + 0.6)
+            title=title,
+            xlabel="F2 with the rule minus F2 without\nmean over chips and seeds, 95 % interval",
+            ylim=(0.4, len(table) + 0.6),
         )
         if table["difference"].isna().all():
             ax.set_xlim(-0.1, 0.1)
     for word, colour in _VERDICTS.items():
-        panels[0].plot([], [], "o-", color=colour, label=word)
-    figure.legend(loc="outside lower center", ncols=3, fontsize=8)
+        text = f"{word}: the interval holds 0" if word == "undecided" else word
+        panels[0].plot([], [], "o-", color=colour, label=text)
+    panels[0].plot([], [], "|", color=TEXT, ms=9, label="each seed")
+    figure.legend(loc="outside lower center", ncols=4, fontsize=8)
     return figure
 
 

@@ -40,7 +40,9 @@ def f2_weighs(errors: Array, misses: Array, false_alarms: Array, hits: int) -> F
         left.plot(errors, values, marker=marker, ms=4.5, color=colour, label=name)
     for k in range(1, int(errors[-1]) // 4 + 1):
         left.plot([k, 4 * k], [misses[k], false_alarms[4 * k]], color=COLOURS["ink"], ls=":", lw=1)
-        left.text(2.5 * k, misses[k] - 0.055, f"{k} = {4 * k}", ha="center", fontsize=7.5)
+        left.text(
+            2.5 * k, misses[k] - 0.055, f"{k} missed = {4 * k} false", ha="center", fontsize=7.5
+        )
     left.set(xlabel="errors on the chip", ylabel="F2 of the chip", ylim=(0, 1.04))
     left.set_title(f"{hits} labels found, and some errors")
     left.legend(loc="lower left")

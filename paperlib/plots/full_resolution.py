@@ -47,7 +47,8 @@ def haze_curves(table: pd.DataFrame) -> Figure:
     numbers = [name for name in table if name not in ("state", "trained")]
     for (upper, lower), (trained, title) in zip(panels.T, _TRAINED.items(), strict=True):
         rows = first[first["trained"] == trained]
-        upper.axhspan(clear["low"], clear["high"], color=COLOURS["original"], alpha=0.12, lw=0)
+        band = {"color": COLOURS["original"], "alpha": 0.12, "lw": 0}
+        upper.axhspan(clear["low"], clear["high"], label="its 95 % interval", **band)
         upper.axhline(clear["f2"], color=COLOURS["original"], lw=1.4, label=STATES["clear"])
         lower.axhline(0, color=GREY, lw=0.8)
         states = [state for state in _LOOK if state in set(rows["state"])]
@@ -65,7 +66,7 @@ def haze_curves(table: pd.DataFrame) -> Figure:
         lower.set_xlabel("mean transmission")
     panels[0, 0].invert_xaxis()
     panels[0, 0].set_xticks((1, 0.8, 0.6, 0.4, 0.2), ("1\n(clear air)", "0.8", "0.6", "0.4", "0.2"))
-    panels[0, 0].set_ylabel("F2, mean over pictures")
+    panels[0, 0].set_ylabel("F2, mean over pictures,\n95 % interval")
     panels[1, 0].set_ylabel("F2 minus that of\nthe hazy picture")
     for ax in panels.flat:
         ax.grid(axis="y")
@@ -88,7 +89,9 @@ def sizes(table: pd.DataFrame, strength: float) -> Figure:
         at = [pixels.index(size) - shift for size in line["size"]]
         intervals(ax, line, at, "gain", **{**_look(state), "prefix": "gain_"})
     ax.set_xticks(range(len(pixels)), [f"{size} px" for size in pixels])
-    ax.set_ylabel("F2 minus that of the hazy picture")
+    ax.set_xlabel("side of the picture that the network sees")
+    ax.set_ylabel("F2 minus that of the hazy picture,\n95 % interval over pictures")
+    ax.set_title(f"Mean transmission {strength:g}", fontsize=9)
     ax.grid(axis="y")
     figure.legend(loc="outside lower center", ncols=2, fontsize=8)
     return figure
@@ -108,7 +111,7 @@ def labels(tables: Mapping[str, pd.DataFrame]) -> Figure:
         names = [f"{tag} ({n})" for tag, n in zip(table["label"], table["pictures"], strict=True)]
         ax.set_yticks(at, names)
         ax.set_title(title, fontsize=9)
-        ax.set_xlabel("F2, dehazed minus hazy")
+        ax.set_xlabel("F2, dehazed minus hazy,\n95 % interval over pictures")
         ax.grid(axis="x")
     panels[0].set_ylabel("label (pictures positive for it)")
     return figure
@@ -153,7 +156,7 @@ def fine_tuned(table: pd.DataFrame) -> Figure:
             colour = "original" if system.endswith(("ridge", "lasso")) else "dehazed"
             seeds_of(ax, rows[rows["labels"] == labels], y, 0.2, COLOURS[colour])
         ax.set_title(title, fontsize=9)
-        ax.set_xlabel("F2, difference")
+        ax.set_xlabel("F2, difference, nested; three seeds, 95 % intervals")
         ax.grid(axis="x")
     names = [f"{system}\nminus {baseline}" for system, baseline in pairs]
     panels[0].set_yticks(rows_of(pairs), names, fontsize=8)

@@ -76,7 +76,8 @@ def _scores(ax: Axes, scores: pd.DataFrame, budgets: list[str], arms: list[str])
         ax.text(max(means[:2]), y + 0.24, f"  {means[0] - means[1]:+.4f}".replace("-", "−"),
                 va="bottom", fontsize=8)  # fmt: skip
     ax.set_yticks(range(len(rows))[::-1], [f"{arm}\n{budget}" for budget, arm in rows])
-    ax.set(ylim=(-0.5, len(rows) - 0.3), title="F2, thresholds chosen where it is reported")
+    ax.set(ylim=(-0.5, len(rows) - 0.3), title="What each order prints")
+    ax.set_xlabel("mean-over-chips F2, thresholds chosen on the same images")
     ax.grid(axis="x")
     ax.tick_params(axis="y", length=0, labelsize=7.5)
     ax.legend(loc="upper center", bbox_to_anchor=(0.4, -0.12), ncols=3, columnspacing=0.9,
@@ -87,7 +88,7 @@ def _differences(ax: Axes, table: pd.DataFrame, budgets: list[str]) -> None:
     drawn = pd.concat([table[table["budget"] == budget].head(_DRAWN) for budget in budgets])
     where = np.arange(len(drawn))[::-1]
     for y, row in zip(where, drawn.to_dict("records"), strict=True):
-        strong = row["comparison"].startswith("what the leak")
+        strong = row["comparison"].startswith("what the order")
         colour = COLOURS["bad"] if strong else COLOURS["original"]
         one = pd.DataFrame([row])
         ax.errorbar(row["value"], y, xerr=ends(one, "value"), fmt="o", color=colour, capsize=3,
@@ -99,12 +100,14 @@ def _differences(ax: Axes, table: pd.DataFrame, budgets: list[str]) -> None:
     ax.axvline(0, color=COLOURS["ink"], lw=0.8)
     ax.xaxis.set_major_locator(MaxNLocator(5))
     names = [
-        f"{row.comparison.replace(': ', chr(10), 1)}"
-        + (f" ({row.budget})" if row.comparison.startswith("what") else "")
+        f"{row.comparison.replace(': ', chr(10), 1)} ({row.budget.partition(',')[0]})"
         for row in drawn.itertuples()
     ]
     ax.set_yticks(where, names, fontsize=7)
-    ax.set(ylim=(-0.6, len(drawn) - 0.4), xlabel="difference of F2, with 95 % interval")
+    ax.set(
+        ylim=(-0.6, len(drawn) - 0.4),
+        xlabel="difference of the mean-over-chips F2, with 95 % interval",
+    )
     ax.set_title("Differences; short lines are seeds")
     ax.grid(axis="x")
     ax.tick_params(axis="y", length=0)

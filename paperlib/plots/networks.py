@@ -155,7 +155,8 @@ def layer_costs(table: pd.DataFrame) -> Figure:
         values = table[column].to_numpy() / unit
         ax.barh(where, values, color=colours, height=0.72)
         for y, value in zip(where, values, strict=True):
-            ax.text(value, y, f" {value:.2f}", va="center", fontsize=7.5)
+            text = f"{value:.2f}" if value >= 0.01 else f"{value:.1g}"
+            ax.text(value, y, f" {text}", va="center", fontsize=7.5)
         ax.set(title=title, xlim=(0, values.max() * 1.18))
         name_rows(ax, where, names, grid=False, fontsize=7.5)
     return figure
@@ -172,11 +173,16 @@ def normalisation(before: np.ndarray, after: np.ndarray, deviation: pd.DataFrame
     axes = figure.subplots(1, 3, width_ratios=(1, 1, 1.35))
     look = {"element": "step", "fill": False, "stat": "density", "common_norm": False, "lw": 1.1}
     look["palette"] = seaborn.light_palette(COLOURS["original"], len(before) + 3)[3:]
-    for ax, values, title in ((axes[0], before, "before"), (axes[1], after, "after")):
+    for ax, values, title in ((axes[0], before, "Before"), (axes[1], after, "After")):
         reach = np.quantile(np.abs(values), 0.998)
         bins = {"bins": 60, "binrange": (-reach, reach)}
         seaborn.histplot(pd.DataFrame(values.T), ax=ax, legend=False, **bins, **look)
-        ax.set(title=f"Six channels {title}", xlabel="value", ylabel="", yticks=[])
+        ax.set(
+            title=f"{title} batch normalisation",
+            xlabel="value of a channel, six channels",
+            ylabel="",
+            yticks=[],
+        )
     axes[0].set_ylabel("density of pixels")
     ax = axes[2]
     marks = ("v", "o", "^", "s")
@@ -186,7 +192,7 @@ def normalisation(before: np.ndarray, after: np.ndarray, deviation: pd.DataFrame
             ax.plot(line["layer"], line["deviation"], color=colour, marker=mark, ms=3.5, lw=1.2)
         end = part[part["network"] == "plain"].iloc[-1]
         look = {"fontsize": 8, "color": COLOURS["bad"]}
-        note(ax, (end["layer"], end["deviation"]), f"{gain:g} × He", (4, 0), **look)
+        note(ax, (end["layer"], end["deviation"]), f"{gain:g} × He's", (4, 0), **look)
     end = deviation[deviation["network"] == "normalised"].iloc[-1]
     look = {"ha": "right", "va": "baseline", "fontsize": 8, "color": COLOURS["good"]}
     note(ax, (end["layer"], end["deviation"]), "normalised", (-4, 9), **look)
@@ -212,7 +218,7 @@ def network_costs(table: pd.DataFrame) -> Figure:
         shift, ha = ((-7, 0), "right") if row.network in to_the_left else ((7, 0), "left")
         text = f"{row.network.replace('_', ' ')}\n{row.bytes / 1e6:.0f} MB"
         note(ax, (x, y), text, shift, ha=ha, fontsize=8, color=colour)
-    ax.set(xscale="log", yscale="log", xlim=(0.12, 60), ylim=(2, 250))
+    ax.set(xscale="log", yscale="log", xlim=(0.07, 60), ylim=(2, 250))
     ax.set_xlabel("multiply-adds in billions, one picture of the network's own size")
     ax.set_ylabel("parameters in millions")
     return figure

@@ -139,7 +139,7 @@ def preparation(
         canvas.plot([left, left, right, right], [40.3, 39.5, 39.5, 40.3], color="#888888", lw=0.8)
         note((left + right) / 2, 37.0, text, ha="center", color=grey)
 
-    heading(32.6, "When it is asked (test data): symmetries, their answers averaged")
+    heading(32.6, "At prediction (test data): symmetries, their answers averaged")
     for n, view in enumerate(views):
         ax = picture(view, 2.5 + 10.2 * (n % 4), 18 - 14.4 * (n // 4), 9.2, f"view {n + 1}")
         if n < averaged:

@@ -163,13 +163,16 @@ def headline(table: pd.DataFrame, published: float, constant: float, networks: s
     rows = rows_of([*names, "", ""])
     for y, row in zip(rows[1:], table.to_dict("records"), strict=False):
         colour, marker, _ = PROTOCOL[row["protocol"]]
-        look = {"fmt": marker, "color": colour, "ms": 6, "capsize": 4, "lw": 1.6}
+        look = {"fmt": marker, "color": colour, "ms": 4, "capsize": 4, "lw": 1.6}
         intervals(ax, pd.DataFrame([row]), [y], **look)
         note(ax, (row["high"], y), f"{row['f2']:.4f}", (7, 0), color=colour, fontsize=8)
-    for y, value, colour in ((rows[0], published, "bad"), (rows[-1], constant, "published")):
+    for y, value, text, colour in (
+        (rows[0], published, f"{published:.5f}", "bad"),
+        (rows[-1], constant, f"{constant:.4f}", "published"),
+    ):
         ax.plot(value, y, "D", ms=6, color=COLOURS[colour])
         shift, ha = ((-8, 0), "right") if value > 0.9 else ((8, 0), "left")
-        note(ax, (value, y), f"{value:.5g}", shift, color=COLOURS[colour], fontsize=8, ha=ha)
+        note(ax, (value, y), text, shift, color=COLOURS[colour], fontsize=8, ha=ha)
     first = "printed in the paper: a network per label\nat VGGNet's input size, no interval"
     name_rows(ax, rows, [first, *names, "best constant prediction"], fontsize=7.5)
     ax.set(ylim=(-0.6, len(rows) - 0.4), xlabel="F2, mean over chips, 95 % interval over chips")
@@ -216,7 +219,8 @@ def precision_recall(table: pd.DataFrame) -> Figure:
     for y in where[never.to_numpy()]:
         axes[0].text(0.0, y, "never given", va="center", fontsize=7.5, color=QUIET)
     figure.supxlabel("fraction, own threshold, nested, 95 % interval over chips", fontsize=9)
-    hollow_key(axes[0], "none or all: exact interval", size=4.5)
+    if table[["precision", "recall"]].isin((0, 1)).any(axis=None):
+        hollow_key(axes[0], "none or all: exact interval", size=4.5)
     legend(figure, axes[:1], "none or all", loc="outside upper center", ncols=4)
     return figure
 
@@ -248,7 +252,7 @@ def reliability(
     looks = zip(offsets(len(curves), -0.006), LOSS_STYLE.values(), strict=False)
     for (name, by_group), (shift, (colour, marker, ls)) in zip(curves.items(), looks, strict=True):
         value, low, high = errors[name]
-        label = f"{name}: mean distance {value:.4f} [{low:.4f}, {high:.4f}]"
+        label = f"{name}: calibration error {value:.4f} ({low:.4f} to {high:.4f})"
         for ax, group in zip(axes, titles, strict=True):
             curve = by_group[group]
             at = curve["probability"] + shift
@@ -268,8 +272,8 @@ def reliability(
         lowest = ax is axes[-1] and ax is not top
         ax.tick_params(labelbottom=lowest, labelsize=8 if ax is top else 7)
         ax.set_xlabel("probability given" if lowest else "")
-    top.set(ylabel="frequency minus probability\n95 % interval over chips", xlim=(0, 1))
-    words = {"fontsize": 7, "color": QUIET}
+    top.set(ylabel="frequency minus probability\n95 % interval over chips", xlim=(-0.02, 1.02))
+    words = {"fontsize": 7, "color": QUIET, "path_effects": [HALO]}
     in_axes(top, 0.02, 0.98, "more often than predicted", va="top", **words)
     in_axes(top, 0.02, 0.02, "less often than predicted", va="bottom", **words)
     hollow_key(top, f"fewer than {few} chips: no interval")
@@ -327,4 +331,4 @@ def _never(ax: Axes, where: Array, folds: Array, complete: pd.Series, names: lis
     label_rows(ax, where, names)
     ax.grid(visible=False)
     ax.set(xlim=(0, 1), xticks=[])
-    ax.set_title("never\n(folds)", fontsize=7.5, fontweight="normal")
+    ax.set_title("never given\n(folds)", fontsize=7.5, fontweight="normal")

@@ -155,7 +155,7 @@ def correlations(matrices: Mapping[str, Array], labels: Sequence[str]) -> Figure
     for ax, (title, matrix) in zip(axes, matrices.items(), strict=True):
         _matrix(ax, matrix, labels, 1.0)
         ax.set_title(title)
-    _scale(figure, axes, "correlation between chips", shrink=0.75, pad=0.015)
+    _scale(figure, axes, "correlation of two labels over the chips", shrink=0.75, pad=0.015)
     return figure
 
 
@@ -165,15 +165,15 @@ def weights(matrix: Array, labels: Sequence[str], notes: Sequence[tuple[int, int
 
     matrix  `(L, L)` standard coefficients: change of the recalibrated probability for one standard
             deviation of the network's probability
-    notes   (row, column) of the weights to frame, with their numbers in hundredths
+    notes   (row, column) of the weights to frame, with their numbers
     """
     figure, ax = panel(6.2, 5.3)
     off = matrix[~np.eye(len(matrix), dtype=bool)]
     texts = np.full(matrix.shape, "", dtype=object)
     for row, column in notes:
-        value = 100 * matrix[row, column]
-        text = f"{value:+.0f}" if abs(value) >= 1 else f"{value:+.1f}"
-        texts[row, column] = text.replace("-", "−")
+        value = matrix[row, column]
+        text = f"{value:+.2f}" if abs(value) >= 0.01 else f"{value:+.3f}"
+        texts[row, column] = text.replace("-", "−").replace("0.", ".")
     _matrix(ax, matrix, labels, max(float(np.abs(off).max()), 1e-6), texts)
     for row, column in notes:
         ax.add_patch(Rectangle((column, row), 1, 1, fill=False, ec=COLOURS["ink"], lw=1))

@@ -23,7 +23,7 @@ LOSS_STYLE = {
     "hard": (COLOURS["good"], "^", ":"),
 }
 PROTOCOL = {
-    "paper": (COLOURS["published"], "s", "same chips (the paper's, as read here)"),
+    "paper": (COLOURS["published"], "s", "same chips (the paper's protocol, as read here)"),
     "nested": (COLOURS["original"], "o", "nested"),
     "test": (COLOURS["good"], "D", "test chips"),
 }

@@ -90,7 +90,8 @@ def all_curves(histories: Mapping[str, pd.DataFrame]) -> Figure:
         variant, loss = name.split(", ")[:2]
         look = {"color": COLOURS.get(variant, COLOURS["good"])}
         look["ls"] = LOSS_STYLE[loss][2] if loss in LOSS_STYLE else "-."
-        ax.plot(np.arange(1, len(history) + 1), history["val_f2"], label=name, **look)
+        label = ", ".join([variant, LOSS_NAMES.get(loss, loss), *name.split(", ")[2:]])
+        ax.plot(np.arange(1, len(history) + 1), history["val_f2"], label=label, **look)
     ax.set(xlabel="epoch", ylabel="mean-over-chips F2\nat threshold 0.2, validation")
     ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     ax.grid(axis="y")
@@ -98,8 +99,8 @@ def all_curves(histories: Mapping[str, pd.DataFrame]) -> Figure:
     return figure
 
 
-#: Shares of the folds that figure 4's key explains.
-SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
+#: Fractions of the folds that figure 4's key explains.
+FRACTIONS = (0.2, 0.4, 0.6, 0.8, 1.0)
 
 
 @styled
@@ -225,17 +226,17 @@ def training_and_prediction(
         matrix.plot(
             [], [], "s", ms=7, mfc=COLOURS["ink"], mec=COLOURS["ink"], alpha=0.25 + 0.75 * a
         )
-        for a in SHARES
+        for a in FRACTIONS
     ]
     matrix.legend(
         [lines[0] for lines in key],
-        [f"{a:g}" for a in SHARES],
+        [f"{a:g}" for a in FRACTIONS],
         title="fraction of the folds that agree",
         title_fontsize=7,
         loc="lower left",
         bbox_to_anchor=(-0.01, 0.985),
         borderaxespad=0,
-        ncols=len(SHARES),
+        ncols=len(FRACTIONS),
         fontsize=7,
         handletextpad=0.1,
         columnspacing=0.9,

@@ -154,6 +154,6 @@ def kernels(stacks: Sequence[Mapping[str, float]]) -> Figure:
         text = f"{value:.2f}" + (f"  ({change:+.1%})".replace("-", "−") if change else "")
         bars.text(value, at, f" {text}", va="center", fontsize=8.5)
     name_rows(bars, where, names, grid=False, fontsize=9)
-    bars.set(xlim=(0, millions.max() * 1.3), title="What it weighs")
+    bars.set(xlim=(0, millions.max() * 1.3), title="Parameters")
     bars.set_xlabel("parameters in millions (512 channels in and out)")
     return figure

@@ -163,7 +163,7 @@ def measure(arms: Mapping[str, Sequence[Run]]) -> Leak:
     comparisons = {
         "copies split at random: printed minus unseen": random,
         "split by chip: printed minus unseen": apart,
-        "what the leak is worth: the first minus the second": (
+        "what the order is worth: the first minus the second": (
             random[0] - apart[0],
             random[1] - apart[1],
         ),

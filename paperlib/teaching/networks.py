@@ -115,7 +115,7 @@ def one_by_n(x, filters: Sequence[int], n: int = 7, *, upright_first: bool = Fal
 
 
 def inception_5(x, pool: int, *, one: int = 64, five: tuple = (48, 64), threes: tuple = (64, 96)):
-    """Figure 5's module at 35×35: 1×1, 5×5, two 3×3, pooling. Also Inception v4's module A.
+    """Figure 5's module at 35×35: 1×1, 5×5, two 3×3, pooling.
 
     threes  channels of the 1×1 and of both 3×3; pool: after the average pooling
     """
@@ -154,6 +154,18 @@ def inception_wide(x):
         spread(conv_norm(x, 384, 1)),
         spread(conv_norm(conv_norm(x, 448, 1), 384, 3)),
         conv_norm(averaged, 192, 1),
+    ]
+    return layers.Concatenate()(branches)
+
+
+def inception_v4_a(x):
+    """Inception v4's module A at 35×35: 1×1, one and two 3×3, pooling (Szegedy 2017, figure 4)."""
+    averaged = layers.AveragePooling2D(3, strides=1, padding="same")(x)
+    branches = [
+        conv_norm(averaged, 96, 1),
+        conv_norm(x, 96, 1),
+        conv_norm(conv_norm(x, 64, 1), 96, 3),
+        two_threes(conv_norm(x, 64, 1), (96, 96)),
     ]
     return layers.Concatenate()(branches)
 

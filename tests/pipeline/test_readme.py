@@ -57,7 +57,7 @@ def test_the_showcases_speed_names_day_machine_release_and_what_was_missed(root,
 def test_the_leak_says_of_each_budget_on_which_side_of_0_its_interval_lies(tmp_path):
     folder = tmp_path / "results" / "planet32"
     folder.mkdir(parents=True)
-    what = "what the leak is worth: the first minus the second"
+    what = "what the order is worth: the first minus the second"
     (folder / "leak_differences.csv").write_text(
         "budget,comparison,value,low,high\n"
         f"all chips,{what},0.002,-0.008,0.012\nall chips,another,0.5,0.4,0.6\n"

@@ -296,7 +296,7 @@ def test_a_matrix_has_a_colour_for_each_defined_pair_and_numbers_where_framed():
     drawn = ax.collections[0].get_array()
     assert drawn.mask.sum() == 1
     assert drawn.mask.reshape(L, L)[2, 3]
-    assert [t.get_text() for t in ax.texts if t.get_text()] == ["−87", "−41"]
+    assert [t.get_text() for t in ax.texts if t.get_text()] == ["−.87", "−.41"]
     assert [p.get_xy() for p in ax.patches] == [(2, 1), (0, 5)], "frames stand over their weights"
 
 

@@ -64,7 +64,7 @@ def arms(remembers: float, seeds: int = 3) -> dict[str, list[Stand]]:
 
 def worth(found: leak.Leak):
     table = found.differences.set_index("comparison")
-    return table.loc["what the leak is worth: the first minus the second"]
+    return table.loc["what the order is worth: the first minus the second"]
 
 
 def test_a_network_that_remembers_its_chips_prints_more_and_is_found_out():
@@ -116,7 +116,7 @@ def test_the_figure_shows_both_orders_and_every_comparison():
     figure = draw.leak(found.scores, found.differences, trained)
     words = [t.get_text() for ax in figure.axes for t in ax.get_yticklabels()]
     assert sum("printed minus unseen" in word for word in words) == 4
-    assert sum("what the leak is worth" in word for word in words) == 2
+    assert sum("what the order is worth" in word for word in words) == 2
     titles = [ax.get_title(loc="left") or ax.get_title() for ax in figure.axes]
     assert list(leak.ARMS.values()) == titles[:2]
 

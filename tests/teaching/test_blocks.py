@@ -178,12 +178,22 @@ def test_a_block_is_the_librarys(library, name, first, last, ours, options):
     check_equal(networks.block(getattr(networks, ours), shape, **options), theirs, 1e-4)
 
 
-def test_inception_v4s_module_a_is_the_librarys(library):
+def test_the_first_module_of_inception_resnet_is_the_librarys(library):
     model = library("InceptionResNetV2")
     entry = [layer for layer in model.layers if isinstance(layer, layers.MaxPooling2D)][1]
     theirs, shape = between(model, entry.name, "mixed_5b")
     ours = networks.block(networks.inception_5, shape, one=96, pool=64)
     check_equal(ours, theirs, 1e-4)
+
+
+def test_inception_v4s_module_a_weighs_what_its_figure_says():
+    """Szegedy et al. 2017, figure 4: no 5×5 (seen failing: the module above was shown for it)."""
+    model = networks.block(networks.inception_v4_a, (35, 35, 384))
+    kernels = sorted(tuple(c.kernel.shape) for c in model.layers if hasattr(c, "kernel"))
+    assert kernels == [(1, 1, 384, 64)] * 2 + [(1, 1, 384, 96)] * 2 + [
+        (3, 3, 64, 96), (3, 3, 64, 96), (3, 3, 96, 96),
+    ]  # fmt: skip
+    assert model.output_shape == (None, 35, 35, 384)
 
 
 def branches_by_hand(x, model):
