@@ -55,6 +55,9 @@ def fetch(target: str | Path, *, again: bool = False, progress: bool = True) -> 
             if not archive.open_archive(chips).chips.keys() >= table.rows.keys():
                 raise _failure(f"{chips} lacks chips; delete it and fetch again", target)
             return target
+        if chips.exists() and not again and not kept.exists():
+            cure = "name another folder; --again writes it anew"
+            raise PaperError(f"{chips} is there without {kept.name}", cure)
         download = _call(target, kagglehub.competition_download, COMPETITION, force_download=again)
         folders = [download]
         found = _container(download)

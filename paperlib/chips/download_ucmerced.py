@@ -54,9 +54,13 @@ def fetch(target: str | Path, *, again: bool = False, progress: bool = True) -> 
         if kept.exists() and not again and (wrong := _wrong(kept)):
             raise PaperError(f"{kept} {wrong}", "name another folder")
         target.mkdir(parents=True, exist_ok=True)
-        if again:
-            pictures.unlink(missing_ok=True)
-        _download(PICTURES, pictures, PICTURES_SHA256, progress)
+        if pictures.exists() and not again and files.sha256(pictures) != PICTURES_SHA256:
+            raise PaperError(f"{pictures} is not the published one", "name another folder")
+        if again or not pictures.exists():  # what is there goes when the new one has come
+            with tempfile.TemporaryDirectory(dir=target) as place:
+                fresh = Path(place, KEPT_AS)
+                _download(PICTURES, fresh, PICTURES_SHA256, progress)
+                fresh.replace(pictures)
         if again or not kept.exists():
             with tempfile.TemporaryDirectory() as place, files.replacing(kept) as partial:
                 packed = Path(place, "multilabels.zip")

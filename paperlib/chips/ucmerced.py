@@ -101,8 +101,11 @@ class _UCMerced(Source):
     def decode(data: bytes, components: int) -> np.ndarray:
         if data[:2] == b"\xff\xd8":
             return jpeg.decode(data, components)
+        image = _open(data)
+        if image.mode not in ("1", "L", "P", "RGB", "RGBA"):  # Pillow would cut to 8 bits
+            raise BadChip(f"is not of 8 bits per channel (mode {image.mode})")
         try:
-            return np.array(_open(data).convert("RGB"))
+            return np.array(image.convert("RGB"))
         except (OSError, SyntaxError, ValueError) as error:
             raise BadChip(f"cannot be decoded ({error})") from None
 
@@ -120,6 +123,8 @@ class _UCMerced(Source):
 def _open(data: bytes) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data), formats=["TIFF", "PNG"])
+    except Image.DecompressionBombError:
+        raise BadChip("has far too many pixels") from None
     except (OSError, SyntaxError, ValueError):
         raise BadChip("is no JPEG, TIFF or PNG picture") from None
 

@@ -222,3 +222,12 @@ def test_command(kaggle, tmp_path):
     result = CliRunner().invoke(app, ["data", "fetch", str(tmp_path / "data")])
     assert result.exit_code == 0
     assert "complete" in result.stdout
+
+
+def test_an_archive_that_nobody_named_is_not_written_over(tmp_path, kaggle):
+    own = tmp_path / "d" / "train-jpg.tar"
+    own.parent.mkdir()
+    own.write_bytes(b"the user's own")
+    with pytest.raises(PaperError, match=r"is there without train_v2\.csv"):
+        download.fetch(tmp_path / "d", progress=False)
+    assert own.read_bytes() == b"the user's own"

@@ -190,3 +190,23 @@ def test_check_names_what_a_run_would_stop_at(site, tmp_path):
     assert check.check(target, "ucmerced", progress=False).missing == ["lake07"]
     with pytest.raises(PaperError, match=r"holds no train_v2\.csv"):
         check.check(target, "planet", progress=False)
+
+
+def test_pictures_that_are_there_go_only_when_others_have_come(tmp_path, site):
+    """Seen failing: --again deleted them first; without it a user's own archive was replaced."""
+    place = download_ucmerced.fetch(tmp_path / "d", progress=False)
+    pictures = place / download_ucmerced.KEPT_AS
+    before = pictures.read_bytes()
+    (tmp_path / "site" / "UCMerced_LandUse.zip").rename(tmp_path / "away.zip")
+    with pytest.raises(PaperError, match="does not come"):
+        download_ucmerced.fetch(place, again=True, progress=False)
+    assert pictures.read_bytes() == before
+    assert sorted(path.name for path in place.iterdir()) == [
+        download_ucmerced.KEPT_AS, ucmerced.TABLE,
+    ]  # fmt: skip
+    (tmp_path / "e").mkdir()
+    own = tmp_path / "e" / download_ucmerced.KEPT_AS
+    own.write_bytes(b"the user's own pictures")
+    with pytest.raises(PaperError, match="is not the published one — name another folder"):
+        download_ucmerced.fetch(tmp_path / "e", progress=False)
+    assert own.read_bytes() == b"the user's own pictures"

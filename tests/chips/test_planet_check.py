@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 
 import chipmaker
+import numpy as np
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from paperlib.chips import archive, jpeg
 from paperlib.chips.check import check
 from paperlib.cli import app
 from paperlib.labels import PUBLISHED_COUNTS
@@ -35,6 +37,36 @@ def mixed(tmp_path):
         )
     )  # fmt: skip
     return chipmaker.folder(tmp_path / "d", members, text=text)
+
+
+def readable(chip: bytes) -> bool:
+    try:
+        return jpeg.decode(chip, 4).shape == (128, 128, 3)
+    except archive.BadChip:
+        return False
+
+
+def test_a_chip_that_only_opencv_can_read_is_named(tmp_path):
+    """Seen failing: of damaged chips of four components OpenCV gives what it could read."""
+    members = {
+        name: chipmaker.jpeg(np.clip(chipmaker.pixels(i, 128), 60, 190), 90)
+        for i, name in enumerate(chipmaker.chips(8))
+    }
+    whole, middle = members["train_3"], len(members["train_3"]) // 3
+    for seed in range(100):
+        noise = np.random.default_rng(seed).bytes(40)
+        damaged = whole[:middle] + noise + whole[middle + 40 :]
+        try:
+            jpeg.exact(damaged)
+        except archive.BadChip:
+            if readable(damaged):
+                break
+    else:
+        pytest.fail("no such damage was found")
+    folder = chipmaker.folder(tmp_path / "d", {**members, "train_3": damaged})
+    report = check(folder, progress=False)
+    assert [name for name, _ in report.bad] == ["train_3"]
+    assert not report.ok
 
 
 def test_what_it_finds(mixed):

@@ -202,3 +202,16 @@ def test_the_real_set(shared):
     table = (shared / "data" / "ucmerced" / ucmerced.TABLE).read_text().splitlines()[1:]
     for i, tag in enumerate(ucmerced.TAGS, 1):
         assert counts[tag] == sum(line.split("\t")[i] == "1" for line in table), tag
+
+
+@pytest.mark.parametrize(
+    ("mode", "says"), [("I;16", "8 bits"), ("F", "8 bits"), ("bomb", "pixels")]
+)
+def test_a_tiff_that_pillow_would_cut_to_8_bits_or_not_open_is_refused(mode, says, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100 if mode == "bomb" else None)
+    values = np.full((64, 64), 0.5 if mode == "F" else 200)
+    dtype = {"I;16": np.uint16, "F": np.float32, "bomb": np.uint8}[mode]
+    buffer = io.BytesIO()
+    Image.fromarray(values.astype(dtype)).save(buffer, "TIFF")
+    with pytest.raises(archive.BadChip, match=says):
+        ucmerced._UCMerced.decode(buffer.getvalue(), 1)
