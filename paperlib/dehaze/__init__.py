@@ -157,6 +157,11 @@ def dehaze_batch(
         shapes = {np.shape(image) for image in images}
         if len(shapes) > 1:
             raise ValueError(f"images: one shape for all, not {sorted(shapes)}")
+        if any(np.ma.isMaskedArray(image) for image in images):
+            raise ValueError("images: no masked arrays; dehaze takes one")
+        dtypes = {str(np.asarray(image).dtype) for image in images}
+        if len(dtypes) > 1:
+            raise ValueError(f"images: one dtype for all, not {', '.join(sorted(dtypes))}")
         images = np.asarray(images)
     images = arguments.pixels(images, "images", batch=True)
     from . import fast

@@ -15,6 +15,7 @@ import numpy as np
 import rasterio
 from rasterio.windows import Window
 
+from ..utils import code
 from . import _raster as rasters
 from . import _unpack as unpacked
 from .arguments import Parameters
@@ -90,8 +91,11 @@ def gdal() -> Iterator[None]:
 
 
 def key_of(source: Path, how: How) -> str:
-    """Changes with the source's content (its size and time stand for it) and every argument."""
-    stat = source.stat()
-    given = [how.tile, asdict(how.p)] + ([how.bands, how.limits] if how.bands or how.limits else [])
-    text = json.dumps([str(source.resolve()), stat.st_size, stat.st_mtime_ns, *given])
+    """Changes with the source's content (its size and time stand for it, and those of GDAL's files
+    beside it), every argument, and the code."""
+    beside = [Path(f"{source}{suffix}") for suffix in (".aux.xml", ".msk")]
+    stats = [file.stat() for file in [source, *beside] if file == source or file.is_file()]
+    content = [(stat.st_size, stat.st_mtime_ns) for stat in stats]
+    given = [how.tile, asdict(how.p), how.bands, how.limits, code.stamp("paperlib.dehaze")]
+    text = json.dumps([str(source.resolve()), content, *given])
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]

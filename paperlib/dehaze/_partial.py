@@ -26,6 +26,8 @@ def partial_of(target: Path, key: str) -> Iterator[Path]:
     Raises `PaperError` where another run holds it, or it cannot be made.
     """
     folder = folder_of(target)
+    if target.parent.is_file():
+        raise PaperError(f"{shown(target.parent)}: is a file", "give another target")
     if _is_foreign(folder):
         raise PaperError(f"{folder} is in the way", "move it: the work in progress goes there")
     made = make_folder(target.parent, target)

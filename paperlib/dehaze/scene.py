@@ -74,6 +74,9 @@ def run(
     whole("tile", tile, 1)
     threads = threads_of(workers)
     how = How(p, tile, _bands(bands), _range(value_range))
+    for name, given in (("source", source), ("target", target)):
+        if not str(given).strip():  # an unset variable of a shell, not the folder of now
+            raise PaperError(f"no {name} is named", "name a file or a folder")
     source, target = Path(source), Path(target)
     with pool_of(scheduler, threads) as pool, disk_of(target):
         if source.is_dir():
@@ -114,7 +117,9 @@ def _folder(source: Path, target: Path, how: How, pool: Pool, progress: bool) ->
         raise PaperError(f"{target}: source and target are the same folder", "give another target")
     if target.exists() and not target.is_dir():
         raise PaperError(f"{target}: is a file", "give a folder, as the source is one")
-    found = [path for path in files.below(source) if inside not in path.resolve().parents]
+    found = files.below(source)
+    if source.resolve() in inside.parents:  # results are no sources
+        found = [path for path in found if inside not in path.resolve().parents]
     images = [path for path in found if path.suffix.lower() in rasters.DRIVERS]
     if not images:
         raise PaperError(f"{source}: no image in it", f"suffixes: {', '.join(rasters.DRIVERS)}")
@@ -167,8 +172,9 @@ def _all(
             log.write(",".join(COLUMNS) + "\n")
         bar.update(len(report.skipped))
         items = [(name, str(source.resolve()), str(target.resolve())) for name in todo]
+        keys = {name: _key(source / name, how) for name in todo}  # a source may change meanwhile
         for (name, *_), (seconds, why, said) in pool.map(_whole_file, None, items, how, _lost):
-            key, text = _key(source / name, how), files.shown(name)
+            key, text = keys[name], files.shown(name)
             values = (text, "failed" if why else "done", f"{seconds:.3f}", why, key)
             row = dict(zip(COLUMNS, values, strict=True))
             rows[text] = row

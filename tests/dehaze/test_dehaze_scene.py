@@ -234,6 +234,41 @@ d.dehaze_scene(sys.argv[1], sys.argv[2], tile=40, workers=2, progress=False, pat
 """
 
 
+def test_a_source_that_changes_is_not_taken_for_done(tmp_path, monkeypatch):
+    """While it is worked on, or by what GDAL keeps beside it."""
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    source = write(folder / "a.tif", picture())
+    whole = scene._whole_file
+
+    def saved_meanwhile(*arguments):
+        result = whole(*arguments)
+        write(source, picture(seed=1))
+        return result
+
+    monkeypatch.setattr(scene, "_whole_file", saved_meanwhile)
+    assert run(folder, out).done == ["a.tif"]
+    monkeypatch.setattr(scene, "_whole_file", whole)
+    assert run(folder, out).done == ["a.tif"]
+    assert worst(read(out / "a.tif"), d.dehaze(picture(seed=1), **SMALL)) <= 1
+    assert run(folder, out).skipped == ["a.tif"]
+    (folder / "a.tif.msk").write_bytes(b"a mask that another program has written")
+    assert run(folder, out).skipped == []
+
+
+def test_a_source_within_the_target_is_found_and_no_name_is_no_folder(tmp_path, monkeypatch):
+    inner = tmp_path / "photos" / "raw"
+    inner.mkdir(parents=True)
+    write(inner / "a.tif", picture())
+    assert run(inner, tmp_path / "photos").done == ["a.tif"]
+    monkeypatch.chdir(inner)
+    for given in (("", tmp_path / "out"), (inner / "a.tif", "")):
+        with pytest.raises(PaperError, match=r"no (source|target) is named"):
+            run(*given)
+    with pytest.raises(PaperError, match=r"a\.tif: is a file — give another target"):
+        run(inner / "a.tif", inner / "a.tif" / "b.tif")
+
+
 def test_killed_halfway_nothing_looks_whole_and_it_continues(tmp_path, monkeypatch):
     image = picture(400, 400)
     source, target = write(tmp_path / "a.tif", image), tmp_path / "out" / "b.tif"

@@ -169,6 +169,10 @@ def test_the_mask_of_a_masked_array_is_used():
     np.testing.assert_array_equal(
         d.dehaze_reference(masked, **SMALL)[~hidden].shape, [result.count()]
     )
+    with pytest.raises(ValueError, match="no masked arrays"):
+        d.dehaze_batch([masked, masked], **SMALL)
+    with pytest.raises(ValueError, match="one dtype for all, not uint16, uint8"):
+        d.dehaze_batch([image.astype(np.uint8), image.astype(np.uint16)], **SMALL)
     with pytest.raises(ValueError, match="a masked array"):
         d.dark_channel(masked)
 
