@@ -7,6 +7,7 @@ against the one that lies here). What counts as equal stands in `tolerances` and
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -131,13 +132,20 @@ def rows(path: str, data: bytes) -> list[dict[str, str]]:
 
 
 def summary(array: np.ndarray) -> dict[str, str]:
-    """An array in a few numbers: its shape, and mean, standard deviation and bounds if a number."""
+    """An array in a few numbers: its shape, and of numbers mean, standard deviation, bounds and how
+    many are not finite; of anything else a digest."""
     found = {"shape": " × ".join(map(str, array.shape)), "dtype": str(array.dtype)}
     if array.dtype.kind in "biuf" and array.size:
-        values = array.astype(np.float64)
+        values = array.astype(np.float64).ravel()
+        finite = np.isfinite(values)
+        if not finite.all():
+            found["not finite"] = str(int((~finite).sum()))
+            values = values[finite] if finite.any() else np.zeros(1)
         pairs = {"mean": values.mean(), "sd": values.std(), "least": values.min(),
                  "largest": values.max()}  # fmt: skip
         found |= {name: f"{value:.6g}" for name, value in pairs.items()}
+    elif array.size:
+        found["sha256"] = hashlib.sha256(np.ascontiguousarray(array)).hexdigest()[:12]
     return found
 
 
@@ -176,7 +184,7 @@ def _cell(row: str, column: str, old: str | None, new: str | None) -> Cell:
         return Cell(row, column, old, new)
     apart = abs(a - b)
     within = apart <= max(ABSOLUTE, RELATIVE * max(abs(a), abs(b)))
-    return Cell(row, column, old, new, apart, bool(within))
+    return Cell(row, column, old, new, apart, bool(within and np.isfinite(apart)))
 
 
 def _matched(

@@ -49,7 +49,7 @@ def digest(*parts: str | bytes) -> str:
     """sha256 over parts, each preceded by its length, so that no two lists of parts collide."""
     total = hashlib.sha256()
     for part in parts:
-        data = part.encode("utf-8") if isinstance(part, str) else part
+        data = part.encode("utf-8", "surrogateescape") if isinstance(part, str) else part
         total.update(f"{len(data)}:".encode("ascii"))
         total.update(data)
     return total.hexdigest()

@@ -6,6 +6,7 @@ killed in; long steps inside one are saved by `training`.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,6 +17,8 @@ from .notebooks import Notebook
 from .screen import Screen, duration
 from .session import Report, Session
 from .standing import Standing
+
+_HALF_WRITTEN = re.compile(r"\.[0-9a-f]{8}\.partial")  # as `files.replacing` names them
 
 
 class Runner(Standing):
@@ -96,8 +99,10 @@ class Runner(Standing):
             screen.line(f"to run: {', '.join(s.notebook.number for s in todo)}; about {about}")
 
     def _remove_partial(self) -> None:
-        """What a killed run left half written under this profile's folders."""
+        """What a killed run left half written under this profile's folders; not where trainings, or
+        other commands, may be writing now."""
         for top in (self.project.figures, self.project.results):
             for path in top.rglob("*.partial*"):
-                if path.is_file():
+                ours = _HALF_WRITTEN.search(path.name) and self.project.runs not in path.parents
+                if ours and path.is_file():
                     path.unlink()

@@ -49,6 +49,7 @@ class Session:
         self.hardware = system.hardware()
         self._watches: dict[str, Watch] = {}
         self._trained: set[str] = set()
+        self._made_from: dict[str, dict[str, Any]] = {}  # as they were when each began
 
     def begin(self, running: Running) -> Callable[[], Executed] | None:
         """The work of one notebook; None where there is none, which is said and reported."""
@@ -67,6 +68,7 @@ class Session:
         for old in (trace, working, failed):
             old.unlink(missing_ok=True)
         self._watches[notebook.name] = Watch(standing.project, standing.cache)
+        self._made_from[notebook.name] = standing.made_from(notebook, self.parameters)
         self.screen.start(notebook.name, state.last, state.reason or "--force")
         data = str(standing.project.data or "")
         name = notebook.name
@@ -125,7 +127,7 @@ class Session:
             "status": "done" if standing.project.has_chips else "done from shipped predictions",
             "title": notebook.title,
             "parameters": self.parameters,
-            "made_from": standing.made_from(notebook, self.parameters),
+            "made_from": self._made_from.pop(name),
             "inputs": standing.inputs,
             "chips": chips,
             "outputs": self._hashes(notebook.outputs(profile)),

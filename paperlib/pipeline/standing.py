@@ -80,6 +80,8 @@ class Standing:
         before = entry["made_from"]
         if parameters is None and not self.project.data:
             now["data"] = before["data"]
+        if parameters is None and "skip_bad" in before:  # `paper list` has no such option
+            now["skip_bad"] = before["skip_bad"]
         for key in sorted({*now, *before}):
             if now.get(key) != before.get(key):
                 return f"{_changed(key, before.get(key), now.get(key))} changed"

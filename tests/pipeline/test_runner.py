@@ -745,3 +745,44 @@ def test_trained_now_and_taken_from_an_earlier_run_are_different_words(tmp_path)
     )
     other = [{"run": "d", "saved": False, "other_code": "losses.py: loss 1 before, 2 now"}]
     assert "1 of them anew: losses.py: loss 1 before, 2 now" in session._how(other, {"d"})
+
+
+def test_what_was_edited_while_a_notebook_ran_for_the_first_time_is_noticed(tmp_path):
+    """Seen failing: what it was made from was looked at when it had ended."""
+    note = tmp_path / ".cache" / "note.txt"
+    note.parent.mkdir()
+    note.write_text("before")
+    edit = f"open({str(note)!r}, 'w').write('meanwhile')"
+    plant(tmp_path, "01_one", OPEN, TABLE, edit, results=["table.csv"], reads=[".cache/note.txt"])
+    runner = Runner("tiny", root=tmp_path)
+    runner.run(screen=Log())
+    fresh = Runner("tiny", root=tmp_path)
+    assert fresh.state(fresh.notebooks[0]).reason == ".cache/note.txt changed"
+
+
+def test_what_others_are_writing_now_is_not_taken_for_left_behind(tmp_path):
+    plant(tmp_path, "01_one", OPEN)
+    runner = Runner("tiny", root=tmp_path)
+    names = {
+        "runs/a/predictions.c268ec26.partial.npz": True,  # a training that saves now
+        "labels.partial.csv": True,  # of `paper predict`, which goes on from it
+        "table.c268ec26.partial.csv": False,
+    }
+    for name in names:
+        path = runner.project.results / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    runner._remove_partial()
+    assert {name: (runner.project.results / name).exists() for name in names} == names
+
+
+def test_a_run_without_bad_chips_is_current_in_the_list(tmp_path):
+    plant(tmp_path, "01_one", OPEN, TABLE, results=["table.csv"])
+    Runner("tiny", root=tmp_path, skip_bad=True).run(screen=Log())
+    listed = Runner("tiny", root=tmp_path)
+    assert listed.state(listed.notebooks[0]).reason == ""
+    assert listed.state(listed.notebooks[0], {}).reason == "skip_bad changed"
+
+
+def test_names_that_are_no_utf_8_have_a_digest():
+    assert manifest.digest("caf\udce9") == manifest.digest(b"caf\xe9")

@@ -433,3 +433,24 @@ def test_watching_and_what_it_does_not_do_are_not_mixed():
         found = CliRunner().invoke(cli.app, ["run", "01", "--watch", option])
         assert isinstance(found.exception, PaperError)
         assert "leave out --force and --style" in str(found.exception)
+
+
+def test_what_is_no_number_is_not_within_a_tolerance():
+    """Seen failing: infinity lay within 1e-5 of it, one NaN hid an array, and no text was read."""
+
+    def npz(array):
+        buffer = io.BytesIO()
+        np.savez(buffer, values=array)
+        return compare.rows("x.npz", buffer.getvalue())
+
+    one, other = ([{"label": "water", "f2": value}] for value in ("0.925", "inf"))
+    assert compare.tables(one, other).verdict == compare.DIFFERS
+    values = np.random.default_rng(0).random((100, 17))
+    values[0, 0] = np.nan
+    assert compare.tables(npz(values), npz(values + 1e-9)).verdict != compare.DIFFERS
+    assert compare.tables(npz(values), npz(values / 100)).verdict == compare.DIFFERS
+    more = values.copy()
+    more[1, 1] = np.nan
+    assert compare.tables(npz(values), npz(more)).verdict == compare.DIFFERS
+    texts = np.array(["a", "b"]), np.array(["c", "d"])
+    assert compare.tables(*map(npz, texts)).verdict == compare.DIFFERS
