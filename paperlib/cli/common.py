@@ -9,7 +9,7 @@ import typer
 from ..utils.errors import PaperError
 
 #: The option of every command that works on a profile.
-PROFILE = typer.Option("sample", help="sample, tiny, planet32, ucmerced or paper.")
+PROFILE = typer.Option("sample", help="sample, tiny, planet32 or paper.")
 
 
 def checkout_root() -> Path:

@@ -37,6 +37,11 @@ def replacing(path: str | Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def write_bytes(path: str | Path, data: bytes) -> None:
+    with replacing(path) as partial:
+        partial.write_bytes(data)
+
+
 def write_text(path: str | Path, text: str) -> None:
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")
