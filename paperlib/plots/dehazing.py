@@ -114,8 +114,8 @@ def by_label(
     left.set(xlim=(-0.02, 1.02), xlabel=of, title="With and without")
     sizes = np.abs(differences.drop(columns="label").to_numpy(float))
     _difference_scale(right, np.nanmax(sizes, initial=0.01) * 1.12)
-    right.set(xlabel=f"F2, dehazed minus original (grey: linear, outside logarithmic)\n{PAIRED}",
-              title="Difference")  # fmt: skip
+    scale = "linear in the grey band, logarithmic outside"
+    right.set(xlabel=f"F2, dehazed minus original\n{PAIRED}\n{scale}", title="Difference")
     figure.get_layout_engine().set(wspace=0.05)
     figure.suptitle(networks, fontsize=8.5, color=TEXT)
     how = {"ncols": 4, "columnspacing": 1.0, "handletextpad": 0.4}

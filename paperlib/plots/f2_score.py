@@ -40,9 +40,8 @@ def f2_weighs(errors: Array, misses: Array, false_alarms: Array, hits: int) -> F
         left.plot(errors, values, marker=marker, ms=4.5, color=colour, label=name)
     for k in range(1, int(errors[-1]) // 4 + 1):
         left.plot([k, 4 * k], [misses[k], false_alarms[4 * k]], color=COLOURS["ink"], ls=":", lw=1)
-        left.text(
-            2.5 * k, misses[k] - 0.055, f"{k} missed = {4 * k} false", ha="center", fontsize=7.5
-        )
+        text = f"{k} missed = {4 * k} false"
+        left.text(2.5 * k + 0.25, misses[k] - 0.055, text, ha="center", fontsize=7)
     left.set(xlabel="errors on the chip", ylabel="F2 of the chip", ylim=(0, 1.04))
     left.set_title(f"{hits} labels found, and some errors")
     left.legend(loc="lower left")

@@ -48,7 +48,7 @@ def haze_curves(table: pd.DataFrame) -> Figure:
     for (upper, lower), (trained, title) in zip(panels.T, _TRAINED.items(), strict=True):
         rows = first[first["trained"] == trained]
         band = {"color": COLOURS["original"], "alpha": 0.12, "lw": 0}
-        upper.axhspan(clear["low"], clear["high"], label="its 95 % interval", **band)
+        upper.axhspan(clear["low"], clear["high"], label="95 % interval without haze", **band)
         upper.axhline(clear["f2"], color=COLOURS["original"], lw=1.4, label=STATES["clear"])
         lower.axhline(0, color=GREY, lw=0.8)
         states = [state for state in _LOOK if state in set(rows["state"])]

@@ -100,7 +100,7 @@ def _differences(ax: Axes, table: pd.DataFrame, budgets: list[str]) -> None:
     ax.axvline(0, color=COLOURS["ink"], lw=0.8)
     ax.xaxis.set_major_locator(MaxNLocator(5))
     names = [
-        f"{row.comparison.replace(': ', chr(10), 1)} ({row.budget.partition(',')[0]})"
+        f"{row.comparison.replace(': ', chr(10), 1)} ({row.budget.partition(', ')[0]})"
         for row in drawn.itertuples()
     ]
     ax.set_yticks(where, names, fontsize=7)

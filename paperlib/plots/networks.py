@@ -178,8 +178,8 @@ def normalisation(before: np.ndarray, after: np.ndarray, deviation: pd.DataFrame
         bins = {"bins": 60, "binrange": (-reach, reach)}
         seaborn.histplot(pd.DataFrame(values.T), ax=ax, legend=False, **bins, **look)
         ax.set(
-            title=f"{title} batch normalisation",
-            xlabel="value of a channel, six channels",
+            title=f"{title} normalisation",
+            xlabel="value (six channels)",
             ylabel="",
             yticks=[],
         )

@@ -76,8 +76,10 @@ def _other(config: Config, facts: dict[str, Any], measure: bool) -> str:
 
 
 def _threads(facts: dict[str, Any]) -> str:
-    """How many threads a run's probe was taken with: one, or all."""
-    return "all" if "taken" in facts["probe"] else facts["threads"]
+    """How many threads a run's probe was taken with: one, or all; the run's own, but where its
+    record says otherwise (a run of all threads once took a probe that others had left)."""
+    own = "all" if "taken" in facts["probe"] else facts["threads"]
+    return facts["probe"].get("threads", own)
 
 
 def record(folder: Path) -> str:

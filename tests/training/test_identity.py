@@ -111,14 +111,17 @@ def test_agreement_is_recorded_for_the_code_of_now_alone(tmp_path, run, monkeypa
 
 
 def test_all_runs_of_a_folder_are_compared_by_one_command(tmp_path, run):
-    for name, change in {"moved": 1.0, "another loss": 2.0, "in one thread": 1.0}.items():
+    changes = {"moved": 1.0, "another loss": 2.0, "in one thread": 1.0, "its probe in one": 1.0}
+    for name, change in changes.items():
         facts = files.read_json(shutil.copytree(run.folder, tmp_path / name) / "run.json")
         facts["code"]["paperlib/losses.py"] = "0" * 12
         facts["probe"]["numbers"]["loss"][0] *= change
         facts["threads"] = "one" if name == "in one thread" else "all"
+        facts["probe"] |= {"threads": "one"} if name == "its probe in one" else {}
         files.write_json(tmp_path / name / "run.json", facts)
+    assert identity._threads(facts) == "one"
     done = {folder.name: what for folder, what in identity.record_all(tmp_path)}
-    assert done["moved"] == done["in one thread"] == "current"
+    assert done["moved"] == done["in one thread"] == done["its probe in one"] == "current"
     assert done["another loss"].startswith("paperlib/losses.py: loss ")
 
 
