@@ -14,7 +14,7 @@ from showcase import storage
 from showcase.decoder.answers import Away
 from showcase.decoder.client import Decoder
 from showcase.models import Batch, Worker
-from showcase.services import predictor
+from showcase.services import predictor, progress
 from showcase.worker import bulk, housekeeping, label_batch, lease, loop
 
 pytestmark = pytest.mark.django_db
@@ -59,7 +59,7 @@ def no_decoder(*_, **__):
         pytest.param((storage.AtomicStorage, "_open"), unreachable, "storage", id="no S3"),
         pytest.param((storage.AtomicStorage, "_save"), refused_by_s3, "storage", id="S3 errs"),
         pytest.param((bulk, "_mark_read"), full_database, "disk", id="full database"),
-        pytest.param((bulk, "count"), locked, "database", id="locked database"),
+        pytest.param((progress, "count"), locked, "database", id="locked database"),
         pytest.param((Decoder, "ready"), no_decoder, "decoder", id="no decoder"),
     ],
 )
