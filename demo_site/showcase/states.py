@@ -74,7 +74,9 @@ BATCH = Machine(
         Transition("claim", ("queued",), "running", "a worker takes it for a while"),
         Transition("yield", ("running",), "queued", "other batches get their turn"),
         Transition("reclaim", ("running",), "queued", "its worker's lease has expired"),
-        Transition("finish", ("running",), "done", "upload copies are deleted once the pictures are drawn"),
+        Transition(
+            "finish", ("running",), "done", "upload copies are deleted once the pictures are drawn"
+        ),
         Transition("fail", ("running",), "failed", "upload copies are deleted"),
         Transition("cancel", ("receiving", "queued", "running"), "cancelled", "visitor cancels"),
         Transition("retry", ("done", "failed"), "queued", "what failed is tried again"),
