@@ -166,10 +166,11 @@ def _finding(names: list[str] | dict[str, list[str]], what: str, style: str = ""
 
 
 def _exactly(decode: Callable[[bytes, int], np.ndarray]) -> Callable[[bytes, int], np.ndarray]:
-    """The same by Pillow: of a damaged chip of four components OpenCV gives what it could read."""
+    """The same by Pillow: of a damaged JPEG of four components OpenCV gives what it could read."""
 
     def exact(data: bytes, components: int) -> np.ndarray:
-        return jpeg.exact(data) if components == 4 else decode(data, components)
+        cmyk = components == 4 and data[:2] == b"\xff\xd8"
+        return jpeg.exact(data) if cmyk else decode(data, components)
 
     return exact
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import chipmaker
 import numpy as np
 import pytest
+from PIL import Image
 from rich.console import Console
 from typer.testing import CliRunner
 
-from paperlib.chips import archive, jpeg
+from paperlib.chips import archive, jpeg, ucmerced
+from paperlib.chips import check as checking
 from paperlib.chips.check import check
 from paperlib.cli import app
 from paperlib.labels import PUBLISHED_COUNTS
@@ -67,6 +70,14 @@ def test_a_chip_that_only_opencv_can_read_is_named(tmp_path):
     report = check(folder, progress=False)
     assert [name for name, _ in report.bad] == ["train_3"]
     assert not report.ok
+
+
+def test_a_picture_of_four_channels_that_is_no_jpeg_is_read_as_ever():
+    """Seen failing: it was given to the reader of JPEGs, and called damaged."""
+    buffer = io.BytesIO()
+    Image.fromarray(chipmaker.pixels(1)).convert("RGBA").save(buffer, "TIFF")
+    read = checking._exactly(ucmerced._UCMerced.decode)
+    assert np.array_equal(read(buffer.getvalue(), 4), chipmaker.pixels(1))
 
 
 def test_what_it_finds(mixed):
