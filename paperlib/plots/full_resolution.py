@@ -156,7 +156,7 @@ def fine_tuned(table: pd.DataFrame) -> Figure:
             colour = "original" if system.endswith(("ridge", "lasso")) else "dehazed"
             seeds_of(ax, rows[rows["labels"] == labels], y, 0.2, COLOURS[colour])
         ax.set_title(title, fontsize=9)
-        ax.set_xlabel("F2, difference, nested; three seeds, 95 % intervals")
+        ax.set_xlabel("F2, difference, nested; 95 % interval of each seed")
         ax.grid(axis="x")
     names = [f"{system}\nminus {baseline}" for system, baseline in pairs]
     panels[0].set_yticks(rows_of(pairs), names, fontsize=8)

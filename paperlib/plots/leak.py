@@ -80,7 +80,7 @@ def _scores(ax: Axes, scores: pd.DataFrame, budgets: list[str], arms: list[str])
     ax.set_xlabel("mean-over-chips F2, thresholds chosen on the same images")
     ax.grid(axis="x")
     ax.tick_params(axis="y", length=0, labelsize=7.5)
-    ax.legend(loc="upper center", bbox_to_anchor=(0.4, -0.12), ncols=3, columnspacing=0.9,
+    ax.legend(loc="upper center", bbox_to_anchor=(0.4, -0.22), ncols=3, columnspacing=0.9,
               handletextpad=0.2, fontsize=7.5)  # fmt: skip
 
 
